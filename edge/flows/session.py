@@ -1,0 +1,88 @@
+"""What a flow may ask of the call or text it runs for. The host (`edge/sessions`) implements it, actions use it.
+
+`Session` is what both media can do; `CallSession` and `MessageSession` widen it. An action says which one it needs by the
+annotation of its `run(self, session, run)`; nothing ever asks a session what kind it is.
+
+Every waiting method raises `SessionEnded` when the session is over, whoever ended it. Task cancellation is kept for the
+shutdown of the daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NoReturn, Protocol
+
+Medium = Literal["call", "message"]
+
+HangupReason = Literal["normal", "failed", "busy", "cancel", "timeout", "noanswer", "dialout", "amd"]
+
+
+class SessionEnded(Exception):
+    """The session is over: the caller hung up or gave up, or the flow itself redirected or ended it."""
+
+    def __init__(self, by: Literal["remote", "local"], reason: str = "normal") -> None:
+        super().__init__(f"ended by {by}: {reason}")
+        self.by = by
+        self.reason = reason
+
+
+class Session(Protocol):
+    """What every session can do."""
+
+    @property
+    def id(self) -> str:
+        """The id of the call or message, a UUID."""
+
+    @property
+    def customer_id(self) -> str:
+        """The account that owns the dialed number, a UUID."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; a call meanwhile hears silence."""
+
+    async def send_text(self, source: str, destination: str, text: str) -> str:
+        """Put a text into the outbox and return its message id; it is sent later, and again until it is taken.
+
+        `source` and `destination` are E.164. Raises Forbidden when `source` is no number of this account, Invalid when a
+        number or the text is not usable. The same call in a repeated run (after a crash) gives the same message.
+        """
+
+
+class CallSession(Session, Protocol):
+    """A call that was offered to us and may be answered."""
+
+    async def answer(self) -> None:
+        """Send the 200; without effect when that was done before."""
+
+    async def play(self, sources: Sequence[str]) -> None:
+        """Play WAV files or http(s) URLs one after another, to the end of the last.
+
+        An unanswered call gets a 183 and hears it as early media. Raises Invalid, naming the source, for one that cannot
+        be played; nothing of the list is played then.
+        """
+
+    async def beep(self) -> None:
+        """Play the beep tone, to its end."""
+
+    async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
+        """Collect keys until one of `end_keys`, `length` of them (0: no limit) or the end of the time.
+
+        Keys typed before count first and at once. The end key is part of what is returned.
+        """
+
+    async def redirect(self, destinations: Sequence[str]) -> NoReturn:
+        """Send the caller elsewhere: 302 before the answer, REFER after it.
+
+        `destinations` are SIP or tel URIs, best first. Ends with SessionEnded when the caller went. Raises EdgeError,
+        saying why, when it did not: then the call is still up and the flow goes on.
+        """
+
+    async def hangup(self, reason: HangupReason) -> NoReturn:
+        """End the call: with the SIP status that `reason` means before the answer, with BYE after it."""
+
+
+class MessageSession(Session, Protocol):
+    """A text that came in and may be answered."""
+
+    async def reply(self, text: str) -> str:
+        """Answer the sender from the number that was texted; returns the id of the answer, see `send_text`."""

@@ -1,0 +1,96 @@
+"""Settings: a `Section` stands next to what it configures, and each field carries its sentence.
+
+`edge/config.py` joins all sections into one frozen tree; `render` prints that tree as the commented TOML file that
+`edge settings` shows and `config/edge.toml` holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+
+WIDTH = 100  # comments are wrapped to this many columns
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, with unknown keys refused, every field described.
+
+    The class's docstring becomes the comment above the section.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        bare = [name for name, field in cls.model_fields.items() if not field.description]
+        if bare:
+            raise TypeError(f"{cls.__qualname__}: fields without a description: {', '.join(bare)}")
+
+
+def render(section: Section) -> str:
+    """The section and all below it as TOML, each value under its sentence. What is None is written as a comment."""
+    return "\n".join(_table(section, "")).strip() + "\n"
+
+
+def _table(section: Section, path: str) -> Iterator[str]:
+    fields = type(section).model_fields
+    nested = [(name, value) for name in fields if isinstance(value := getattr(section, name), Section)]
+    arrays = [name for name, field in fields.items() if _section_of_list(field) is not None]
+    for name, field in fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section) or name in arrays:
+            continue
+        yield from _comment(field.description or "")
+        yield f"# {name} =" if value is None else f"{name} = {_value(value)}"
+        yield ""
+    for name, child in nested:
+        yield from _comment(fields[name].description or "")
+        yield f"[{path}{name}]"
+        yield from _table(child, f"{path}{name}.")
+    for name in arrays:
+        yield from _comment(fields[name].description or "")
+        for child in getattr(section, name):
+            yield f"[[{path}{name}]]"
+            yield from _table(child, f"{path}{name}.")
+
+
+def _section_of_list(field: FieldInfo) -> type[Section] | None:
+    for arg in get_args(field.annotation):
+        if isinstance(arg, type) and issubclass(arg, Section):
+            return arg
+    return None
+
+
+def _comment(text: str) -> Iterator[str]:
+    line = "#"
+    for word in text.split():
+        if len(line) + 1 + len(word) > WIDTH:
+            yield line
+            line = "#"
+        line += f" {word}"
+    if line != "#":
+        yield line
+
+
+def _value(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return repr(value)
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case Path() | IPv4Network() | IPv6Network():
+            return json.dumps(str(value))
+        case list() | tuple() | set() | frozenset():
+            return "[" + ", ".join(_value(item) for item in value) + "]"
+        case dict():
+            return "{ " + ", ".join(f"{json.dumps(k)} = {_value(v)}" for k, v in value.items()) + " }"
+    return json.dumps(str(value))
