@@ -112,7 +112,7 @@ class Exhausted(EdgeError):
 
 
 class Unavailable(EdgeError):
-    """Something we need is away. On the wire a plain 503, without Retry-After: the peer may go on with other numbers."""
+    """Something we need is away. On the wire a plain 503, without Retry-After: other numbers may still be known."""
 
     http, status, sip, cause = 503, "UNAVAILABLE", 503, 41
 

@@ -1,7 +1,7 @@
 """Plug-ins: one file each, found by importing the package they live in.
 
-A kind of plug-in (actions, carriers, providers) owns one `Plugins` table. A plug-in enters itself into it when its class
-is made; `load("edge.actions")` imports every module of the package once, so that adding a file is all it takes.
+A kind of plug-in (actions, carriers, providers) owns one `Plugins` table. A plug-in enters itself into it when its
+class is made; `load("edge.actions")` imports every module of the package once, so that adding a file is all it takes.
 """
 
 from __future__ import annotations

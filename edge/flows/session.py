@@ -1,7 +1,7 @@
 """What a flow may ask of the call or text it runs for. The host (`edge/sessions`) implements it, actions use it.
 
-`Session` is what both media can do; `CallSession` and `MessageSession` widen it. An action says which one it needs by the
-annotation of its `run(self, session, run)`; nothing ever asks a session what kind it is.
+`Session` is what both media can do; `CallSession` and `MessageSession` widen it. An action says which one it needs by
+the annotation of its `run(self, session, run)`; nothing ever asks a session what kind it is.
 
 Every waiting method raises `SessionEnded` when the session is over, whoever ended it. Task cancellation is kept for the
 shutdown of the daemon.
@@ -43,8 +43,8 @@ class Session(Protocol):
     async def send_text(self, source: str, destination: str, text: str) -> str:
         """Put a text into the outbox and return its message id; it is sent later, and again until it is taken.
 
-        `source` and `destination` are E.164. Raises Forbidden when `source` is no number of this account, Invalid when a
-        number or the text is not usable. The same call in a repeated run (after a crash) gives the same message.
+        `source` and `destination` are E.164. Raises Forbidden when `source` is no number of this account, Invalid when
+        a number or the text is not usable. The same call in a repeated run (after a crash) gives the same message.
         """
 
 
@@ -57,8 +57,8 @@ class CallSession(Session, Protocol):
     async def play(self, sources: Sequence[str]) -> None:
         """Play WAV files or http(s) URLs one after another, to the end of the last.
 
-        An unanswered call gets a 183 and hears it as early media. Raises Invalid, naming the source, for one that cannot
-        be played; nothing of the list is played then.
+        An unanswered call gets a 183 and hears it as early media. Raises Invalid, naming the source, for one that
+        cannot be played; nothing of the list is played then.
         """
 
     async def beep(self) -> None:

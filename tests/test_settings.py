@@ -1,0 +1,48 @@
+import tomllib
+from ipaddress import ip_network
+
+import pytest
+from pydantic import Field, ValidationError
+
+from edge.settings import Section, render
+
+
+class Inner(Section):
+    networks: tuple[str, ...] = Field(default=("127.0.0.0/8",), description="Where from.")
+    limit: float = Field(default=0.5, description="How much.")
+    name: str | None = Field(default=None, description="What it is called.")
+
+
+class Outer(Section):
+    title: str = Field(default='a "quoted" one', description="A sentence. " * 12)
+    on: bool = Field(default=True, description="Whether.")
+    inner: Inner = Field(default=Inner(), description="The inner one.")
+    many: tuple[Inner, ...] = Field(default=(Inner(name="first"), Inner(limit=2)), description="Several.")
+    net: object = Field(default=ip_network("10.0.0.0/8"), description="A network.")
+
+
+def test_what_is_rendered_reads_back_the_same() -> None:
+    text = render(Outer())
+    assert Outer(**tomllib.loads(text)).model_dump(exclude={"net"}) == Outer().model_dump(exclude={"net"})
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_every_field_stands_under_its_sentence() -> None:
+    lines = render(Outer()).splitlines()
+    assert lines[lines.index("limit = 0.5") - 1] == "# How much."
+    assert lines[lines.index("# name =") - 1] == "# What it is called."
+    assert lines[lines.index("[inner]") - 1] == "# The inner one."
+
+
+def test_a_field_without_a_sentence_is_refused() -> None:
+    with pytest.raises(TypeError, match="without a description: bare"):
+
+        class Bad(Section):
+            bare: int = 1
+
+
+def test_unknown_keys_are_faults_and_sections_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="extra"):
+        Inner.model_validate({"limits": 1})
+    with pytest.raises(ValidationError, match="frozen"):
+        Inner().limit = 1.0  # type: ignore[misc]
