@@ -1,13 +1,57 @@
+# What can be done with a fresh clone. Needs Debian's python3 (3.11 or newer), python3-venv, make and git; the rest is
+# installed into .venv, and what the tests need beyond it comes from apt.
+#
+#   make run      the edge on this machine with a demo number; SIP=host:port HTTP=host:port ARGS=… to change it
+#   make unit     unit and story tests, under a minute, no servers
+#   make test     lint, then every test, with a real Redis, PostgreSQL, SIPp and promtool
+#   make lint     formatting, ruff, mypy --strict; `make format` puts right what can be put right
+#   make bench    measured beside Kamailio, Sippy and others; writes bench/results.json
+
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
+ARGS ?=
 
-.PHONY: run test unit lint bench clean
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-run: $(VENV)/run
-	$(BIN)/edge serve --demo
+.NOTPARALLEL:
+.PHONY: run unit test lint format bench clean
 
-$(VENV)/run: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[embedded]'
+run: $(VENV)/.run
+	@exec $(BIN)/edge serve --demo $(if $(SIP),--sip $(SIP)) $(if $(HTTP),--http $(HTTP)) $(ARGS)
+
+unit: $(VENV)/.test
+	@$(BIN)/pytest -q -m 'not slow and not server' --ignore tests/calls $(ARGS)
+
+test: $(VENV)/.test lint
+	@.ci/need redis-server redis-server postgresql initdb sip-tester sipp prometheus promtool
+	@$(BIN)/pytest -q --complete $(ARGS)
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff format --check --quiet --diff .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+
+format: $(VENV)/.test
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.test
+	@.ci/need kamailio kamailio kamailio-redis-modules ndb_redis.so redis-server redis-server sip-tester sipp gcc cc
+	@$(BIN)/python -m bench.run $(ARGS)
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# A stamp a set of dependencies: made again when pyproject.toml changes.
+$(VENV)/.run: EXTRAS := embedded
+$(VENV)/.test: EXTRAS := test
+$(VENV)/.run $(VENV)/.test: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo 'edge needs Python 3.11 or newer: $(PYTHON) is missing or older. Name another: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo 'edge needs the venv module of $(PYTHON): apt install python3-venv' >&2; exit 1; }
+	@test -x $(BIN)/pip || { echo 'making $(VENV) …'; $(PYTHON) -m venv $(VENV); }
+	@echo 'installing into $(VENV) (once) …'
+	@$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	@touch $@

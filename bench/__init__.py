@@ -1,0 +1,1 @@
+"""Side-by-side measurements: printed and written to bench/results.json, never asserted."""
