@@ -1,0 +1,65 @@
+"""The addresses of trunks' targets, known before they are needed.
+
+A target may be a name. Names are resolved here, off the loop, at the start and every now and then, so that nobody who
+sends ever waits for DNS. A name that cannot be resolved keeps the address it had; one that never could has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from edge.log import get_logger
+from edge.trunks.target import Target
+from edge.trunks.trunk import Trunk
+
+log = get_logger("trunks")
+
+Resolve = Callable[[str, int], Awaitable[str]]  # name, port → an address; raises OSError
+
+DEADLINE_SECONDS: Final = 10.0
+REFRESH_SECONDS: Final = 60.0
+
+
+async def resolve(host: str, port: int) -> str:
+    """The first address the system's resolver has for a name. Raises OSError. It runs in a thread."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    return str(found[0][4][0])
+
+
+class Targets:
+    """Where the targets of trunks are. Targets that are addresses are known from the start."""
+
+    def __init__(self, trunks: Iterable[Trunk], resolver: Resolve = resolve) -> None:
+        self._resolve = resolver
+        targets = {trunk.target for trunk in trunks if trunk.target is not None}
+        self._names = sorted((target for target in targets if target.is_name), key=str)
+        self._addresses = {target: target.host for target in targets if not target.is_name}
+
+    def address(self, target: Target) -> str | None:
+        """The address of a target now; None for a name that was never resolved."""
+        return self._addresses.get(target)
+
+    async def refresh(self) -> None:
+        """Resolve all names anew, at once."""
+        await asyncio.gather(*(self._refresh(target) for target in self._names))
+
+    async def keep_fresh(self, seconds: float = REFRESH_SECONDS) -> None:
+        """Refresh now and then, for ever; returns at once when there are no names."""
+        while self._names:
+            await asyncio.sleep(seconds)
+            await self.refresh()
+
+    async def _refresh(self, target: Target) -> None:
+        known = self._addresses.get(target)
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                address = await self._resolve(target.host, target.port)
+        except (OSError, TimeoutError) as error:
+            log.warning("target not resolved", target=str(target), keeping=known, error=str(error) or "no answer")
+            return
+        if address != known:
+            log.info("target resolved", target=str(target), address=address)
+        self._addresses[target] = address

@@ -1,0 +1,80 @@
+"""The target of a trunk: `sip:host[:port][;transport=udp|tcp]`, text → value → text.
+
+A host is an IPv4 address, an IPv6 address in brackets or a name; who uses a target never resolves the name himself
+(`resolve.py`). There is no user part, and no other parameter: what a peer must be sent is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final, Literal
+
+Transport = Literal["udp", "tcp"]
+
+SIP_PORT: Final = 5060  # RFC 3261 §19.1.2
+TRANSPORTS: Final[dict[str, Transport]] = {"udp": "udp", "tcp": "tcp"}
+
+_FORM = re.compile(r"sip:(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?((?:;[^;]*)*)", re.IGNORECASE)
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place that SIP requests are sent to. `host` is without brackets."""
+
+    host: str
+    port: int = SIP_PORT
+    transport: Transport = "udp"
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the host must be resolved before anything can be sent there."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return True
+        return False
+
+    @property
+    def hostport(self) -> str:
+        """`host:port` as it stands in a URI."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"sip:{self.hostport};transport={self.transport}"
+
+
+def read_target(value: Any) -> Any:
+    """Read a target from its text; what is no text passes. Raises ValueError, saying what is wrong with it."""
+    if not isinstance(value, str):
+        return value
+    found = _FORM.fullmatch(value.strip())
+    if found is None:
+        raise ValueError(f"{value!r} is not sip:host[:port][;transport=udp|tcp]")
+    host, port, parameters = found[1], int(found[2] or SIP_PORT), found[3].lower().split(";")[1:]
+    if not 1 <= port <= 65535:
+        raise ValueError(f"{value!r}: there is no port {port}")
+    if host.startswith("["):
+        host = str(IPv6Address(host[1:-1]))
+    elif _NAME.fullmatch(host) is None or _is_bad_address(host):
+        raise ValueError(f"{value!r}: {host} is neither an address nor a name")
+    transport: Transport = "udp"
+    for parameter in parameters:
+        name, _, word = parameter.partition("=")
+        if name != "transport" or word not in TRANSPORTS:
+            raise ValueError(f"{value!r}: only ;transport=udp and ;transport=tcp are understood, not ;{parameter}")
+        transport = TRANSPORTS[word]
+    return Target(host, port, transport)
+
+
+def _is_bad_address(host: str) -> bool:
+    """Digits and dots are meant as an IPv4 address; no name ends in a number (RFC 3696 §2)."""
+    if not host.replace(".", "").isdigit():
+        return False
+    try:
+        ip_address(host)
+    except ValueError:
+        return True
+    return False

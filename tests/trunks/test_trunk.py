@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from edge.settings import render
+from edge.trunks.target import Target, read_target
+from edge.trunks.trunk import Trunk
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "again"),
+    [
+        ("sip:10.0.0.1", Target("10.0.0.1"), "sip:10.0.0.1:5060;transport=udp"),
+        ("sip:10.0.0.1:5070", Target("10.0.0.1", 5070), "sip:10.0.0.1:5070;transport=udp"),
+        ("sip:10.0.0.1;transport=tcp", Target("10.0.0.1", 5060, "tcp"), "sip:10.0.0.1:5060;transport=tcp"),
+        ("SIP:Gw.Example.com:5080;Transport=TCP", Target("Gw.Example.com", 5080, "tcp"), None),
+        ("sip:[2001:db8::1]:5070;transport=udp", Target("2001:db8::1", 5070), "sip:[2001:db8::1]:5070;transport=udp"),
+        ("sip:[::1]", Target("::1"), "sip:[::1]:5060;transport=udp"),
+        (" sip:localhost ", Target("localhost"), "sip:localhost:5060;transport=udp"),
+    ],
+)
+def test_a_target_is_read_and_printed(text: str, target: Target, again: str | None) -> None:
+    assert read_target(text) == target
+    assert read_target(str(target)) == target
+    if again is not None:
+        assert str(target) == again
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "10.0.0.1",
+        "sips:gw.example.com",
+        "tel:+14155550100",
+        "sip:user@gw.example.com",
+        "sip:gw.example.com:0",
+        "sip:gw.example.com:65536",
+        "sip:gw.example.com:port",
+        "sip:gw.example.com;transport=tls",
+        "sip:gw.example.com;lr",
+        "sip:gw.example.com;",
+        "sip:300.1.1.1",
+        "sip:10.0.1",
+        "sip:[::1",
+        "sip:[1.2.3.4]",
+        "sip:-gw.example.com",
+        "sip:gw..example.com",
+        "sip:2001:db8::1",
+    ],
+)
+def test_target_invalid(text: str) -> None:
+    with pytest.raises(ValueError):
+        read_target(text)
+
+
+@pytest.mark.parametrize(("host", "is_name"), [("10.0.0.1", False), ("::1", False), ("localhost", True)])
+def test_a_target_knows_whether_it_is_a_name(host: str, is_name: bool) -> None:
+    assert Target(host).is_name is is_name
+
+
+def test_a_trunk_prints_as_it_is_read() -> None:
+    trunk = Trunk.model_validate(
+        {"name": "acme", "networks": ["192.0.2.0/24", "::1"], "country": "US", "target": "sip:gw.example.com"}
+    )
+    assert 'networks = ["192.0.2.0/24", "::1/128"]' in render(trunk)
+    assert 'target = "sip:gw.example.com:5060;transport=udp"' in render(trunk)
+    assert Trunk.model_validate(trunk.model_dump()) == trunk
+    assert Trunk.model_validate_json(trunk.model_dump_json()) == trunk
+    assert Trunk.model_json_schema()["properties"]["name"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "word"),
+    [
+        ({"networks": []}, "networks", "at least 1"),
+        ({"networks": ["10.0.0.1/8"]}, "networks.0", "host bits"),
+        ({"networks": ["carrier.example.com"]}, "networks.0", "does not appear to be"),
+        ({"networks": [17]}, "networks.0", "written as text"),
+        ({"country": "usa"}, "country", "pattern"),
+        ({"target": "sip:u@h"}, "target", "is not sip:host"),
+        ({"name": "two words"}, "name", "pattern"),
+        ({"colour": "red"}, "colour", "not permitted"),
+    ],
+)
+def test_trunk_invalid(change: dict[str, object], place: str, word: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Trunk.model_validate({"name": "acme", "networks": ["10.0.0.1"], **change})
+    error = caught.value.errors()[0]
+    assert ".".join(map(str, error["loc"])).startswith(place)
+    assert word in error["msg"]
