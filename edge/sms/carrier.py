@@ -1,0 +1,141 @@
+"""The contract of a carrier: it describes what can come in, and sends.
+
+A carrier is one file in `edge/carriers`: its section of the configuration, and a class that enters itself here. It does
+not serve, store, retry or log: the host mounts the routes it describes, keeps what they read before it answers, calls
+`send` from the outbox, and asks an error whether to try again. What only some carriers can do is a protocol of its own,
+like `Webhooks`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Final, Literal, Protocol, Self, runtime_checkable
+
+from pydantic import BaseModel, Field, ModelWrapValidatorHandler, model_validator
+
+from edge.plugins import Plugins
+from edge.settings import Section
+from edge.sms.text import OutgoingText, Receipt, Text, Verdict
+
+Scope = Literal["anyone", "customer", "admin"]  # a customer's route is open to admins too; anyone: the route checks
+
+NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # it stands in URLs and metric labels
+
+
+class CarrierSection(Section):
+    """A way for texts to come in and go out. `kind` says which, and thereby which other keys there are."""
+
+    kind: str = Field(description="The kind of carrier.")
+    name: str = Field(
+        pattern=NAME, description="The carrier's name, its kind where none is given; two of a kind need two names."
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        if cls is not CarrierSection or not isinstance(value, dict):
+            return read(value)
+        kind = value.get("kind")
+        carrier = CARRIERS.get(kind) if isinstance(kind, str) else None
+        if carrier is None:
+            raise ValueError(f"there is no kind of carrier {kind!r}, only {', '.join(CARRIERS.names())}")
+        section: Any = carrier.section.model_validate({"name": kind, **value})
+        return section  # type: ignore[no-any-return]
+
+
+class Carrier(ABC):
+    """One instance of a carrier. A kind sets `kind` and `section`, and is built from its section and its site."""
+
+    kind: ClassVar[str]
+    section: ClassVar[type[CarrierSection]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        CARRIERS.add(cls.kind, cls)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    async def send(self, text: OutgoingText) -> Receipt:
+        """Hand one text over, once. Raises SendError, which says whether it may be tried again."""
+
+
+CARRIERS: Plugins[Carrier] = Plugins("carrier")
+
+
+@runtime_checkable
+class Webhooks(Protocol):
+    """A carrier that is spoken to over HTTP, under `/v1.0/carriers/<name>/`."""
+
+    def routes(self) -> Sequence[Inbound | View]:
+        """What to mount. Asked once, when the HTTP door is built."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A request to an inbound route, checked: the payload is of the route's model, the sender of its scope."""
+
+    payload: BaseModel
+    account: str | None  # the customer whose key was shown; None for an admin's, or where none is needed
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """A webhook that texts come in by.
+
+    The host reads the body into `payload` (400 with its faults otherwise), has each text of `read` kept, and then
+    sends what `answer` makes of the verdicts, in the order of the texts.
+    """
+
+    suffix: str
+    summary: str
+    scope: Scope
+    payload: type[BaseModel]
+    result: type[BaseModel]
+    read: Callable[[Posted], Sequence[Text]]  # raises Invalid; empty when there is no text in it
+    answer: Callable[[Sequence[Verdict]], BaseModel]
+    method: Literal["POST"] = "POST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Something of the carrier to look at. `show` gets the customer who asks, None for an admin."""
+
+    suffix: str
+    summary: str
+    scope: Scope
+    result: type[BaseModel]
+    show: Callable[[str | None], BaseModel]
+    method: Literal["GET"] = "GET"
+
+
+class SendError(Exception):
+    """A text was not taken. The sentence is for the user who looks at the message later."""
+
+    retry: ClassVar[bool]
+
+    def __init__(self, sentence: str, *, code: str = "") -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.code = code  # the carrier's own: `404`, `40300`
+
+
+class Refused(SendError):
+    """For good: the same text would be refused again."""
+
+    retry = False
+
+
+class NotNow(SendError):
+    """For now: the carrier or the way to it is away, or busy. `after` is the wait in seconds that it asked for."""
+
+    retry = True
+
+    def __init__(self, sentence: str, *, code: str = "", after: float | None = None) -> None:
+        super().__init__(sentence, code=code)
+        self.after = after
