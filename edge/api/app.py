@@ -1,0 +1,74 @@
+"""The door put together: every resource mounted on one aiohttp application, and a server for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from edge.api import health, pages, webhooks
+from edge.api.access_keys import AccessKeys
+from edge.api.auth import Door
+from edge.api.available_numbers import AvailableNumbers
+from edge.api.calls import Calls
+from edge.api.customers import Customers
+from edge.api.explain import Explain
+from edge.api.flows import Flows
+from edge.api.host import around, mount, mount_plain
+from edge.api.messages import Messages
+from edge.api.numbers import Numbers
+from edge.api.operation import AnyOperation
+from edge.api.section import ApiSection
+from edge.api.services import Services
+
+
+def operations(services: Services) -> list[AnyOperation]:
+    """Everything a client may ask for, in the order the documents show it."""
+    return [
+        *Numbers(services).operations(),
+        *AvailableNumbers(services.providers).operations(),
+        *Flows(services.flows, services.numbers).operations(),
+        *Calls(services.calls).operations(),
+        *Messages(services.messages).operations(),
+        *Explain(services.explain).operations(),
+        *Customers(services.customers).operations(),
+        *AccessKeys(services.keys, services.customers, services.clock).operations(),
+        *webhooks.operations(services.carriers, services.keep, services.clock),
+        *health.operations(services.readiness),
+    ]
+
+
+def create_app(services: Services) -> web.Application:
+    """The application. It holds nothing that has to be closed."""
+    door = Door(services.keys, services.customers)
+    served = operations(services)
+    app = web.Application(middlewares=[around], client_max_size=services.section.body_limit)
+    mount(app, served, door, services.draining)
+    mount_plain(app, "/openapi.json", {"GET": pages.openapi(served, services.version)})
+    mount_plain(app, "/docs", {"GET": pages.docs()})
+    mount_plain(app, "/", {"GET": pages.to_docs})
+    mount_plain(app, "/metrics", {"GET": pages.metrics(door, services.section.metrics_open)})
+    return app
+
+
+class Server:
+    """The application on its port."""
+
+    def __init__(self, app: web.Application, section: ApiSection) -> None:
+        self._section = section
+        # handler_cancellation stays off: a client that goes away does not undo half of an order.
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=section.close_seconds, keepalive_timeout=75
+        )
+
+    async def listen(self) -> tuple[str, int]:
+        """Start; returns the address it listens on. Raises OSError when that is taken."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, self._section.host, self._section.port).start()
+        host, port, *_ = self._runner.addresses[0]
+        return str(host), int(port)
+
+    async def close(self) -> None:
+        """Stop listening, let requests under way finish, cut what is left after `close_seconds`."""
+        async with asyncio.timeout(self._section.close_seconds + 1):
+            await self._runner.cleanup()

@@ -1,0 +1,147 @@
+"""Calls: the records of what was offered, refused attempts included.
+
+The keys are the platform's; what it keeps and we have no use for is there and empty. What only this edge knows stands
+below `edge`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from edge.api.auth import scope
+from edge.api.field import E164, Line, Moment, Result
+from edge.api.operation import AnyOperation, Ask, Nothing, Operation
+from edge.api.paging import Page, PageQuery, after, cut, key_of
+from edge.errors import NotFound
+from edge.sessions.record import CallTable
+from edge.store.metadata import NIL
+
+UNUSED = "Not used here; kept for clients of the platform."
+
+
+class Address(Result):
+    """One end of a call or message."""
+
+    type: str = Field(description="tel, or sip where the caller gave no number.")
+    target: str = Field(description="The number or address.")
+    target_name: str = Field(default="", description="The name shown with it.")
+    name: str = Field(default="", description=UNUSED)
+    detail: str = Field(default="", description=UNUSED)
+
+
+class CallDetail(Result):
+    """What only this edge knows of a call."""
+
+    call_id: str = Field(description="SIP Call-ID.")
+    trunk: str = Field(description="The trunk it came by.")
+    remote: str = Field(description="Address and port it came from.")
+    dialed: str = Field(description="The dialed string as it came.")
+    number_id: str = Field(description="The number that was called; nil when it is not ours.")
+    flow_version: int = Field(description="The version of the flow that ran.")
+    lookup_source: str = Field(description="Where the number was found: memory, redis, sql or stale.")
+    outcome: str = Field(description="answered, redirected, rejected, cancelled or failed.")
+    sip_code: int = Field(description="The final SIP status.")
+    error: str = Field(description="Why it failed, if it did.")
+    cut_by: str = Field(description="The limit that cut the flow short, if one did.")
+    steps: Any = Field(description="The last steps that ran.")
+    codec: str = Field(description="PCMU or PCMA; empty without media.")
+    rtp_sent: int = Field(description="RTP packets sent.")
+    rtp_received: int = Field(description="RTP packets received.")
+    rtp_lost: int = Field(description="RTP packets that did not arrive.")
+    jitter_ms: float = Field(description="Jitter of what arrived, in milliseconds.")
+
+
+class Call(Result):
+    """One call that was offered."""
+
+    id: str = Field(description="Identity.")
+    customer_id: str = Field(description="Owner of the called number; nil when it is not ours.")
+    owner_type: str = Field(default="", description=UNUSED)
+    owner_id: str = Field(default=NIL, description=UNUSED)
+    flow_id: str = Field(description="The flow that ran; nil when none did.")
+    activeflow_id: str = Field(default=NIL, description=UNUSED)
+    type: str = Field(description="flow: the call ran a flow.")
+    master_call_id: str = Field(default=NIL, description=UNUSED)
+    chained_call_ids: list[str] = Field(default=[], description=UNUSED)
+    recording_id: str = Field(default=NIL, description=UNUSED)
+    recording_ids: list[str] = Field(default=[], description=UNUSED)
+    groupcall_id: str = Field(default=NIL, description=UNUSED)
+    source: Address = Field(description="Who called.")
+    destination: Address = Field(description="What was called.")
+    status: str = Field(description="hangup: records are written once a call is over.")
+    action: dict[str, Any] = Field(default={}, description=UNUSED)
+    metadata: dict[str, Any] = Field(default={}, description=UNUSED)
+    direction: str = Field(description="incoming or outgoing.")
+    mute_direction: str = Field(default="", description=UNUSED)
+    hangup_by: str = Field(description="remote, local, or empty.")
+    hangup_reason: str = Field(description="Why it ended.")
+    tm_progressing: str | None = Field(description="When it was answered.")
+    tm_ringing: str | None = Field(description="When it rang.")
+    tm_hangup: str | None = Field(description="When it ended.")
+    tm_create: str = Field(description="When it was offered.")
+    tm_update: str | None = Field(default=None, description=UNUSED)
+    tm_delete: str | None = Field(default=None, description=UNUSED)
+    edge: CallDetail = Field(description="What only this edge knows.")
+
+
+class RecordQuery(PageQuery):
+    number: E164 | None = Field(default=None, description="Only of this number of ours.")
+    since: Moment | None = Field(default=None, description="Only from this time on.")
+    until: Moment | None = Field(default=None, description="Only before this time.")
+
+
+class CallQuery(RecordQuery):
+    call_id: Line | None = Field(default=None, description="Only with this SIP Call-ID.")
+
+
+class Calls:
+    """The operations on calls."""
+
+    def __init__(self, table: CallTable) -> None:
+        self._table = table
+
+    async def list(self, ask: Ask[CallQuery, Nothing]) -> Page[Call]:
+        query = ask.query
+        rows = await self._table.list(
+            scope(ask.asker),
+            number=query.number,
+            call_id=query.call_id,
+            since=query.since,
+            until=query.until,
+            after=after(query.page_token),
+            size=query.page_size + 1,
+        )
+        found, token = cut([Call.model_validate(row) for row in rows], query.page_size, key_of)
+        return Page[Call](result=found, next_page_token=token)
+
+    async def get(self, ask: Ask[Nothing, Nothing]) -> Call:
+        row = await self._table.get(ask.id, scope(ask.asker))
+        if row is None:
+            raise NotFound("there is no such call", reason="CALL_NOT_FOUND")
+        return Call.model_validate(row)
+
+    def operations(self) -> list[AnyOperation]:
+        return [
+            Operation(
+                method="GET",
+                path="/v1.0/calls",
+                tag="calls",
+                summary="List calls, newest first",
+                query=CallQuery,
+                body=Nothing,
+                result=Page[Call],
+                handler=self.list,
+            ),
+            Operation(
+                method="GET",
+                path="/v1.0/calls/{id}",
+                tag="calls",
+                summary="Read one call",
+                query=Nothing,
+                body=Nothing,
+                result=Call,
+                handler=self.get,
+            ),
+        ]

@@ -1,0 +1,179 @@
+"""The host: mounts operations, and stands around each of them.
+
+Order within one request: route, drain, who asks, path, query, body, handler. So a stranger learns nothing but that a
+key is needed, and a body is read only for somebody who may send it. Errors become the envelope here and nowhere else;
+an unexpected one is logged once with its stack and answered 500. One line of log per request, without the query,
+which may hold a key or a number. Metrics know a request by the template of its route only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from edge.api import refusal
+from edge.api.auth import Door
+from edge.api.openapi import PARAMETERS
+from edge.api.operation import Answer, AnyOperation, Ask, Nothing
+from edge.api.reading import read_body, read_match, read_query
+from edge.errors import EdgeError, Fault, Internal, Invalid, TooLarge, Unavailable
+from edge.log import get_logger
+from edge.metrics import counter, histogram
+
+REQUESTS = counter("http_requests_total", "HTTP requests answered.", ("route", "method", "code"))
+SECONDS = histogram("http_request_seconds", "Time from a request's header to the end of its answer.", ("route",))
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # others are counted as one
+UNMATCHED = "unmatched"
+QUIET = frozenset({"/health", "/ready", "/metrics"})  # asked every few seconds by machines: no line while all is well
+REQUEST_ID = web.RequestKey("request_id", str)
+ASKER = web.RequestKey("asker", str)
+
+_GIVEN_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")  # a client's own X-Request-Id; anything else is replaced
+_UUID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$")
+_log = get_logger("api")
+
+
+def mount(app: web.Application, operations: Sequence[AnyOperation], door: Door, draining: Callable[[], bool]) -> None:
+    """Enter the operations; every path answers its other methods 405."""
+    by_path: dict[str, list[AnyOperation]] = {}
+    for operation in operations:
+        by_path.setdefault(operation.path, []).append(operation)
+    for path, served in by_path.items():
+        mount_plain(app, path, {o.method: _endpoint(o, door, draining) for o in served})
+
+
+def mount_plain(app: web.Application, path: str, endpoints: dict[str, Handler]) -> None:
+    """Enter handlers of aiohttp's own kind by method; HEAD goes where GET goes."""
+    allowed = {*endpoints, *(["HEAD"] if "GET" in endpoints else [])}
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        raise refusal.MethodRefused(allowed)
+
+    resource = app.router.add_resource(path)
+    for method, handler in endpoints.items():
+        resource.add_route(method, handler)
+        if method == "GET":
+            resource.add_route("HEAD", handler)
+    resource.add_route("*", refuse)
+
+
+def _endpoint(
+    operation: AnyOperation, door: Door, draining: Callable[[], bool]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        if operation.inbound and draining():
+            raise refusal.Draining
+        who = None
+        if operation.who != "anyone":
+            who = await door.admit(request, operation.who)
+            request[ASKER] = who.customer_id or "admin"
+        ask = Ask(
+            who=who,
+            path=_path(request),
+            query=read_query(operation.query, request.query),
+            body=await _body(request, operation),
+            match=read_match(request.headers.get("If-Match")) if operation.versioned else None,
+            request_id=request[REQUEST_ID],
+        )
+        found = await operation.handler(ask)
+        answer = found if isinstance(found, Answer) else Answer(found)
+        headers = dict(answer.headers)
+        if operation.versioned:
+            headers["ETag"] = f'"{getattr(answer.result, "version")}"'  # noqa: B009 (the models differ)
+        return web.Response(
+            text=answer.result.model_dump_json(),
+            status=answer.status or operation.success,
+            headers=headers,
+            content_type="application/json",
+        )
+
+    return handle
+
+
+def _path(request: web.Request) -> dict[str, str]:
+    """The path's variables, checked. Raises Invalid: what cannot be an id is no missing thing but a wrong request."""
+    found = dict(request.match_info)
+    for name, value in found.items():
+        if PARAMETERS[name].get("format") == "uuid":
+            found[name] = value.lower()
+            if not _UUID.fullmatch(found[name]):
+                raise Invalid("the id is no UUID", faults=[Fault(name, "must be a UUID")], reason="INVALID_ID")
+        elif not (value.isascii() and value.isdigit() and 1 <= int(value[:11]) <= PARAMETERS[name]["maximum"]):
+            what = f"must be a whole number from 1 to {PARAMETERS[name]['maximum']}"
+            raise Invalid("the path is not usable", faults=[Fault(name, what)], reason="INVALID_ID")
+    return found
+
+
+async def _body(request: web.Request, operation: AnyOperation) -> object:
+    if operation.body is Nothing:
+        return Nothing()
+    if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in ("utf-8", "us-ascii"):
+        raise refusal.TypeRefused
+    return read_body(operation.body, await request.read())
+
+
+@web.middleware
+async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Around every request: its id, its error answers, its count and its line."""
+    started = time.perf_counter()
+    given = request.headers.get("X-Request-Id", "")
+    request_id = request[REQUEST_ID] = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
+    response: web.StreamResponse
+    try:
+        response = await handler(request)
+    except EdgeError as error:
+        if isinstance(error, Internal):
+            _log.exception("request failed", request_id=request_id, path=request.path)
+        elif isinstance(error, Unavailable):
+            _log.warning("request not served", request_id=request_id, path=request.path, error=error.message)
+        response = refuse(error, request_id)
+    except web.HTTPRequestEntityTooLarge as error:
+        response = refuse(TooLarge(f"the body is over {error.max_size} bytes"), request_id)
+    except web.HTTPNotFound:
+        response = refuse(refusal.RouteUnknown(), request_id)
+    except web.HTTPRedirection as redirection:
+        response = web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
+    except (asyncio.CancelledError, ConnectionError):  # the client went away
+        raise
+    except Exception:
+        _log.exception("request failed", request_id=request_id, path=request.path)
+        response = refuse(Internal("unexpected"), request_id)
+    response.headers["X-Request-Id"] = request_id
+    _note(request, response.status, time.perf_counter() - started)
+    return response
+
+
+def refuse(error: EdgeError, request_id: str) -> web.Response:
+    """The answer to an error."""
+    return web.Response(
+        text=refusal.envelope(error, request_id).model_dump_json(exclude_none=True),
+        status=error.http,
+        headers=refusal.headers(error),
+        content_type="application/json",
+    )
+
+
+def _note(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else UNMATCHED
+    method = request.method if request.method in METHODS else "other"
+    REQUESTS.labels(route, method, str(status)).inc()
+    SECONDS.labels(route).observe(seconds)
+    write = _log.debug if route in QUIET and status < 400 else _log.info
+    write(
+        "request",
+        method=request.method,
+        path=request.path,
+        status=status,
+        ms=round(seconds * 1000, 1),
+        remote=request.remote,
+        customer=request.get(ASKER),
+        request_id=request[REQUEST_ID],
+    )

@@ -1,0 +1,92 @@
+"""An operation: one thing a client may ask for, described once.
+
+The host mounts the description and reads each request into an `Ask`; the handler gets it checked and typed, returns its
+result model, or an `Answer` where status or header fields differ, and raises `EdgeError` for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from edge.accounts.key import Identity
+from edge.errors import EdgeError
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Who = Literal["anyone", "customer", "admin"]  # a customer's operation is open to admin keys too
+
+
+class Nothing(BaseModel):
+    """No query parameters, or no body."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Q = TypeVar("Q", bound=BaseModel)
+B = TypeVar("B", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask(Generic[Q, B]):
+    """One request, read and checked. `who` is None only in operations for anyone."""
+
+    who: Identity | None
+    query: Q
+    body: B
+    path: Mapping[str, str]
+    match: int | None  # the version in If-Match
+    request_id: str
+
+    @property
+    def id(self) -> str:
+        return self.path["id"]
+
+    @property
+    def asker(self) -> Identity:
+        """Who asks, in operations that are not for anyone."""
+        assert self.who is not None
+        return self.who
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result with a status or header fields of its own."""
+
+    result: BaseModel
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[Q, B]):
+    """`errors` lists what is particular; the host adds what every operation may answer."""
+
+    method: Method
+    path: str
+    tag: str
+    summary: str
+    handler: Handler[Q, B]
+    result: type[BaseModel]
+    query: type[Q]
+    body: type[B]
+    detail: str = ""
+    success: int = 200
+    errors: tuple[type[EdgeError], ...] = ()
+    who: Who = "customer"
+    versioned: bool = False  # answers carry an ETag with the version; writing methods honour If-Match
+    inbound: bool = False  # brings traffic in, so it is refused while draining
+
+    @property
+    def name(self) -> str:
+        """A stable name for programs made from the document: `get_numbers_id`."""
+        words = self.path.removeprefix("/v1.0").replace("{", "").replace("}", "").split("/")
+        return "_".join([self.method.lower(), *(w.replace("-", "_") for w in words if w)])
+
+
+AnyOperation: TypeAlias = Operation[Any, Any]

@@ -1,0 +1,139 @@
+"""A request's body, query and If-Match, read into models; what is wrong in them, named by its place.
+
+JSON is taken strictly: UTF-8, no NaN, no lone surrogates (they cannot be stored), no key twice. Nothing of a wrong
+value is repeated in an answer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from multidict import MultiMapping
+from pydantic import BaseModel, ValidationError
+
+from edge.errors import Fault, Invalid
+
+M = TypeVar("M", bound=BaseModel)
+
+KEY_PARAMETER = "accesskey"  # a credential in the query: read by `auth`, unknown to every model, never logged
+MAX_FAULTS = 50  # of one request; a body of a megabyte can hold very many
+_ENTITY_TAG = re.compile(r'^(?:W/)?"(\d{1,18})"$')  # RFC 9110 §8.8.3; ours hold a version
+
+
+def read_json(data: bytes) -> Any:
+    """The value of a JSON text (RFC 8259). Raises Invalid naming line and column."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise _wrong_json(_position(data.count(b"\n", 0, error.start), 0), "not UTF-8") from None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        raise _wrong_json(_position(error.lineno - 1, error.colno), error.msg[:1].lower() + error.msg[1:]) from None
+    except _Refused as error:
+        raise _wrong_json("body", str(error)) from None
+    except RecursionError:
+        raise _wrong_json("body", "nested too deeply") from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise _wrong_json("body", "a number is too long") from None
+    if b"\\u" in data and _has_surrogate(text):
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError:
+            raise _wrong_json("body", "half of a surrogate pair is no character") from None
+    return value
+
+
+def read_body(model: type[M], data: bytes) -> M:
+    """The body as a model. Raises Invalid with every place that is wrong."""
+    value = read_json(data)
+    if not isinstance(value, dict):
+        raise Invalid(
+            "the body must be a JSON object", faults=[Fault("body", "must be an object")], reason="INVALID_JSON_BODY"
+        )
+    return check(model, value, "the body is not usable", "INVALID_ARGUMENT")
+
+
+def read_query(model: type[M], query: MultiMapping[str]) -> M:
+    """The query as a model. A parameter given twice is a fault, as is an unknown one."""
+    values = {name: value for name, value in query.items() if name != KEY_PARAMETER}
+    if len(values) < len(query):
+        twice = [name for name in values if len(query.getall(name)) > 1]
+        if twice:
+            faults = [Fault(name, "given more than once") for name in twice[:MAX_FAULTS]]
+            raise Invalid("the query is not usable", faults=faults, reason="INVALID_REQUEST_PARAMETER")
+    return check(model, values, "the query is not usable", "INVALID_REQUEST_PARAMETER")
+
+
+def read_match(value: str | None) -> int | None:
+    """The version in If-Match (RFC 9110 §13.1.1); None when there is none or it is `*`. Raises Invalid."""
+    if value is None or value.strip() == "*":
+        return None
+    found = _ENTITY_TAG.match(value.strip())
+    if found is None:
+        fault = Fault("If-Match", 'must be one ETag as it was answered, such as "3"')
+        raise Invalid("If-Match is not usable", faults=[fault], reason="INVALID_REQUEST_PARAMETER")
+    return int(found[1])
+
+
+def check(model: type[M], values: Mapping[str, Any], message: str, reason: str) -> M:
+    """Values as a model. Raises Invalid."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise Invalid(message, faults=faults_of(error), reason=reason) from None
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FAULTS]
+    return [Fault(place(item["loc"]), _what(item["type"], item["msg"])) for item in found]
+
+
+def place(path: Sequence[str | int]) -> str:
+    """`("actions", 2, "type")` as `actions[2].type`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text or "body"
+
+
+def _what(kind: str, message: str) -> str:
+    match kind:
+        case "extra_forbidden":
+            return "unknown key"
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+class _Refused(ValueError):
+    pass
+
+
+def _refuse_constant(name: str) -> Any:
+    raise _Refused(f"{name} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Refused(f"the key {next(n for n in names if names.count(n) > 1)!r:.80} stands twice in one object")
+    return result
+
+
+def _has_surrogate(text: str) -> bool:
+    return "\\ud" in text or "\\uD" in text
+
+
+def _position(line: int, column: int) -> str:
+    return f"line {line + 1}" + (f" column {column}" if column else "")
+
+
+def _wrong_json(where: str, what: str) -> Invalid:
+    return Invalid("the body is not JSON", faults=[Fault(where, what)], reason="INVALID_JSON_BODY")

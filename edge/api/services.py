@@ -1,0 +1,41 @@
+"""What the operations work with, all of it made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from edge.accounts.customer import CustomerTable
+from edge.accounts.key import KeyTable
+from edge.api.explain import Explainer
+from edge.api.section import ApiSection
+from edge.api.webhooks import Keep
+from edge.errors import Fault
+from edge.flows.library import FlowTable
+from edge.numbers.provider import Provider
+from edge.numbers.table import NumberTable
+from edge.sessions.message import MessageTable
+from edge.sessions.record import CallTable
+from edge.sms.carrier import Carrier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """`readiness` gives the reasons against traffic, none when ready; `draining` is true from SIGTERM on."""
+
+    section: ApiSection
+    version: str
+    customers: CustomerTable
+    keys: KeyTable
+    numbers: NumberTable
+    providers: Sequence[Provider]
+    flows: FlowTable
+    calls: CallTable
+    messages: MessageTable
+    explain: Explainer
+    carriers: Sequence[Carrier]
+    keep: Keep
+    clock: Callable[[], datetime]
+    readiness: Callable[[], Sequence[Fault]]
+    draining: Callable[[], bool]
