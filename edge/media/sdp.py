@@ -1,0 +1,276 @@
+"""Offer and answer (RFC 3264), as far as a G.711 endpoint needs them.
+
+`read` gives a `Description`; `answer` and `accept` make of it `Negotiated`: what a stream has to do. The rules:
+
+- Every media line of an offer is answered, in order. The first audio line that we can serve is taken; the others are
+  refused with port 0 (§6).
+- The codec is the first of the offerer's list that we speak, and the answer names only it, so that nobody has to guess
+  which one comes; beside it telephone-event, when it was offered with our clock.
+- The packet time is the offer's, if it is one we can keep.
+
+Not nice: a `c=` with a host name is accepted, but nobody waits for a name server here. It counts as no address at all,
+and the stream sends once it hears where the other side is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Literal, NamedTuple, get_args
+
+from edge.errors import EdgeError
+from edge.media.description import NUMBER, RTPMAP, Attribute, BadSdp, Connection, Description, Media, Origin, read
+from edge.media.g711 import CODECS, RATE, STATIC_TYPE, Codec
+
+__all__ = [
+    "BadSdp",
+    "Connection",
+    "Description",
+    "Direction",
+    "Local",
+    "Media",
+    "Negotiated",
+    "NoCommonCodec",
+    "Origin",
+    "accept",
+    "answer",
+    "offer",
+    "read",
+    "reanswer",
+]
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+MIRROR: dict[Direction, Direction] = {  # what we may do when the other side does this, RFC 3264 §6.1
+    "sendrecv": "sendrecv",
+    "sendonly": "recvonly",
+    "recvonly": "sendonly",
+    "inactive": "inactive",
+}
+
+MIN_PTIME_MS, MAX_PTIME_MS, PTIME_MS = 10, 60, 20  # what we send; any packet time is received
+OFFERED_EVENT_TYPE = 101  # telephone-event in our own offers
+EVENTS = "0-15"
+PROTOCOL = "RTP/AVP"
+
+Address = tuple[str, int]  # host, port
+
+
+class NoCommonCodec(EdgeError):
+    """There is no media line that we could serve. `code` and `text` are for the Warning header (RFC 3261 §20.43)."""
+
+    http, status, sip = 400, "INVALID_ARGUMENT", 488
+
+    def __init__(self, code: Literal[304, 305], text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+    def warning(self, agent: str) -> str:
+        """The value of a Warning header; `agent` is our host."""
+        return f'{self.code} {agent} "{self.text}"'
+
+
+class Local(NamedTuple):
+    """Our side of a session. `host` is the address that others reach us at; the session id stays, the version grows."""
+
+    host: str
+    port: int
+    session_id: int
+    session_version: int
+    ptime_default: int = PTIME_MS
+
+
+class Negotiated(NamedTuple):
+    """What both sides agreed on, seen from ours.
+
+    `remote` is where our RTP goes: None while we are on hold by address, or when its host is a name or no single host.
+    `rtcp` is where our RTCP goes (RFC 3605, else the next port). `direction` is ours: `recvonly` means that we are held.
+    """
+
+    codec: Codec
+    payload_type: int
+    dtmf_payload_type: int | None
+    ptime_ms: int
+    remote: Address | None
+    direction: Direction
+    rtcp: Address | None = None
+
+    @property
+    def sends(self) -> bool:
+        return self.direction in ("sendrecv", "sendonly")
+
+    @property
+    def receives(self) -> bool:
+        return self.direction in ("sendrecv", "recvonly")
+
+
+def answer(offer: Description, local: Local) -> tuple[bytes, Negotiated]:
+    """Our answer to an offer, and what is agreed by it. Raises NoCommonCodec; BadSdp for audio without a `c=`."""
+    negotiated: Negotiated | None = None
+    lines: list[str] = []
+    for media in offer.media:
+        types = _types(media) if negotiated is None else None
+        if types is None:
+            lines.append(f"m={media.kind} 0 {media.protocol} {media.formats[0]}")  # refused, RFC 3264 §6
+            continue
+        negotiated = _negotiated(offer, media, *types, local.ptime_default)
+        lines += _audio_lines(local.port, negotiated)
+    if negotiated is None:
+        raise _nothing_common(offer)
+    return _body(local, offer.times or ("0 0",), lines), negotiated
+
+
+def reanswer(offer: Description, local: Local, previous: bytes) -> tuple[bytes, Negotiated, Local]:
+    """The answer to a later offer of the same session: `previous` again when nothing changes in it, else the version is
+    one higher (RFC 3264 §8). The `Local` that comes back is the one to use next time.
+    """
+    body, negotiated = answer(offer, local)
+    if body != previous:
+        local = local._replace(session_version=local.session_version + 1)
+        body, negotiated = answer(offer, local)
+    return body, negotiated, local
+
+
+def offer(local: Local) -> bytes:
+    """Our own offer: both codecs and telephone-event, in both directions."""
+    types = [str(STATIC_TYPE[codec]) for codec in CODECS]
+    lines = [f"m=audio {local.port} {PROTOCOL} {' '.join(types)} {OFFERED_EVENT_TYPE}"]
+    lines += [f"a=rtpmap:{STATIC_TYPE[codec]} {codec}/{RATE}" for codec in CODECS]
+    lines += _event_lines(OFFERED_EVENT_TYPE)
+    lines += [f"a=ptime:{local.ptime_default}", "a=sendrecv"]
+    return _body(local, ("0 0",), lines)
+
+
+def accept(local: Local, answer: Description) -> Negotiated:
+    """What is agreed by the answer to `offer(local)`. Raises NoCommonCodec, or BadSdp when it does not fit the offer."""
+    if len(answer.media) != 1:
+        raise BadSdp(1, f"the answer has {len(answer.media)} media lines, the offer had one")  # RFC 3264 §6
+    types = _types(answer.media[0])
+    if types is None:
+        raise _nothing_common(answer)
+    return _negotiated(answer, answer.media[0], *types, local.ptime_default)
+
+
+@lru_cache(maxsize=1024)
+def _single(host: str) -> bool:
+    """Whether the host is the address of one machine: no name, no group, not the unspecified address of a hold."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return not address.is_multicast and not address.is_unspecified and host != "255.255.255.255"
+
+
+def _types(media: Media) -> tuple[Codec, int, int | None] | None:
+    """Codec, its payload type and that of telephone-event; None when this line cannot be served."""
+    if media.kind != "audio" or media.protocol != PROTOCOL or media.port == 0:
+        return None
+    named: dict[str, tuple[str, str, str | None]] = {}
+    for key, value in media.attributes:
+        if key == "rtpmap" and value is not None and (match := RTPMAP.fullmatch(value)):
+            named.setdefault(str(int(match[1])), (match[2].upper(), match[3], match[4]))
+    codec: Codec | None = None
+    codec_type = 0
+    event_type: int | None = None
+    for text in media.formats:
+        payload_type = int(text)
+        name, clock, channels = named.get(str(payload_type)) or _STATIC.get(payload_type, _UNKNOWN)
+        if clock != _RATE or channels not in (None, "1"):
+            continue
+        if codec is None and name in CODECS:
+            codec, codec_type = ("PCMU" if name == "PCMU" else "PCMA"), payload_type
+        elif event_type is None and name == "TELEPHONE-EVENT":
+            event_type = payload_type
+    return None if codec is None else (codec, codec_type, event_type)
+
+
+_RATE = str(RATE)
+_UNKNOWN: tuple[str, str, str | None] = ("", "", None)
+_STATIC: dict[int, tuple[str, str, str | None]] = {
+    number: (codec, _RATE, None) for codec, number in STATIC_TYPE.items()
+}
+
+
+def _negotiated(
+    description: Description, media: Media, codec: Codec, codec_type: int, event_type: int | None, ptime_default: int
+) -> Negotiated:
+    connection = media.connections[0] if media.connections else description.connection
+    if connection is None:
+        raise BadSdp(1, "the audio has no c= line, and neither has the session")  # RFC 8866 §5.7
+    direction: Direction = _direction(media.attributes) or _direction(description.attributes) or "sendrecv"
+    reachable = _single(connection.host)
+    return Negotiated(
+        codec=codec,
+        payload_type=codec_type,
+        dtmf_payload_type=event_type,
+        ptime_ms=_ptime(media, ptime_default),
+        remote=(connection.host, media.port) if reachable else None,
+        direction=MIRROR[direction],
+        rtcp=_rtcp(media, connection.host) if reachable else None,
+    )
+
+
+def _direction(attributes: tuple[Attribute, ...]) -> Direction | None:
+    for key, value in attributes:
+        if value is None and key in MIRROR:
+            return next(direction for direction in DIRECTIONS if direction == key)
+    return None
+
+
+def _ptime(media: Media, default: int) -> int:
+    """The packet time to send with: theirs when it is one we can keep, never above their maximum (RFC 8866 §6.4)."""
+    wanted = _milliseconds(media.attribute("ptime"))
+    most = _milliseconds(media.attribute("maxptime")) or MAX_PTIME_MS
+    ptime = wanted if wanted and MIN_PTIME_MS <= wanted <= MAX_PTIME_MS else default
+    return max(MIN_PTIME_MS, min(ptime, most))
+
+
+def _milliseconds(text: str | None) -> int | None:
+    whole = (text or "").strip().partition(".")[0]
+    return int(whole) if NUMBER.fullmatch(whole) else None
+
+
+def _rtcp(media: Media, host: str) -> Address | None:
+    """Where reports go: `a=rtcp:PORT [IN FAMILY HOST]` (RFC 3605 §2.1), else the next port."""
+    fields = (media.attribute("rtcp") or "").split()
+    if fields and NUMBER.fullmatch(fields[0]) and 0 < int(fields[0]) <= 65535:
+        if len(fields) == 4 and _single(fields[3]):
+            host = fields[3]
+        return host, int(fields[0])
+    return (host, media.port + 1) if media.port < 65535 else None
+
+
+def _nothing_common(description: Description) -> NoCommonCodec:
+    for media in description.media:
+        if media.kind == "audio" and media.protocol == PROTOCOL and media.port:
+            return NoCommonCodec(305, f"Incompatible media format: {' and '.join(CODECS)} are spoken here")
+    return NoCommonCodec(304, f"Media type not available: audio over {PROTOCOL} is served here")
+
+
+def _audio_lines(port: int, agreed: Negotiated) -> list[str]:
+    codec, codec_type, event_type, ptime, _, direction, _ = agreed
+    types = f"{codec_type}" if event_type is None else f"{codec_type} {event_type}"
+    lines = [f"m=audio {port} {PROTOCOL} {types}", f"a=rtpmap:{codec_type} {codec}/{RATE}"]
+    if event_type is not None:
+        lines += _event_lines(event_type)
+    lines += [f"a=ptime:{ptime}", f"a={direction}"]
+    return lines
+
+
+def _event_lines(payload_type: int) -> list[str]:
+    return [f"a=rtpmap:{payload_type} telephone-event/{RATE}", f"a=fmtp:{payload_type} {EVENTS}"]
+
+
+def _body(local: Local, times: tuple[str, ...], media: list[str]) -> bytes:
+    host, _, session_id, version, _ = local
+    family = "IP6" if ":" in host else "IP4"
+    lines = [
+        "v=0",
+        f"o=- {session_id} {version} IN {family} {host}",
+        "s=-",
+        f"c=IN {family} {host}",
+        *[f"t={time}" for time in times],  # the answer's equal the offer's, RFC 3264 §6
+        *media,
+    ]
+    return ("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
