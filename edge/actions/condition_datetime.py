@@ -1,0 +1,141 @@
+"""Go on only at certain times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from edge.errors import Invalid
+from edge.flows.action import Action, Jump, Next, StepId
+from edge.flows.condition import COMPARE, Condition
+from edge.flows.run import Run
+from edge.flows.session import Session
+
+Weekday = Annotated[int, Field(ge=0, le=6)]
+CLOCK = r"^([01]?\d|2[0-3]):[0-5]\d$"
+CLOCK_OR_MIDNIGHT = r"^(([01]?\d|2[0-3]):[0-5]\d|24:00)$"
+DAY_MINUTES = 24 * 60
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {name[:40]!r}; one is called like Europe/Berlin") from None
+    return name
+
+
+class ConditionDatetime(Action):
+    """Look at the clock. When everything that is given holds, the next step follows, else the false target.
+
+    Readable and enough for most: `weekdays`, and `from` and `to` as times of the day (`from` is in, `to` is out; a `to`
+    that is not after `from` lies on the next day, and the hours after midnight count as the weekday they began on).
+
+    As on the platform: `month`, `day`, `hour` and `minute` with a `condition`. The option stands on the left,
+    `option condition now`, so `{"condition": "<=", "hour": 9, "minute": 30}` holds from 09:30 on.
+
+    Different from the platform, where it is wrong: there is a `timezone`; units next to each other are compared as one
+    time (09:30 comes before 10:05), not one by one; an hour or minute that is not given is not looked at (there it is
+    0); weekdays work in steps with variables too.
+
+    On failure (it does not hold and there is no false target) the run fails.
+
+        {"id": "open", "type": "condition_datetime", "option": {"timezone": "Europe/Berlin", "weekdays": [1, 2, 3, 4,
+         5], "from": "09:00", "to": "17:30", "false_target_id": "closed"}}
+    """
+
+    type = "condition_datetime"
+    fatal = True
+
+    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC", description="The zone whose clock and calendar count, by its IANA name."
+    )
+    weekdays: list[Weekday] = Field(
+        default_factory=list, max_length=7, description="The days it may be, 0 is Sunday; empty: any."
+    )
+    from_: str | None = Field(
+        default=None, alias="from", pattern=CLOCK, description='The first minute of the day it may be: "09:00".'
+    )
+    to: str | None = Field(default=None, pattern=CLOCK_OR_MIDNIGHT, description='The minute when it is over: "17:30".')
+    condition: Condition = Field(
+        default="==",
+        description="How to compare month, day, hour and minute (on the left) with the time (on the right).",
+    )
+    month: int = Field(default=0, ge=-1, le=12, description="1 to 12; 0 or -1: not looked at.")
+    day: int = Field(default=0, ge=-1, le=31, description="1 to 31; 0 or -1: not looked at.")
+    hour: int = Field(default=-1, ge=-1, le=23, description="0 to 23; -1: not looked at.")
+    minute: int = Field(default=-1, ge=-1, le=59, description="0 to 59; -1: not looked at.")
+    false_target_id: StepId = Field(default="", description="The step to go to when it does not hold.")
+
+    def doubts(self) -> Iterable[tuple[str, str]]:
+        if not self.false_target_id:
+            yield "false_target_id", "not given: the run fails when the condition does not hold"
+        if self.from_ is not None and self.from_ == self.to:
+            yield "to", "the same as from: any time of the day"
+        if not (self.weekdays or self.from_ or self.to or self._units):
+            yield "condition", "nothing to compare with: it always holds"
+
+    async def run(self, session: Session, run: Run) -> Next:
+        if self.holds(run.clock()):
+            return None
+        if not self.false_target_id:
+            raise Invalid("the condition does not hold, and there is no false target")
+        return Jump(self.false_target_id)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it holds at an aware time."""
+        local = now.astimezone(self._zone)
+        minute = local.hour * 60 + local.minute
+        begins, ends = self._hours
+        weekday = local.isoweekday() % 7
+        if begins < ends:
+            if not begins <= minute < ends:
+                return False
+        elif minute < ends:
+            weekday = (local - timedelta(days=1)).isoweekday() % 7
+        elif minute < begins:
+            return False
+        if self.weekdays and weekday not in self.weekdays:
+            return False
+        compare = COMPARE[self.condition]
+        units = (local.month, local.day, local.hour, local.minute)
+        return all(compare(given, units[first : first + len(given)]) for first, given in self._units)
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @cached_property
+    def _hours(self) -> tuple[int, int]:
+        return _minute_of_day(self.from_, 0), _minute_of_day(self.to, DAY_MINUTES)
+
+    @cached_property
+    def _units(self) -> list[tuple[int, tuple[int, ...]]]:
+        """What is given of month, day, hour, minute: (index of the first, values) for each row without a gap."""
+        given = [
+            self.month if self.month > 0 else None,
+            self.day if self.day > 0 else None,
+            self.hour if self.hour >= 0 else None,
+            self.minute if self.minute >= 0 else None,
+        ]
+        rows: list[tuple[int, tuple[int, ...]]] = []
+        for index, value in enumerate(given):
+            if value is None:
+                continue
+            if rows and rows[-1][0] + len(rows[-1][1]) == index:
+                rows[-1] = (rows[-1][0], (*rows[-1][1], value))
+            else:
+                rows.append((index, (value,)))
+        return rows
+
+
+def _minute_of_day(clock: str | None, otherwise: int) -> int:
+    if clock is None:
+        return otherwise
+    hour, _, minute = clock.partition(":")
+    return int(hour) * 60 + int(minute)

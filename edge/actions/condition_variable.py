@@ -1,0 +1,66 @@
+"""Go on only when a value is as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import Field
+
+from edge.errors import Invalid
+from edge.flows.action import Action, Jump, Next, StepId
+from edge.flows.condition import COMPARE, Condition
+from edge.flows.run import Run
+from edge.flows.session import Session
+
+
+class ConditionVariable(Action):
+    """Compare two values: `variable condition value`. When it holds the next step follows, else the false target.
+
+    `variable` is the value itself, so it is written `${voipbin.call.source.target}`; a bare name is compared as it
+    stands. Texts are compared character by character (`"10" < "9"`). A number that cannot be read makes the condition
+    false, whatever the operator. `length` compares the number of characters.
+
+    On failure (it does not hold and there is no false target) the run fails.
+
+        {"id": "known", "type": "condition_variable", "option": {"variable": "${voipbin.call.source.target}",
+         "condition": "==", "value_type": "string", "value_string": "+14155550199", "false_target_id": "stranger"}}
+    """
+
+    type = "condition_variable"
+    fatal = True
+
+    condition: Condition = Field(default="==", description="How to compare.")
+    variable: str = Field(default="", description="The value on the left, usually a variable: ${name}.")
+    value_type: Literal["string", "number", "length"] = Field(
+        default="string", description="What to compare: texts, numbers, or the length of the text with a number."
+    )
+    value_string: str = Field(default="", description="The value on the right for string.")
+    value_number: float = Field(default=0, description="The value on the right for number.")
+    value_length: int = Field(default=0, description="The value on the right for length.")
+    false_target_id: StepId = Field(default="", description="The step to go to when it does not hold.")
+
+    def doubts(self) -> Iterable[tuple[str, str]]:
+        if not self.false_target_id:
+            yield "false_target_id", "not given: the run fails when the condition does not hold"
+        if self.variable and "${" not in self.variable:
+            yield "variable", "compared as it stands; a variable is written ${name}"
+
+    async def run(self, session: Session, run: Run) -> Next:
+        if self._holds():
+            return None
+        if not self.false_target_id:
+            raise Invalid("the condition does not hold, and there is no false target")
+        return Jump(self.false_target_id)
+
+    def _holds(self) -> bool:
+        compare = COMPARE[self.condition]
+        match self.value_type:
+            case "string":
+                return compare(self.variable, self.value_string)
+            case "length":
+                return compare(len(self.variable), self.value_length)
+        try:
+            return compare(float(self.variable), self.value_number)
+        except ValueError:
+            return False

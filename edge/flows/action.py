@@ -1,0 +1,188 @@
+"""What an action is: one class in one file of `edge/actions`, its options as fields, its behaviour as `run`.
+
+Making the class enters it into `ACTIONS`. The annotation of `session` in its `run` says which media it works for, so
+the class needs to say nothing more about that:
+
+    class Beep(Action):
+        '''Play a beep. …'''
+
+        type = "beep"
+
+        async def run(self, session: CallSession, run: Run) -> Next:
+            await session.beep()
+            return None
+
+Actions are frozen and shared by all runs of a flow: what one run has to remember goes into the `Run`. `run` may wait on
+the session and on nothing else, and must not ask for the current task (`asyncio.timeout` does), because until the first
+wait there is none.
+
+An action fails by raising an `EdgeError`. When it is `fatal` the run fails with it, otherwise the reason goes into the
+step log and the next step follows. Whatever else it raises is a fault of ours and fails the run.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, get_type_hints
+
+from prometheus_client import Counter
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from edge import metrics
+from edge.flows.session import CallSession, Medium, MessageSession, Session
+from edge.plugins import Plugins
+from edge.store.metadata import NIL
+
+if TYPE_CHECKING:
+    from edge.flows.run import Run
+
+MEDIA_OF: Final[dict[Any, frozenset[Medium]]] = {
+    Session: frozenset({"call", "message"}),
+    CallSession: frozenset({"call"}),
+    MessageSession: frozenset({"message"}),
+}
+
+# Ids that mean a place and not a step; the nil UUID means "none".
+START: Final = "00000000-0000-0000-0000-000000000001"
+FINISH: Final = "00000000-0000-0000-0000-000000000002"
+NEXT: Final = "00000000-0000-0000-0000-000000000003"
+
+STEP_OUTCOMES: Final = ("done", "failed", "fatal", "ended")  # failed: the run went on; fatal: it did not
+ACTION_RUNS = metrics.counter("actions_total", "Actions run, by type and how each went.", ("type", "outcome"))
+
+
+class Jump(NamedTuple):
+    """Go on with the step of this id."""
+
+    step: str
+
+
+class Stop(NamedTuple):
+    """The flow is over."""
+
+
+Next: TypeAlias = Jump | Stop | None  # None: the step that follows
+
+
+class _Target:
+    """Marks an option that names a step, so that the compiler can look whether it is there."""
+
+
+def _none_is_empty(value: object) -> object:
+    return "" if value is None or value == NIL else value
+
+
+StepId = Annotated[str, BeforeValidator(_none_is_empty, json_schema_input_type=str | None), _Target()]
+StepIds = Annotated[dict[str, StepId], _Target()]
+
+
+class Action(BaseModel):
+    """The base of all actions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    type: ClassVar[str]
+    fatal: ClassVar[bool] = False  # a failure ends the run
+    goes_on: ClassVar[bool] = True  # the step that follows may be next
+
+    media: ClassVar[frozenset[Medium]]
+    targets: ClassVar[tuple[str, ...]]  # the options that name steps
+    counted: ClassVar[dict[str, Counter]]  # the metric by outcome
+
+    @abstractmethod
+    async def run(self, session: Any, run: Run) -> Next:
+        """Do it. Raises EdgeError when it cannot be done, SessionEnded when the session is over."""
+
+    def doubts(self) -> Iterable[tuple[str, str]]:
+        """Options that are allowed and probably not meant: (option, what about it). Told as warnings when stored."""
+        return ()
+
+    @classmethod
+    def example(cls) -> dict[str, Any]:
+        """The step that the docstring shows."""
+        text = inspect.cleandoc(cls.__doc__ or "")
+        example: dict[str, Any] = json.loads(text[text.index("\n    {") :])
+        return example
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        bare = [name for name, field in cls.model_fields.items() if not field.description]
+        if bare:
+            raise TypeError(f"{cls.__qualname__}: options without a description: {', '.join(bare)}")
+        cls.media = MEDIA_OF[get_type_hints(cls.run)["session"]]
+        cls.targets = tuple(
+            field.alias or name
+            for name, field in cls.model_fields.items()
+            if any(isinstance(mark, _Target) for mark in field.metadata)
+        )
+        cls.counted = {outcome: ACTION_RUNS.labels(cls.type, outcome) for outcome in STEP_OUTCOMES}
+        ACTIONS.add(cls.type, cls)
+
+
+ACTIONS: Final[Plugins[Action]] = Plugins("action")
+
+
+class Option(NamedTuple):
+    """One option of an action, for people."""
+
+    name: str
+    type: str  # as JSON Schema calls it
+    required: bool
+    default: Any
+    sentence: str
+
+
+class Description(NamedTuple):
+    """One action, for people: what `/docs` and the command line print."""
+
+    type: str
+    text: str  # the docstring without its example
+    media: tuple[str, ...]
+    fatal: bool
+    options: tuple[Option, ...]
+    example: dict[str, Any]
+
+
+def describe() -> list[Description]:
+    """All actions in alphabetical order, from their classes."""
+    return [_describe(action) for _, action in ACTIONS]
+
+
+def _describe(action: type[Action]) -> Description:
+    properties = action.model_json_schema(by_alias=True)["properties"] if action.model_fields else {}
+    options = tuple(
+        Option(
+            name=field.alias or name,
+            type=_type_of(properties[field.alias or name]),
+            required=field.is_required(),
+            default=properties[field.alias or name].get("default"),
+            sentence=field.description or "",
+        )
+        for name, field in action.model_fields.items()
+    )
+    text = inspect.cleandoc(action.__doc__ or "")
+    return Description(
+        type=action.type,
+        text=text[: text.index("\n    {")].rstrip(),
+        media=tuple(sorted(action.media)),
+        fatal=action.fatal,
+        options=options,
+        example=action.example(),
+    )
+
+
+def _type_of(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " | ".join(json.dumps(value) for value in schema["enum"])
+    if "anyOf" in schema:
+        return " | ".join(_type_of(one) for one in schema["anyOf"])
+    if schema.get("type") == "array":
+        return f"list of {_type_of(schema.get('items', {}))}"
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {_type_of(schema['additionalProperties'])}"
+    kind: str = schema.get("type", "any")
+    return kind

@@ -1,0 +1,98 @@
+"""Takes the steps of a run in turn, until one says stop, the session is over, a step fails or a limit is met.
+
+It never raises but for the cancellation that shuts the daemon down; what happened is in the run. It does not log: the
+host, which knows the session, logs a failed run once.
+
+A loop that never waits for anything would hold up everybody else: after every `STEPS_PER_TURN` steps the event loop
+gets its turn, and after `STEPS_PER_RUN` steps it is cut.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edge import metrics
+from edge.errors import EdgeError
+from edge.flows import limits
+from edge.flows.action import NEXT, Stop
+from edge.flows.eager import breathe
+from edge.flows.run import OUTCOMES, Cut, Entry, Outcome, Run
+from edge.flows.session import Session, SessionEnded
+from edge.flows.step import Step
+
+FLOW_RUNS: Final = metrics.counter("flow_runs_total", "Runs of flows, by how they came out.", ("outcome",))
+_RUNS: Final = {outcome: FLOW_RUNS.labels(outcome) for outcome in OUTCOMES}
+
+
+async def execute(run: Run, session: Session) -> None:
+    """Run a flow for a session that has a medium of its (`medium in flow.media` was seen to when it was bound)."""
+    steps, places = run.flow.steps, run.flow.places
+    end, index = len(steps), 0
+    while index < end:
+        if run.steps and (cut := _limit(run)) is not None:
+            return _cut(run, cut)
+        if run.steps % limits.STEPS_PER_TURN == limits.STEPS_PER_TURN - 1:
+            await breathe()
+        step = run.step = steps[index]
+        run.steps += 1
+        try:
+            action = step.action or step.fill(run.variables)
+            following = await action.run(session, run)
+        except SessionEnded as ended:
+            run.ended = ended
+            _log(run, step, "ended", str(ended))
+            return _finish(run, "ended")
+        except EdgeError as error:
+            if step.model.fatal:
+                return _fail(run, step, error, error.message)
+            _log(run, step, "failed", error.message)
+            index = step.next
+            continue
+        except Exception as error:
+            return _fail(run, step, error, f"{type(error).__name__}: {error}")
+        if following is None:
+            index = step.next
+        elif isinstance(following, Stop):
+            _log(run, step, "done", "")
+            return _finish(run, "stopped")
+        else:
+            found = step.next if following.step == NEXT else places.get(following.step)
+            if found is None:
+                return _fail(run, step, None, f"there is no step {following.step[:60]!r} to go to")
+            index = found
+            run.note = run.note or f"to {following.step}"
+        _log(run, step, "done", run.note)
+    return _finish(run, "finished")
+
+
+def _limit(run: Run) -> Cut | None:
+    if run.steps >= limits.STEPS_PER_RUN:
+        return "steps"
+    return "seconds" if run.seconds_left() <= 0 else None
+
+
+def _cut(run: Run, by: Cut) -> None:
+    run.cut_by = by
+    run.error = {
+        "steps": f"cut after {limits.STEPS_PER_RUN} steps",
+        "seconds": f"cut after {limits.RUN_SECONDS:.0f} seconds",
+    }[by]
+    _finish(run, "cut")
+
+
+def _fail(run: Run, step: Step, error: Exception | None, reason: str) -> None:
+    run.exception = error
+    run.error = f"{step.type} (id {step.id}): {reason}"
+    _log(run, step, "fatal", reason)
+    _finish(run, "failed")
+
+
+def _log(run: Run, step: Step, outcome: str, note: str) -> None:
+    run.log.append(Entry(step.id, step.model.type, outcome, note[: limits.NOTE_CHARACTERS]))
+    run.note = ""
+    step.model.counted[outcome].inc()
+
+
+def _finish(run: Run, outcome: Outcome) -> None:
+    run.outcome = outcome
+    _RUNS[outcome].inc()

@@ -1,0 +1,36 @@
+"""Every limit on flows and their runs. What a limit cuts says so: a fault when stored, `cut_by` when run."""
+
+from __future__ import annotations
+
+# A document.
+STEPS_PER_FLOW = 500
+DOCUMENT_CHARACTERS = 262_144  # of its JSON
+DOCUMENT_DEPTH = 12  # lists and objects inside each other
+NAME_CHARACTERS = 255
+DETAIL_CHARACTERS = 4_096
+STEP_ID_CHARACTERS = 255
+FAULTS = 100  # told at once; whoever has more will come again
+
+# A run.
+STEPS_PER_RUN = 1_000
+RUN_SECONDS = 4 * 3600.0
+STEPS_PER_TURN = 100  # after so many steps the event loop gets its turn, whether or not a step waited
+WAIT_MILLISECONDS = 3_600_000  # one sleep, one gathering of digits
+LOG_ENTRIES = 100  # the last steps of a run that its record keeps
+NOTE_CHARACTERS = 200
+
+# Variables.
+VARIABLES = 100  # that one run sets itself
+VARIABLE_NAME_CHARACTERS = 255
+VARIABLE_CHARACTERS = 32_768
+VARIABLES_CHARACTERS = 65_536  # all that one run sets itself, together
+EXPANDED_CHARACTERS = 65_536  # what variables may add to the options of one step
+
+# What actions take.
+TEXT_CHARACTERS = 1_600  # of a text to send: ten parts of a long SMS
+DESTINATIONS = 20
+SOURCES = 100  # of one `play`
+SOURCE_CHARACTERS = 2_048  # a file name or URL
+
+# A customer.
+FLOWS_PER_CUSTOMER = 10_000

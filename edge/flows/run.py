@@ -1,0 +1,115 @@
+"""One run: a flow at work for one session.
+
+The host makes it, hands it to `executor.execute` and reads from it afterwards what became of it. While it lasts the
+actions find here what they share: the variables, the clock, and what one step has to remember between its turns.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, get_args
+
+from edge.flows import limits
+from edge.flows.flow import Flow
+from edge.flows.session import SessionEnded
+from edge.flows.step import Step
+from edge.flows.variables import Variables
+
+Outcome = Literal["finished", "stopped", "ended", "failed", "cut"]
+Cut = Literal["steps", "seconds"]
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+_NO_VARIABLES: Mapping[str, str] = {}
+
+
+class Entry(NamedTuple):
+    """One step in the log of a run."""
+
+    step: str  # its id
+    type: str
+    outcome: str  # done failed fatal ended
+    note: str  # a reason, or where it went; "" when there is nothing to tell
+
+
+class Run:
+    """One run of one flow.
+
+    outcome     finished  the last step was done
+                stopped   a step said so
+                ended     the session was over: hung up, by whoever (`ended` says more), or redirected
+                failed    a step failed for good; `error` is the reason, `exception` what was raised
+                cut       a limit was reached; `cut_by` says which
+                None      still running, or shut down with the daemon
+
+    variables   what the session provides; the mapping is read and never copied (`variables.py` has the names)
+    clock       gives the time as an aware datetime, for conditions on it and for the limit on the run's length
+    log         the last steps, oldest first; `steps` counts all of them
+    """
+
+    __slots__ = (
+        "_counters",
+        "clock",
+        "cut_by",
+        "ended",
+        "error",
+        "exception",
+        "flow",
+        "id",
+        "log",
+        "note",
+        "outcome",
+        "started",
+        "step",
+        "steps",
+        "variables",
+    )
+
+    def __init__(
+        self, flow: Flow, *, id: str, clock: Callable[[], datetime], variables: Mapping[str, str] = _NO_VARIABLES
+    ) -> None:
+        self.id = id
+        self.flow = flow
+        self.clock = clock
+        self.started = clock()
+        self.variables = Variables(variables)
+        self.log: deque[Entry] = deque(maxlen=limits.LOG_ENTRIES)
+        self.step: Step = flow.steps[0]  # the one at work
+        self.steps = 0
+        self.note = ""  # what the step at work wants in its log entry
+        self.outcome: Outcome | None = None
+        self.error: str | None = None
+        self.exception: Exception | None = None
+        self.cut_by: Cut | None = None
+        self.ended: SessionEnded | None = None
+        self._counters: dict[int, int] | None = None
+
+    def seconds_left(self) -> float:
+        """How long this run may go on; what waits asks, and waits no longer."""
+        return limits.RUN_SECONDS - (self.clock() - self.started).total_seconds()
+
+    def count_down(self, start: int) -> bool:
+        """Take one from the counter of the step at work, which begins at `start`; false when nothing was left.
+
+        There is one counter per step and run, and nothing sets it back.
+        """
+        if self._counters is None:
+            self._counters = {}
+        left = self._counters.get(self.step.index, start)
+        self._counters[self.step.index] = left - 1 if left > 0 else 0
+        return left > 0
+
+    def record(self) -> dict[str, Any]:
+        """What the record of a session keeps of its run, as JSON."""
+        return {
+            "id": self.id,
+            "flow_id": self.flow.id,
+            "flow_version": self.flow.version,
+            "outcome": self.outcome,
+            "error": self.error,
+            "cut_by": self.cut_by,
+            "steps": self.steps,
+            "log": [entry._asdict() for entry in self.log],
+        }

@@ -1,0 +1,125 @@
+"""One step of a document: an action with its options, checked once, or when it runs if they hold variables.
+
+Options without `${` are validated when the flow is compiled, and every run uses that one action. Options with variables
+are checked as far as their plain parts go; the rest is a failure of the step when its values turn out wrong. In both a
+null is an option that was not given.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from edge.errors import Fault, Invalid
+from edge.flows.action import ACTIONS, Action
+from edge.flows.variables import Variables, has_variables
+
+# Actions of the platform. Those that nobody built here are refused by name; an entry whose action exists is not
+# looked at.
+# fmt: off
+OF_THE_PLATFORM: Final = frozenset({
+    "ai_summary", "ai_talk", "ai_task", "amd", "block", "call", "case_create", "condition_call_digits",
+    "condition_call_status", "confbridge_join", "conference_join", "connect", "conversation_send", "digits_send",
+    "echo", "email_send", "empty", "external_media_start", "external_media_stop", "fetch", "fetch_flow", "mute",
+    "queue_join", "recording_start", "recording_stop", "stream_echo", "talk", "transcribe_recording",
+    "transcribe_start", "transcribe_stop", "webhook_send",
+})
+# fmt: on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One step of a flow. `next` is the index of the step that follows, the number of steps for the end."""
+
+    id: str
+    index: int
+    next: int
+    model: type[Action]
+    option: Mapping[str, Any]
+    action: Action | None  # None: the options hold variables
+
+    @property
+    def type(self) -> str:
+        return self.model.type
+
+    def fill(self, variables: Variables) -> Action:
+        """The action of a step whose options hold variables. Raises Invalid when their values do not fit."""
+        option = variables.expand(self.option)
+        try:
+            return self.model.model_validate(option)
+        except ValidationError as error:
+            faults = tuple(option_faults(self.model, error, "option"))
+            raise Invalid("; ".join(map(str, faults)), faults=faults) from None
+
+
+def find_action(name: Any, where: str) -> type[Action] | Fault:
+    """The class of an action by its type."""
+    if not isinstance(name, str) or not name:
+        return Fault(where, "needs the name of an action")
+    model = ACTIONS.get(name)
+    if model is not None:
+        return model
+    if name in OF_THE_PLATFORM:
+        return Fault(where, f"{name} is not available here")
+    near = difflib.get_close_matches(name, ACTIONS.names(), 1)
+    hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(ACTIONS.names())}"
+    return Fault(where, f"there is no action {name[:40]!r}; {hint}")
+
+
+def read_option(model: type[Action], raw: Any, where: str) -> tuple[dict[str, Any], Action | None, list[Fault]]:
+    """The options of a step as (what is kept, the action unless there are variables, faults)."""
+    if raw is None:
+        raw = {}
+    if not isinstance(raw, dict):
+        return {}, None, [Fault(where, "must be an object")]
+    option = {name: value for name, value in raw.items() if value is not None}
+    try:
+        action = model.model_validate(option)
+    except ValidationError as error:
+        return option, None, list(option_faults(model, error, where, but_variables=True))
+    return option, None if has_variables(option) else action, []
+
+
+def option_faults(
+    model: type[Action], error: ValidationError, where: str, *, but_variables: bool = False
+) -> Iterator[Fault]:
+    """What pydantic found, each with its place: `actions[2].option.length`.
+
+    With `but_variables` what is wrong with a value that holds variables is left out: nobody knows it yet.
+    """
+    for detail in error.errors(include_url=False):
+        if but_variables and has_variables(detail["input"]) and detail["type"] not in ("missing", "extra_forbidden"):
+            continue
+        yield Fault(place(where, detail["loc"]), _sentence(model, detail))
+
+
+def place(where: str, path: Iterable[str | int]) -> str:
+    """`actions[2].option` and ("target_ids", "1") → `actions[2].option.target_ids.1`."""
+    for part in path:
+        where += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return where
+
+
+def _sentence(model: type[Action], detail: ErrorDetails) -> str:
+    match detail["type"]:
+        case "missing":
+            return "is needed"
+        case "extra_forbidden":
+            return f"{model.type} has no such option; {_known(_names(model))}"
+        case "value_error":
+            return str(detail["ctx"]["error"])
+    text = detail["msg"]
+    return text[:1].lower() + text[1:]
+
+
+def _names(model: type[Action]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _known(names: Sequence[str]) -> str:
+    return f"it has {', '.join(names)}" if names else "it has none"
