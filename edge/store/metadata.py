@@ -1,0 +1,99 @@
+"""The one `MetaData` and the column types every table is written with, equal on SQLite and PostgreSQL.
+
+Times are BIGINT microseconds since the epoch in SQL, aware UTC datetimes in Python, and the platform's text on the
+wire. Rows written past SQLAlchemy (`store.writer`) hold the SQL forms themselves: `micros(when)`, `json_text(value)`.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, MetaData, String, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+NIL = "00000000-0000-0000-0000-000000000000"  # the unbound flow, the absent reference
+
+metadata = MetaData(
+    naming_convention={  # batch migrations on SQLite find a constraint by its name only
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def new_id() -> str:
+    """A UUID of version 7 (RFC 9562 §5.7): ids made later sort later, which keeps inserts at the end of an index."""
+    high = (time.time_ns() // 1_000_000) << 80
+    return str(uuid.UUID(int=high | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)))
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` is a UUID in its canonical lower-case form, the only one that ids are stored in."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def micros(when: datetime) -> int:
+    """An aware datetime as microseconds since the epoch, exactly."""
+    return (when - _EPOCH) // _MICROSECOND
+
+
+def from_micros(value: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def instant_text(when: datetime) -> str:
+    """The platform's text of a time: `2026-08-01T09:00:00.000000Z`."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as the text a `Json` column holds."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+class Uuid(TypeDecorator[str]):
+    """A UUID as text of 36 characters."""
+
+    impl = String(36)
+    cache_ok = True
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as microseconds since the epoch."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_micros(value)
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value as text. A Python None is SQL NULL."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json_text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)

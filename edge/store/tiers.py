@@ -1,0 +1,308 @@
+"""A read-through cache in tiers: memory, Redis, SQL. The number directory and the flow library stand on it.
+
+`peek` looks into memory only and is what a call in the fast lane uses; `find` goes down the tiers. Rules:
+
+- *Single flight*: all who look for one key at the same time wait for one look-up.
+- *Misses are remembered* too, shorter: in memory, and in Redis as a tombstone of version 0 that is written only where
+  there is nothing.
+- *Fresh* entries live long while Redis tells us about changes, and a fraction of a second while nobody does.
+- A notice makes an entry old at once, and a look-up that was under way when the notice came is answered but not kept.
+- *Stale*: an entry that is too old stays. When Redis and SQL both fail it is served, and counted. A remembered miss is
+never
+  served so: what is not known is `Unavailable`, not missing.
+- *Versions*: a lower version never replaces a higher one; a Redis that came back with yesterday's value is passed over.
+
+Memory is bounded by two generations: when the young one is full it becomes the old one, and what is used moves over.
+What is not nice: an entry that is only ever peeked at stays in the old generation until it expires; then it moves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, Literal, NamedTuple, TypeVar
+
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from edge.errors import Unavailable
+from edge.log import get_logger
+from edge.metrics import PREFIX, REGISTRY, histogram
+from edge.settings import Section
+from edge.store.breaker import Breaker
+from edge.store.notice import Notices, cache_key
+from edge.store.redis import RedisTier
+
+V = TypeVar("V")
+
+SourceName = Literal["memory", "redis", "sql", "stale"]
+
+
+class CacheSection(Section):
+    """How long what was looked up is believed."""
+
+    entries: PositiveInt = Field(default=100_000, description="Entries of each kind kept in memory, at most.")
+    memory_seconds: PositiveFloat = Field(default=60.0, description="In memory, while Redis tells about every change.")
+    untracked_seconds: PositiveFloat = Field(
+        default=0.5, description="In memory, while there is no Redis to tell: the time until a change is seen."
+    )
+    negative_seconds: PositiveFloat = Field(default=10.0, description="A miss in memory.")
+    redis_seconds: PositiveFloat = Field(default=600.0, description="In Redis.")
+    redis_negative_seconds: PositiveFloat = Field(default=60.0, description="A miss in Redis.")
+    stale_seconds: PositiveFloat = Field(
+        default=86_400.0, description="With Redis and SQL away, what is in memory is served up to this age."
+    )
+    sql_seconds: PositiveFloat = Field(default=0.5, description="SQL that has not answered after this time has failed.")
+
+
+class Found(NamedTuple, Generic[V]):
+    """An answer. `value` None: there is none, for certain. `source`: the tier it came from."""
+
+    value: V | None
+    source: SourceName
+
+
+class Versioned(NamedTuple, Generic[V]):
+    """What SQL says about a key. Never heard of: version 0 and None. Gone: its last version and None."""
+
+    version: int
+    value: V | None
+
+
+class _Entry(Generic[V]):
+    __slots__ = ("epoch", "expires", "found", "stale_until", "version")
+
+    def __init__(self, version: int, value: V | None, epoch: int, expires: float, stale_until: float) -> None:
+        self.found: Found[V] = Found(value, "memory")
+        self.version = version
+        self.epoch = epoch
+        self.expires = expires
+        self.stale_until = stale_until
+
+
+class _Flight(Generic[V]):
+    """A look-up under way and those who wait for it."""
+
+    __slots__ = ("dirty", "epoch", "task", "waiting")
+
+    def __init__(self, epoch: int) -> None:
+        self.waiting: list[asyncio.Future[Found[V]]] = []
+        self.epoch = epoch
+        self.dirty = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class _Tally(Collector):
+    """`lookups_total`, counted in plain integers: a hit in memory costs less than a counter's lock would."""
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[str, str, str], list[int]] = {}
+
+    def cell(self, kind: str, source: str, outcome: str) -> list[int]:
+        """The one-element list that counts these; add to its first element."""
+        return self._cells.setdefault((kind, source, outcome), [0])
+
+    def collect(self) -> list[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            f"{PREFIX}lookups",
+            "Look-ups, by the tier that answered and what it said",
+            labels=["kind", "source", "outcome"],
+        )
+        for labels, cell in sorted(self._cells.items()):
+            family.add_metric(labels, cell[0])
+        return [family]
+
+
+LOOKUPS = _Tally()
+REGISTRY.register(LOOKUPS)
+_SECONDS = histogram("lookup_seconds", "Duration of look-ups that memory could not answer", ["kind", "source"])
+
+_log = get_logger("store")
+
+
+class Tiers(Generic[V]):
+    """The tiers for one kind of value.
+
+    `load` asks SQL; what it raises but `Unavailable`, TimeoutError and OSError is a fault of ours and reaches whoever
+    asked. `encode` and `decode` make and read the value's form in Redis; a value that `decode` refuses with ValueError
+    is replaced. `clock` gives the monotonic seconds that `peek` takes.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        section: CacheSection,
+        notices: Notices,
+        redis: RedisTier | None,
+        load: Callable[[str], Awaitable[Versioned[V]]],
+        encode: Callable[[V], bytes],
+        decode: Callable[[bytes], V],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._kind = kind
+        self._section = section
+        self._redis = redis
+        self._load = load
+        self._encode = encode
+        self._decode = decode
+        self._clock = clock
+        self._half = max(1, section.entries // 2)
+        self._young: dict[str, _Entry[V]] = {}
+        self._old: dict[str, _Entry[V]] = {}
+        self._flights: dict[str, _Flight[V]] = {}
+        self._epoch = 0
+        self._sql = Breaker()
+        self._memory_found = LOOKUPS.cell(kind, "memory", "found")
+        self._memory_missing = LOOKUPS.cell(kind, "memory", "missing")
+        self._counts = {
+            (source, outcome): LOOKUPS.cell(kind, source, outcome)
+            for source in ("redis", "sql", "stale")
+            for outcome in ("found", "missing")
+        }
+        self._unavailable = LOOKUPS.cell(kind, "none", "unavailable")
+        self._seconds = {source: _SECONDS.labels(kind, source) for source in ("redis", "sql", "stale", "none")}
+        notices.listen(kind, self.forget)
+
+    def peek(self, key: str, now: float) -> Found[V] | None:
+        """What memory knows, fresh; None when it does not know. Never waits."""
+        entry = self._young.get(key) or self._old.get(key)
+        if entry is None or entry.expires <= now or entry.epoch != self._epoch:
+            return None
+        found = entry.found
+        if found[0] is None:
+            self._memory_missing[0] += 1
+        else:
+            self._memory_found[0] += 1
+        return found
+
+    async def find(self, key: str) -> Found[V]:
+        """The answer of the first tier that knows. Raises Unavailable when none does and none can."""
+        found = self.peek(key, self._clock())
+        if found is not None:
+            return found
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = _Flight(self._epoch)
+            flight.task = asyncio.create_task(self._fly(key, flight))
+        waiter: asyncio.Future[Found[V]] = asyncio.get_running_loop().create_future()
+        flight.waiting.append(waiter)
+        return await waiter
+
+    def forget(self, key: str | None) -> None:
+        """What is known of the key, None: of all keys, is outdated. It stays for bad times, as stale."""
+        if key is None:
+            self._epoch += 1
+            return
+        entry = self._young.get(key) or self._old.get(key)
+        if entry is not None:
+            entry.expires = 0.0
+        flight = self._flights.get(key)
+        if flight is not None:
+            flight.dirty = True
+
+    def __len__(self) -> int:
+        """Entries in memory."""
+        return len(self._young) + len(self._old)
+
+    async def _fly(self, key: str, flight: _Flight[V]) -> None:
+        """Look the key up and tell all who wait."""
+        started = self._clock()
+        try:
+            found = await self._descend(key, flight)
+        except Exception as error:
+            del self._flights[key]
+            if isinstance(error, Unavailable):
+                self._unavailable[0] += 1
+                self._seconds["none"].observe(self._clock() - started)
+            for waiter in flight.waiting:
+                if not waiter.done():
+                    waiter.set_exception(error)
+            return
+        except asyncio.CancelledError:
+            del self._flights[key]
+            for waiter in flight.waiting:
+                waiter.cancel()
+            raise
+        del self._flights[key]
+        self._counts[found.source, "missing" if found.value is None else "found"][0] += len(flight.waiting)
+        self._seconds[found.source].observe(self._clock() - started)
+        for waiter in flight.waiting:
+            if not waiter.done():
+                waiter.set_result(found)
+
+    async def _descend(self, key: str, flight: _Flight[V]) -> Found[V]:
+        known = self._young.get(key) or self._old.get(key)
+        known_version = known.version if known is not None else 0
+        redis_had: int | None = None  # the version, when Redis answered with something we do not use
+        redis = self._redis
+        if redis is not None and redis.up:
+            try:
+                held = await redis.get(cache_key(self._kind, key))
+            except Unavailable:
+                redis = None
+            else:
+                if held is not None:
+                    redis_had = held.version
+                    if held.version >= known_version:
+                        try:
+                            value = None if held.body is None else self._decode(held.body)
+                        except ValueError as error:
+                            _log.error("a cached value cannot be read", kind=self._kind, error=type(error).__name__)
+                        else:
+                            self._remember(key, flight, held.version, value)
+                            return Found(value, "redis")
+        try:
+            loaded = await self._ask_sql(key)
+        except Unavailable:
+            if known is not None and known.found.value is not None and known.stale_until > self._clock():
+                return Found(known.found.value, "stale")
+            raise
+        self._remember(key, flight, *loaded)
+        if redis is not None:
+            self._fill(redis, key, loaded, redis_had)
+        return Found(loaded.value, "sql")
+
+    async def _ask_sql(self, key: str) -> Versioned[V]:
+        """Raises Unavailable when SQL fails, is too slow, or has failed so often that nobody asks it just now."""
+        if not self._sql.allows(self._clock()):
+            raise Unavailable("the database is down")
+        try:
+            async with asyncio.timeout(self._section.sql_seconds):
+                loaded = await self._load(key)
+        except (Unavailable, TimeoutError, OSError) as error:
+            if self._sql.failed(self._clock()):
+                _log.warning("sql does not answer: serving what is known", kind=self._kind, error=str(error))
+            raise Unavailable(f"the database does not answer: {error}") from error
+        if self._sql.worked():
+            _log.info("sql answers again", kind=self._kind)
+        return loaded
+
+    def _remember(self, key: str, flight: _Flight[V], version: int, value: V | None) -> None:
+        """Keep an answer in memory, unless something newer is there."""
+        known = self._young.get(key) or self._old.get(key)
+        if known is not None and known.version > version:
+            return
+        section, now = self._section, self._clock()
+        tracked = self._redis is not None and self._redis.tracked
+        seconds = section.memory_seconds if tracked else section.untracked_seconds
+        if value is None:
+            seconds = min(seconds, section.negative_seconds)
+        if flight.dirty:
+            seconds = 0.0
+        self._old.pop(key, None)
+        if len(self._young) >= self._half and key not in self._young:
+            self._old, self._young = self._young, {}
+        self._young[key] = _Entry(version, value, flight.epoch, now + seconds, now + section.stale_seconds)
+
+    def _fill(self, redis: RedisTier, key: str, loaded: Versioned[V], had: int | None) -> None:
+        """Tell Redis what SQL said: where it has nothing, or has an older version or something unreadable."""
+        body = None if loaded.value is None else self._encode(loaded.value)
+        seconds = self._section.redis_negative_seconds if body is None else self._section.redis_seconds
+        full_key, ttl_ms = cache_key(self._kind, key), int(seconds * 1000)
+        if had is None:
+            redis.fill(full_key, loaded.version, body, ttl_ms)
+        elif loaded.version > 0:
+            redis.replace(full_key, loaded.version, body, ttl_ms)
