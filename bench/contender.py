@@ -1,0 +1,119 @@
+"""Who is measured: how each server is built, started on a free port, and which of its processes count."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import ours
+from bench.machine import Process, answers_options, free_port, running
+
+PEERS = Path(__file__).parent / "peers"
+VENV_PACKAGES = ("sippy==2.5.0", "aiosipua==0.7.1", "aiortp==0.8.0")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that is up: where it listens, and all processes whose CPU is its cost."""
+
+    port: int
+    processes: Sequence[Process]
+
+    def cpu_seconds(self) -> float:
+        return sum(process.cpu_seconds() for process in self.processes)
+
+    def memory_bytes(self) -> int:
+        return self.processes[0].memory_bytes()
+
+
+Start = Callable[[Path], AbstractContextManager[Server]]
+
+
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[Process]:
+    """A Redis of the run's own on `redis.sock` in the folder, without a port and without files."""
+    sock = folder / "redis.sock"
+    sock.unlink(missing_ok=True)
+    command = ["redis-server", "--port", "0", "--unixsocket", str(sock), "--save", "", "--appendonly", "no"]
+    with running(command, folder, sock.exists) as process:
+        yield process
+
+
+def kamailio(*defines: str) -> Start:
+    """Kamailio with one worker; its numbers are read from Redis."""
+
+    @contextlib.contextmanager
+    def start(folder: Path) -> Iterator[Server]:
+        port = free_port()
+        words = [word for define in defines for word in ("-A", define)]
+        command = [
+            *(_program("kamailio"), "-DD", "-f", str(PEERS / "kamailio.cfg"), "-l", f"udp:127.0.0.1:{port}"),
+            *("-m", "256", "-M", "16", "-w", str(folder), "-Y", str(folder), *words),
+        ]
+        with redis(folder) as store:
+            ours.fill_redis(folder / "redis.sock")
+            with running(command, folder, lambda: answers_options(port)) as process:
+                yield Server(port, [process, store])
+
+    return start
+
+
+def edge(job: str) -> Start:
+    """Ours: one process, its numbers in SQLite and Redis; its memory is cold."""
+
+    @contextlib.contextmanager
+    def start(folder: Path) -> Iterator[Server]:
+        port = free_port()
+        with redis(folder) as store:
+            config = ours.configure(folder, port)
+            ours.fill(config, folder, job)
+            command = [str(Path(sys.executable).parent / "edge"), "serve", "--config", str(config)]
+            with running(command, folder, lambda: ours.ready(folder)) as process:
+                yield Server(port, [process, store])
+
+    return start
+
+
+@contextlib.contextmanager
+def floor(folder: Path) -> Iterator[Server]:
+    """The C program below which nothing can go."""
+    binary = folder / "floor"
+    subprocess.run(["cc", "-O2", "-o", str(binary), str(PEERS / "floor.c")], check=True)
+    port = free_port()
+    with running([str(binary), str(port)], folder, lambda: True) as process:
+        yield Server(port, [process])
+
+
+def python_peer(name: str) -> Start:
+    """A peer from PyPI, in a venv of its own."""
+
+    @contextlib.contextmanager
+    def start(folder: Path) -> Iterator[Server]:
+        port = free_port()
+        command = [str(_peer_python(folder.parent)), str(PEERS / f"{name}_greeting.py"), str(port)]
+        with running(command, folder, lambda: answers_options(port)) as process:
+            yield Server(port, [process])
+
+    return start
+
+
+def _peer_python(build: Path) -> Path:
+    place = build / "bench-venv"
+    python = place / "bin" / "python"
+    marker = place / ".installed"
+    if not marker.exists():
+        venv.create(place, with_pip=True, clear=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *VENV_PACKAGES], check=True)
+        marker.touch()
+    return python
+
+
+def _program(name: str) -> str:
+    return shutil.which(name) or f"/usr/sbin/{name}"

@@ -1,0 +1,132 @@
+"""The jobs: what is offered to a server, and what is measured of it in one round."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import ours
+from bench.contender import Server
+from bench.listener import Listener, Pacing
+from bench.sipp import load
+
+LOCAL_PORT = 16060
+SETTLE_SECONDS = 0.5  # after the last call, for what is still being written
+
+REDIRECT_RATE = 2000
+REDIRECT_CALLS = 20_000
+GREETING_RATES = (20, 50, 100)
+GREETING_SECONDS = 10
+HELD_CALLS = 500
+HELD_RATE = 100
+
+
+@dataclass(frozen=True)
+class Round:
+    """One server, one job, once. `value` is in the job's unit, or None when calls failed."""
+
+    value: float
+    calls: int
+    failed: int
+    retransmissions: int
+    pacing: Pacing | None = None
+
+
+def redirect(server: Server, folder: Path, *, known: bool, calls: int = REDIRECT_CALLS) -> Round:
+    """INVITE → 302, or 404 for a number that nobody has. µs of CPU a call."""
+    them = ours.numbers() if known else ours.strangers()
+    numbers = ours.write_numbers(folder / "numbers.csv", them)
+    before = server.cpu_seconds()
+    result = load(
+        "redirect",
+        folder,
+        port=server.port,
+        local_port=LOCAL_PORT,
+        calls=calls,
+        rate=REDIRECT_RATE,
+        arguments=["-inf", str(numbers)],
+        replace={"@STATUS@": "302" if known else "404"},
+    )
+    time.sleep(SETTLE_SECONDS)
+    cpu = server.cpu_seconds() - before
+    return Round(cpu / calls * 1e6, result.calls, result.failed, result.retransmissions)
+
+
+def greeting(server: Server, folder: Path, *, rate: int, seconds: int = GREETING_SECONDS) -> Round:
+    """Answer, three seconds of audio, BYE. ms of CPU a call, and how evenly the packets came."""
+    calls = rate * seconds
+    with Listener() as listener:
+        before = server.cpu_seconds()
+        result = load(
+            "greeting",
+            folder,
+            port=server.port,
+            local_port=LOCAL_PORT,
+            calls=calls,
+            rate=rate,
+            seconds=ours.SECONDS,
+            arguments=["-s", ours.GREETED, "-key", "rtp_port", str(listener.port)],
+        )
+        time.sleep(SETTLE_SECONDS)
+        cpu = server.cpu_seconds() - before
+    return Round(cpu / calls * 1e3, result.calls, result.failed, result.retransmissions, listener.pacing())
+
+
+def memory(server: Server, folder: Path, *, media: bool) -> Round:
+    """kB a call that is up: the most the server took over the run, less what it took before it, after one warm run."""
+    scenario = "greeting" if media else "hold"
+    most = 0
+    with Listener() as listener:
+        arguments = ["-s", ours.GREETED if media else ours.HELD, "-key", "rtp_port", str(listener.port)]
+        held = round(HELD_RATE * ours.SECONDS) if media else HELD_CALLS
+        # signalling: all are up together; media: three seconds' worth of them
+        load(
+            scenario,
+            folder,
+            port=server.port,
+            local_port=LOCAL_PORT,
+            calls=50,
+            rate=HELD_RATE,
+            seconds=ours.SECONDS,
+            arguments=[*arguments, "-d", "500"],
+        )
+        time.sleep(SETTLE_SECONDS)
+        before = server.memory_bytes()
+        with _Watch(server) as watch:
+            result = load(
+                scenario,
+                folder,
+                port=server.port,
+                local_port=LOCAL_PORT,
+                calls=HELD_CALLS,
+                rate=HELD_RATE,
+                seconds=8,
+                arguments=[*arguments, "-d", "6000"],
+            )
+        most = watch.most
+    return Round((most - before) / held / 1000, result.calls, result.failed, result.retransmissions)
+
+
+class _Watch:
+    """Looks at the memory of a server several times a second, in a thread."""
+
+    def __init__(self, server: Server) -> None:
+        import threading
+
+        self.most = 0
+        self._server = server
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.25):
+            self.most = max(self.most, self._server.memory_bytes())

@@ -1,0 +1,63 @@
+"""The load: SIPp with a scenario of ours, and what it counted."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.machine import HOST
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Load:
+    """What became of the calls of one run."""
+
+    calls: int
+    failed: int
+    retransmissions: int
+
+
+def load(
+    scenario: str,
+    folder: Path,
+    *,
+    port: int,
+    local_port: int,
+    calls: int,
+    rate: int,
+    seconds: float = 0,
+    arguments: Sequence[str] = (),
+    replace: Mapping[str, str] | None = None,
+) -> Load:
+    """Offer `calls` at `rate` a second to 127.0.0.1:`port`; `seconds` is what one call takes. Raises RuntimeError."""
+    text = (SCENARIOS / f"{scenario}.xml").read_text()
+    for old, new in (replace or {}).items():
+        text = text.replace(old, new)
+    script = folder / f"{scenario}.xml"
+    script.write_text(text)
+    counted = folder / f"{scenario}.csv"
+    counted.unlink(missing_ok=True)
+    limit = calls / rate + seconds + GRACE_SECONDS
+    command = [
+        *("sipp", f"{HOST}:{port}", "-sf", str(script), "-i", HOST, "-p", str(local_port), "-nostdin"),
+        *("-m", str(calls), "-r", str(rate), "-l", str(calls), "-timeout", f"{limit:.0f}s", "-buff_size", "4000000"),
+        *("-trace_stat", "-stf", str(counted), "-fd", "1", *arguments),
+    ]
+    with (folder / "sipp.log").open("wb") as log:
+        subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=limit + 10
+        )
+    if not counted.exists():
+        raise RuntimeError(f"sipp did not run:\n{(folder / 'sipp.log').read_text(errors='replace')[-2000:]}")
+    last = list(csv.DictReader(counted.open(), delimiter=";"))[-1]
+    return Load(
+        calls=int(last["SuccessfulCall(C)"]),
+        failed=calls - int(last["SuccessfulCall(C)"]),
+        retransmissions=int(last["Retransmissions(C)"]),
+    )
