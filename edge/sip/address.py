@@ -17,14 +17,14 @@ from edge.sip.grammar import (
     Unreadable,
     is_token,
     quote,
-    simple_params,
+    one_param,
     split_list,
     unquote,
 )
-from edge.sip.uri import PLAIN_SIP, Uri
+from edge.sip.uri import PLAIN_SIP, Uri, of_plain
 
 # What nearly everybody writes; whatever does not match is read by the long way below. What matches is right without a
-# further look, so that `check` may leave the value unbuilt. Groups: quoted or bare display name, the five of PLAIN_SIP, tag.
+# further look, so that `check` may leave the value unbuilt. Groups: quoted or bare display name, those of PLAIN_SIP, tag.
 match_plain = re.compile(
     rf"(?:(\"[^\"\\\\\x00-\x1f\x7f]*+\") ?+|({TOKEN}[A-Za-z0-9\-.!%*_+`'~ ]*+))?+"
     rf"<{PLAIN_SIP}>(?:;tag=({TOKEN}++))?+"
@@ -78,9 +78,7 @@ class Address(NamedTuple):
 
 def of_match(match: re.Match[str]) -> Address:
     """The value of what `match_plain` found."""
-    quoted, bare, scheme, user, host, port, param, tag = match.groups()
+    quoted, bare, scheme, user, host, port, param, value, tag = match.groups()
     display = quoted[1:-1] if quoted else bare.rstrip(" ") if bare else ""
-    uri = Uri(
-        scheme, user or "", host.lower(), int(port) if port else None, simple_params(param) if param else NO_PARAMS
-    )
-    return Address(uri, display, NO_PARAMS if tag is None else Params({"tag": tag}))
+    uri = of_plain(scheme, user, host, port, param, value)
+    return Address(uri, display, NO_PARAMS if tag is None else one_param("tag", tag))

@@ -91,6 +91,9 @@ def read_port(text: str | None) -> int | None:
     return None if text is None else number(text, PORT_MAX + 1)
 
 
+_new = object.__new__
+
+
 @lru_cache(maxsize=1024)
 def _is_ipv6(text: str) -> bool:
     try:
@@ -132,14 +135,7 @@ class Params(Mapping[str, str | None]):
                 raise Unreadable("too many parameters")
             found[name] = match[2]
             at = match.end()
-        return cls._of(found)
-
-    @classmethod
-    def _of(cls, items: dict[str, str | None]) -> Params:
-        """Takes a fresh dict over without copying it."""
-        params = cls.__new__(cls)
-        params._items = items
-        return params
+        return cls(found)
 
     def text(self, name: str) -> str | None:
         """The value without its quotes."""
@@ -148,7 +144,7 @@ class Params(Mapping[str, str | None]):
 
     def with_(self, name: str, value: str | None) -> Params:
         """A copy in which `name` is set."""
-        return Params._of({**self._items, name: value})
+        return Params({**self._items, name: value})
 
     def __getitem__(self, name: str) -> str | None:
         return self._items[name]
@@ -175,6 +171,13 @@ class Params(Mapping[str, str | None]):
 NO_PARAMS: Final = Params()
 
 
+def one_param(name: str, value: str | None) -> Params:
+    """The one parameter `name`, in lower case."""
+    params: Params = _new(Params)
+    params._items = {name: value}
+    return params
+
+
 def simple_params(text: str) -> Params:
     """As `Params.parse`, for a text already known to be `;name=value` without quotes and blanks."""
     if not text:
@@ -189,4 +192,6 @@ def simple_params(text: str) -> Params:
         raise Unreadable("a parameter stands twice")
     if count > PARAMS_MAX:
         raise Unreadable("too many parameters")
-    return Params._of(found)
+    params: Params = _new(Params)
+    params._items = found
+    return params

@@ -81,6 +81,9 @@ def shown(name: str) -> str:
     return _SHOWN.get(name) or "-".join(word.capitalize() for word in name.split("-"))
 
 
+_new = object.__new__
+
+
 class Headers:
     """The fields of one message. Reads are by canonical name; any other spelling works too, more slowly."""
 
@@ -106,29 +109,39 @@ class Headers:
 
     @classmethod
     def read(cls, lines: list[str]) -> Headers:
-        """Reads unfolded lines; the first one, the start-line, is passed over. Raises `Unreadable`."""
-        headers = cls.__new__(cls)
+        """Reads unfolded header lines. Raises `Unreadable`."""
+        headers = _new(cls)
         headers.more = {}
         headers.first = first = {}
         names = NAMES
-        at = iter(lines)
-        next(at, None)
-        for line in at:
+        try:  # nearly every message: a blank behind each colon, no name twice, no empty value
+            for line in lines:
+                name, _, value = line.partition(": ")
+                first[names[name]] = value.strip(" \t")
+        except Unreadable:
+            headers._read_each(lines)
+        else:
+            if len(first) != len(lines) or "" in first.values():
+                headers._read_each(lines)
+        return headers
+
+    def _read_each(self, lines: list[str]) -> None:
+        self.first = first = {}
+        for line in lines:
             name, colon, value = line.partition(":")
             if not colon:
                 raise Unreadable("header line without a colon")
-            name = names[name]
+            name = NAMES[name]
             if name in first:
-                headers._add(name, value.strip(" \t"))
+                self._add(name, value.strip(" \t"))
             else:
                 first[name] = value.strip(" \t")
-        return headers
 
     @classmethod
     def salvage(cls, lines: list[str]) -> Headers:
         """As `read`, leaving out what is no header line."""
         headers = cls()
-        for line in lines[1:]:
+        for line in lines:
             name, colon, value = line.partition(":")
             if colon and is_token(name.rstrip(" \t")):
                 headers._add(NAMES[name], value.strip(" \t"))

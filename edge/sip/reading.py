@@ -13,12 +13,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from edge.sip.address import match_plain as match_address
 from edge.sip.cseq import CSeq
-from edge.sip.address import match_plain
 from edge.sip.grammar import TOKEN, Unreadable, is_token, number
 from edge.sip.headers import Headers
 from edge.sip.malformed import Malformed
+from edge.sip.uri import match_plain as match_uri
 from edge.sip.values import Request, Response, refusal
+from edge.sip.via import match_plain as match_via
+from edge.sip.via import of_plain as via_of
 
 HEAD_MAX: Final = 65536  # bytes of start-line and header together; a UDP datagram is smaller anyway
 BODY_MAX: Final = 1 << 20  # bytes of body; SDP and texts stay far below
@@ -35,12 +38,15 @@ SINGLE: Final = frozenset(
     "call-id content-disposition content-length content-type cseq date event expires from max-forwards mime-version "
     "min-expires min-se rack refer-to referred-by replaces reply-to retry-after rseq session-expires subject to".split()
 )
-_DIALOG: Final = frozenset(("call-id", "cseq", "from", "to"))
+_SINGLE_IN_RESPONSE: Final = frozenset(
+    ("call-id", "content-length", "cseq", "from", "to")
+)  # the rest is not worth a call
 
 _request_line = re.compile(rf'({TOKEN}++) ([^\x00-\x20\x7f<>"]++) [Ss][Ii][Pp]/2\.0').fullmatch
 _status_line = re.compile(r"[Ss][Ii][Pp]/2\.0 ([1-6][0-9][0-9])(?: ([^\r\n]*+))?+").fullmatch
 _version = re.compile(r"SIP/([0-9]++\.[0-9]++)", re.IGNORECASE).fullmatch
 _unfold = re.compile(r"[ \t]*+(?:\r\n[ \t]++)++")
+_new = tuple.__new__
 _break = re.compile(r"[\r\n]++")
 
 
@@ -56,31 +62,31 @@ def parse(data: bytes) -> Request | Response:
     if end < 0 or end > HEAD_MAX:
         raise _no_head(data[:HEAD_MAX])
     text = str(data[:end], "utf-8", "surrogateescape")
-    if "\r\n " in text or "\r\n\t" in text:
-        text = _unfold.sub(" ", text)  # §7.3.1
     lines = text.split("\r\n")
-    breaks = len(lines) - 1
-    if breaks > LINES_MAX:
-        raise _refuse_head(400, "too many header lines", lines)
-    if (
-        text.count("\n") != breaks or text.count("\r") != breaks
-    ):  # §7: lines end in CRLF; §25.1: neither occurs elsewhere
-        raise _refuse_head(400, "bare CR or LF in the head", [_break.sub(" ", line) for line in lines])
-    match = _request_line(lines[0])
-    if match is None:
-        return _read_response(lines, data[end + 4 :])
+    start = lines.pop(0)
     wrong = ""
     try:
         headers = Headers.read(lines)
     except Unreadable as fault:
+        if "\r\n " in text or "\r\n\t" in text:  # a folded line is no header line, so it comes here (§7.3.1)
+            return parse(_unfold.sub(" ", text).encode("utf-8", "surrogateescape") + data[end:])
         headers, wrong = Headers.salvage(lines), str(fault)
+    if len(lines) > LINES_MAX:
+        raise _refuse_head(400, "too many header lines", start, lines)
+    together = "".join(lines)
+    if "\n" in together or "\r" in together:  # §7: lines end in CRLF, and §25.1 has neither anywhere else
+        raise _refuse_head(400, "bare CR or LF in the head", start, [_break.sub(" ", line) for line in lines])
+    match = _request_line(start)
+    if match is None:
+        return _read_response(start, lines, headers, wrong, data[end + 4 :])
     body = data[end + 4 :]
+    method, request_uri = match.groups()
     length = headers.first.get("content-length")
     if length is not None and length != str(len(body)):
-        body, status, fault_there = _cut(body, length)
-        if fault_there:
-            raise refusal(status, fault_there, Request(match[1], match[2], headers, body))
-    request = Request(match[1], match[2], headers, body)
+        body, status, what = _cut(body, length)
+        if status:
+            raise refusal(status, what, Request(method, request_uri, headers, body))
+    request = Request(method, request_uri, headers, body)
     if wrong:
         raise refusal(400, wrong, request)
     return request
@@ -103,14 +109,17 @@ def check(request: Request) -> None:
         from_, to, call_id, cseq = first["from"], first["to"], first["call-id"], first["cseq"]
     except KeyError as missing:
         raise refusal(400, f"no {missing.args[0]}", request) from None
+    plain = match_via(first.get("via", ""))
+    if plain is not None:
+        values["via"] = via_of(plain)
     if request.via.branch == MAGIC_COOKIE:
         raise refusal(400, "branch is empty", request)
-    plain = match_plain(from_)
+    plain = match_address(from_)
     if plain is None:
         _ = request.from_
     else:
         values["_plain_from"] = plain
-    plain = match_plain(to)
+    plain = match_address(to)
     if plain is None:
         _ = request.to
     else:
@@ -119,19 +128,25 @@ def check(request: Request) -> None:
         raise refusal(400, "wrong call-id", request)
     digits, _blank, method = cseq.partition(" ")
     if method == request.method and digits.isdigit() and len(digits) < 10 and digits.isascii():
-        values["cseq"] = CSeq(int(digits), method)
+        values["cseq"] = _new(CSeq, (int(digits), method))
     elif request.cseq.method != request.method:  # §8.1.1.5
         raise refusal(400 if request.method in KNOWN_METHODS else 501, "cseq has another method", request)
     contact = first.get("contact")
     if contact is not None:
-        plain = match_plain(contact)
+        plain = match_address(contact)
         if plain is not None and "contact" not in request.headers.more:
             values["_plain_contact"] = plain
         elif not request.contacts and request.method != "REGISTER":  # §10.2.2: "*" is for REGISTER; empty is for nobody
             raise refusal(400, "wrong contact", request)
-    if "max-forwards" in first:
+    forwards = first.get("max-forwards")
+    if forwards == "70":  # the default of §8.1.1.6
+        values["max_forwards"] = 70
+    elif forwards is not None:
         _ = request.max_forwards
-    if request.target.headers:  # §19.1.1: not allowed in a Request-URI
+    plain = match_uri(request.uri)
+    if plain is not None:
+        values["_plain_target"] = plain
+    elif request.target.headers:  # §19.1.1: not allowed in a Request-URI
         raise refusal(400, "header fields in the request-uri", request)
 
 
@@ -148,27 +163,23 @@ def _cut(body: bytes, length: str) -> tuple[bytes, int, str]:
     return body[:octets], 0, ""
 
 
-def _read_response(lines: list[str], body: bytes) -> Response:
+def _read_response(start: str, lines: list[str], headers: Headers, wrong: str, body: bytes) -> Response:
     """Raises `Malformed`; if it is no response either, with what can be read of it as a request."""
-    match = _status_line(lines[0])
+    match = _status_line(start)
     if match is None:
-        words = lines[0].split()
-        version = _version(words[-1]) if len(words) > 1 and is_token(words[0]) else None
-        if version is None:
-            raise Malformed(400, "neither a request nor a response")
-        if version[1] != "2.0":
-            raise _refuse_head(505, f"SIP version {version[1]}", lines)  # §21.5.6
-        raise _refuse_head(400, "wrong request line", lines)
-    try:
-        headers = Headers.read(lines)
-    except Unreadable as fault:
-        raise Malformed(400, str(fault)) from None
+        words = start.split()
+        version = _version(words[-1]) if words else None
+        if version is not None and version[1] != "2.0":
+            raise _refuse_head(505, f"SIP version {version[1]}", start, lines)  # §21.5.6
+        raise _refuse_head(400, "wrong request line", start, lines)
+    if wrong:
+        raise Malformed(400, wrong)
     length = headers.first.get("content-length")
     if length is not None:
-        body, status, fault_there = _cut(body, length)
-        if fault_there:
-            raise Malformed(status, fault_there)
-    if "content-length" in headers.more or not _DIALOG.isdisjoint(headers.more):
+        body, status, what = _cut(body, length)
+        if status:
+            raise Malformed(status, what)
+    if not _SINGLE_IN_RESPONSE.isdisjoint(headers.more):
         raise Malformed(400, "a single field stands twice")
     response = Response(int(match[1]), match[2] or "", headers, body)
     _ = response.via, response.from_, response.to, response.call_id, response.cseq
@@ -178,13 +189,13 @@ def _read_response(lines: list[str], body: bytes) -> Response:
 def _no_head(data: bytes) -> Malformed:
     """The error for data in which no empty line ends the head."""
     text = str(data.rstrip(b"\r\n"), "utf-8", "surrogateescape")
-    lines = [_break.sub(" ", line) for line in _unfold.sub(" ", text).split("\r\n")[: LINES_MAX + 1]]
-    return _refuse_head(400, "no empty line after the header", lines)
+    start, *lines = [_break.sub(" ", line) for line in _unfold.sub(" ", text).split("\r\n")]
+    return _refuse_head(400, "no empty line after the header", start, lines)
 
 
-def _refuse_head(status: int, what: str, lines: list[str]) -> Malformed:
+def _refuse_head(status: int, what: str, start: str, lines: list[str]) -> Malformed:
     """The error for a head that is wrong as a whole, with the request as far as it can be read."""
-    words = lines[0].split()
+    words = start.split()
     if len(words) < 3 or not is_token(words[0]) or _version(words[-1]) is None:
         return Malformed(status, what)
-    return refusal(status, what, Request(words[0], " ".join(words[1:-1]), Headers.salvage(lines[: LINES_MAX + 1])))
+    return refusal(status, what, Request(words[0], " ".join(words[1:-1]), Headers.salvage(lines[:LINES_MAX])))

@@ -155,16 +155,14 @@ def _stamped(request: Request, field: str, source: tuple[str, int]) -> str:
     """The first Via field, its topmost value marked with where the request came from."""
     via = request.via
     host, port = source
-    asked = "rport" in via.params
-    if not asked and host == via.host:
+    if via.rport is None and host == via.host:
         return field
     host = host.partition("%")[0]  # a zone means nothing to the other side
-    if not asked and "received" not in via.params:
-        top, others = top_of(field)
+    top, others = top_of(field)
+    if via.rport is None and via.received is None:
         top = f"{top};received={host}"
     else:
-        params = via.params.with_("received", host)
-        top, others = str(via._replace(params=params.with_("rport", str(port)) if asked else params)), top_of(field)[1]
+        top = str(via._replace(received=host, rport=None if via.rport is None else port))
     return f"{top}, {others}" if others else top
 
 

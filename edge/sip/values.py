@@ -1,4 +1,4 @@
-"""`Request` and `Response`: immutable, fields raw, values read when they are first asked for and then kept.
+"""`Request` and `Response`: immutable (mypy sees to it), fields raw, values read when first asked for and then kept.
 
 Reading a value that the sender wrote wrong raises `Malformed`, wherever it happens; after `check` that can no longer
 happen for the fields it checked (Via at the top, From, To, CSeq, Contact, Max-Forwards, the Request-URI).
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Final, Generic, NoReturn, TypeVar, overload
+from typing import Any, Final, Generic, TypeVar, overload
 
 from edge.sip import address
 from edge.sip.address import Address
@@ -16,7 +16,7 @@ from edge.sip.cseq import CSeq
 from edge.sip.grammar import Unreadable, number
 from edge.sip.headers import Headers
 from edge.sip.malformed import Malformed
-from edge.sip.uri import Uri
+from edge.sip.uri import Uri, of_plain
 from edge.sip.via import Via, top_of
 
 T = TypeVar("T")
@@ -56,9 +56,6 @@ class Message:
     _plain_from: re.Match[str] | None = None
     _plain_to: re.Match[str] | None = None
     _plain_contact: re.Match[str] | None = None
-
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a {type(self).__name__} is immutable")
 
     def _need(self, name: str) -> str:
         value = self.headers.first.get(name)
@@ -153,27 +150,30 @@ class Message:
 
 
 class Request(Message):
-    method: str  # as written: methods are case-sensitive (§7.1)
-    uri: str  # the Request-URI as written
+    _plain_target: re.Match[str] | None = None  # the same for the Request-URI
 
     def __init__(self, method: str, uri: str, headers: Headers, body: bytes = b"") -> None:
-        self.__dict__.update(method=method, uri=uri, headers=headers, body=body)
+        self.headers = headers
+        self.body = body
+        self.method: Final = method  # as written: methods are case-sensitive (§7.1)
+        self.uri: Final = uri  # the Request-URI as written
 
     @lazy
     def target(self) -> Uri:
         """The Request-URI."""
-        return Uri.parse(self.uri)
+        plain = self._plain_target
+        return Uri.parse(self.uri) if plain is None else of_plain(*plain.groups())
 
     def _start_line(self) -> str:
         return f"{self.method} {self.uri} SIP/2.0"
 
 
 class Response(Message):
-    status: int  # 100–699
-    reason: str
-
     def __init__(self, status: int, reason: str, headers: Headers, body: bytes = b"") -> None:
-        self.__dict__.update(status=status, reason=reason, headers=headers, body=body)
+        self.headers = headers
+        self.body = body
+        self.status: Final = status  # 100–699
+        self.reason: Final = reason
 
     def _start_line(self) -> str:
         return f"SIP/2.0 {self.status} {self.reason}"
@@ -198,5 +198,5 @@ def refusal(status: int, what: str, message: Message) -> Malformed:
 
 
 def _tag(plain: re.Match[str]) -> str | None:
-    tag: str | None = plain[8]
+    tag: str | None = plain[9]
     return tag
