@@ -10,6 +10,7 @@ import json
 import secrets
 import time
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +60,14 @@ def from_micros(value: int) -> datetime:
 def instant_text(when: datetime) -> str:
     """The platform's text of a time: `2026-08-01T09:00:00.000000Z`."""
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def with_times(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A driver's row by column, its `tm_…` columns as datetimes."""
+    return {
+        name: from_micros(value) if value is not None and name.startswith("tm_") else value
+        for name, value in fields.items()
+    }
 
 
 def json_text(value: Any) -> str:
