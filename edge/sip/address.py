@@ -16,15 +16,16 @@ from edge.sip.grammar import (
     Params,
     Unreadable,
     is_token,
-    quote,
     one_param,
+    quote,
     split_list,
     unquote,
 )
 from edge.sip.uri import PLAIN_SIP, Uri, of_plain
 
 # What nearly everybody writes; whatever does not match is read by the long way below. What matches is right without a
-# further look, so that `check` may leave the value unbuilt. Groups: quoted or bare display name, those of PLAIN_SIP, tag.
+# further look, so that `check` may leave the value unbuilt. Groups: quoted or bare display name, those of PLAIN_SIP,
+# tag.
 match_plain = re.compile(
     rf"(?:(\"[^\"\\\\\x00-\x1f\x7f]*+\") ?+|({TOKEN}[A-Za-z0-9\-.!%*_+`'~ ]*+))?+"
     rf"<{PLAIN_SIP}>(?:;tag=({TOKEN}++))?+"

@@ -1,8 +1,9 @@
-"""The pieces of grammar that several header fields share (RFC 3261 §25.1): tokens, quoted strings, numbers, hosts, lists, parameters.
+"""The pieces of grammar that several header fields share (RFC 3261 §25.1): tokens, quoted strings, numbers, hosts,
+lists, parameters.
 
 Two rules hold for every expression here. Repetitions are possessive (`++`, `*+`), so that reading is linear in the
-length of the text and nothing can be made to backtrack. Character classes are spelled out, because `\\d` and `str.strip`
-know digits and blanks of other scripts, and SIP does not.
+length of the text and nothing can be made to backtrack. Character classes are spelled out, because `\\d` and
+`str.strip` know digits and blanks of other scripts, and SIP does not.
 
 Where we are more liberal than the grammar, and why: a host may contain `_` (container names), a parameter value may be
 any run of visible characters without a separator (carriers send `/`, `:` and `==` there), and text beyond ASCII may
@@ -17,7 +18,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
 
-TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]"
+TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]"  # noqa: S105
 LWS: Final = r"[ \t]*+"
 QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
 HOST: Final = r"(?:[A-Za-z0-9_][A-Za-z0-9_.\-]*+|\[[0-9A-Fa-f:.]++\])"
@@ -41,7 +42,8 @@ _element = re.compile(r'(?:[^",<]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|<[^>]*+(?:>|\
 
 
 class Unreadable(ValueError):
-    """A text that does not follow the grammar. The message says what was expected, and is safe to show to the sender."""
+    """A text that does not follow the grammar. The message says what was expected, and is safe to show to the
+    sender."""
 
 
 def is_token(text: str) -> bool:
@@ -73,7 +75,8 @@ def number(text: str, below: int) -> int:
 
 
 def read_host(text: str) -> str:
-    """A host as it stands in a URI or Via, in lower case and without brackets. Raises `Unreadable` for a wrong IPv6 address."""
+    """A host as it stands in a URI or Via, in lower case and without brackets. Raises `Unreadable` for a wrong IPv6
+    address."""
     if text[0] != "[":
         return text.lower()
     address = text[1:-1].lower()

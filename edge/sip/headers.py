@@ -1,8 +1,9 @@
 """Header fields as they came: names made canonical, values raw (unfolded, stripped), nothing interpreted.
 
-Names are case-insensitive and have compact forms (RFC 3261 §7.3.3); both end in one canonical key, the full name in lower
-case. Spellings are remembered in a table, for the same few come in every message; the table is bounded, since the
-other side chooses what it is asked for. Order is kept among fields of one name, where alone it means something (§7.3.1).
+Names are case-insensitive and have compact forms (RFC 3261 §7.3.3); both end in one canonical key, the full name in
+lower case. Spellings are remembered in a table, for the same few come in every message; the table is bounded, since the
+other side chooses what it is asked for. Order is kept among fields of one name, where alone it means something
+(§7.3.1).
 """
 
 from __future__ import annotations
@@ -36,16 +37,17 @@ COMPACT: Final = {  # the registry of IANA, "SIP Header Fields"
     "y": "identity",
 }
 
-_SPELLED: Final = (
-    "Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authorization Call-ID Call-Info Contact "
-    "Content-Disposition Content-Encoding Content-Language Content-Length Content-Type CSeq Date Diversion Error-Info "
-    "Event Expires From History-Info Identity Identity-Info In-Reply-To Info-Package Join Max-Forwards MIME-Version Min-Expires Min-SE "
-    "Organization P-Access-Network-Info P-Asserted-Identity P-Charging-Vector P-Early-Media P-Preferred-Identity Path "
-    "Priority Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require RAck Reason Record-Route Recv-Info Refer-Sub Refer-To "
-    "Referred-By Reject-Contact Remote-Party-ID Replaces Reply-To Request-Disposition Require Retry-After Route RSeq Server "
-    "Service-Route Session-Expires Session-ID SIP-ETag SIP-If-Match Subject Subscription-State Supported Target-Dialog "
-    "Timestamp To Unsupported User-Agent User-to-User Via Warning WWW-Authenticate"
-).split()
+_SPELLED: Final = """
+    Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authorization Call-ID
+    Call-Info Contact Content-Disposition Content-Encoding Content-Language Content-Length Content-Type CSeq
+    Date Diversion Error-Info Event Expires From History-Info Identity Identity-Info In-Reply-To Info-Package
+    Join Max-Forwards MIME-Version Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity
+    P-Charging-Vector P-Early-Media P-Preferred-Identity Path Priority Privacy Proxy-Authenticate
+    Proxy-Authorization Proxy-Require RAck Reason Record-Route Recv-Info Refer-Sub Refer-To Referred-By
+    Reject-Contact Remote-Party-ID Replaces Reply-To Request-Disposition Require Retry-After Route RSeq Server
+    Service-Route Session-Expires Session-ID SIP-ETag SIP-If-Match Subject Subscription-State Supported
+    Target-Dialog Timestamp To Unsupported User-Agent User-to-User Via Warning WWW-Authenticate
+"""
 
 NAMES_MAX: Final = 1024  # spellings remembered, the known ones included
 NAME_MAX: Final = 64  # characters of a spelling that is remembered
@@ -68,12 +70,12 @@ class _Names(dict[str, str]):
 
 
 NAMES: Final = _Names()
-for _name in _SPELLED:
+for _name in _SPELLED.split():
     NAMES[_name] = NAMES[_name.lower()] = NAMES[_name.upper()] = _name.lower()
 for _name, _full in COMPACT.items():
     NAMES[_name] = NAMES[_name.upper()] = _full
 
-_SHOWN: Final = {name.lower(): name for name in _SPELLED}
+_SHOWN: Final = {name.lower(): name for name in _SPELLED.split()}
 
 
 def shown(name: str) -> str:

@@ -3,9 +3,9 @@
 The head is decoded and split once; a value is read when somebody asks for it. Bytes that are no UTF-8 become surrogates
 and come out again as they were. Whatever comes in, the outcome is a `Request`, a `Response` or a `Malformed`.
 
-How strict: what RFC 4475 calls reasonable to reject is rejected (blanks or brackets in the request line, a bare CR or LF in the
-head, separators too many, a Content-Length that promises more than there is). What could be read of the request is in
-the error, so that it can be answered.
+How strict: what RFC 4475 calls reasonable to reject is rejected (blanks or brackets in the request line, a bare CR or
+LF in the head, separators too many, a Content-Length that promises more than there is). What could be read of the
+request is in the error, so that it can be answered.
 """
 
 from __future__ import annotations
@@ -30,13 +30,51 @@ LINES_MAX: Final = 512  # header lines; the longest honest request seen has abou
 
 # The registered methods (IANA, "SIP Methods"). A method that is not among them is for nobody here: 501.
 KNOWN_METHODS: Final = frozenset(
-    "ACK BYE CANCEL INFO INVITE MESSAGE NOTIFY OPTIONS PRACK PUBLISH REFER REGISTER SUBSCRIBE UPDATE".split()
+    (
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "INFO",
+        "INVITE",
+        "MESSAGE",
+        "NOTIFY",
+        "OPTIONS",
+        "PRACK",
+        "PUBLISH",
+        "REFER",
+        "REGISTER",
+        "SUBSCRIBE",
+        "UPDATE",
+    )
 )
 
 # Fields of which there may be one (§7.3.1: only lists may be repeated). Contact, Via and the like are lists.
 SINGLE: Final = frozenset(
-    "call-id content-disposition content-length content-type cseq date event expires from max-forwards mime-version "
-    "min-expires min-se rack refer-to referred-by replaces reply-to retry-after rseq session-expires subject to".split()
+    (
+        "call-id",
+        "content-disposition",
+        "content-length",
+        "content-type",
+        "cseq",
+        "date",
+        "event",
+        "expires",
+        "from",
+        "max-forwards",
+        "mime-version",
+        "min-expires",
+        "min-se",
+        "rack",
+        "refer-to",
+        "referred-by",
+        "replaces",
+        "reply-to",
+        "retry-after",
+        "rseq",
+        "session-expires",
+        "subject",
+        "to",
+    )
 )
 _SINGLE_IN_RESPONSE: Final = frozenset(
     ("call-id", "content-length", "cseq", "from", "to")
@@ -53,8 +91,9 @@ _break = re.compile(r"[\r\n]++")
 def parse(data: bytes) -> Request | Response:
     """Reads one datagram or one framed message. CRLFs before the start-line are passed over (§7.5).
 
-    Raises `Malformed`. A body longer than Content-Length says is cut, the rest ignored (§18.3); without a Content-Length
-    it goes to the end of the data. A response is read strictly enough to find its transaction and dialog, or not at all.
+    Raises `Malformed`. A body longer than Content-Length says is cut, the rest ignored (§18.3); without a
+    Content-Length it goes to the end of the data. A response is read strictly enough to find its transaction and
+    dialog, or not at all.
     """
     if data[:2] == b"\r\n":
         data = data.lstrip(b"\r\n")
@@ -95,9 +134,9 @@ def parse(data: bytes) -> Request | Response:
 def check(request: Request) -> None:
     """Raises `Malformed` unless the request has what every request must have, and it is readable (§8.1.1, §16.3).
 
-    Mandatory are Via, From, To, Call-ID and CSeq. From without a tag, Via without a branch, no Max-Forwards and no Contact
-    are fine: RFC 2543 wrote so. What is there but wrong is a 400: the Request-URI (an unknown scheme is not wrong),
-    Max-Forwards, any Contact, a single field that stands twice, the cookie alone as a branch (RFC 4475 §3.2.1).
+    Mandatory are Via, From, To, Call-ID and CSeq. From without a tag, Via without a branch, no Max-Forwards and no
+    Contact are fine: RFC 2543 wrote so. What is there but wrong is a 400: the Request-URI (an unknown scheme is not
+    wrong), Max-Forwards, any Contact, a single field that stands twice, the cookie alone as a branch (RFC 4475 §3.2.1).
     """
     first = request.headers.first
     values = request.__dict__

@@ -1,7 +1,8 @@
 """Writing messages: a response to a request, and a request of our own.
 
 A response copies Via, From, To, Call-ID and CSeq as they came (RFC 3261 §8.2.6.2), each line unfolded. The topmost Via
-says in `received` where the request came from, if its sent-by does not (§18.2.1), and gets its `rport` filled in (RFC 3581 §4).
+says in `received` where the request came from, if its sent-by does not (§18.2.1), and gets its `rport` filled in (RFC
+3581 §4).
 
 Nothing we are given can break out of its line: a CR or LF in any argument is a `ValueError`. What is copied from a
 request has none, for `parse` lets none through.
@@ -106,8 +107,9 @@ def respond(
     """A response to `request`.
 
     `to_tag` goes into To unless there is a tag already. `source` is the address and port the request came from; None
-    leaves the Vias as they are. Content-Length is added; Content-Type is the caller's, in `fields`. Works on the request
-    of a `Malformed` too: a field that is missing is left out. Raises `ValueError` for a CR or LF in an argument.
+    leaves the Vias as they are. Content-Length is added; Content-Type is the caller's, in `fields`. Works on the
+    request of a `Malformed` too: a field that is missing is left out. Raises `ValueError` for a CR or LF in an
+    argument.
     """
     first, more = request.headers.first, request.headers.more
     if reason is None:
@@ -137,7 +139,8 @@ def respond(
 
 
 def request_bytes(method: str, uri: str, fields: Iterable[tuple[str, str]], body: bytes = b"") -> bytes:
-    """A request of ours: `fields` in their order, then Content-Length. Raises `ValueError` for a CR or LF in an argument."""
+    """A request of ours: `fields` in their order, then Content-Length. Raises `ValueError` for a CR or LF in an
+    argument."""
     lines = [f"{method} {uri} SIP/2.0"]
     lines += [f"{name}: {value}" for name, value in fields]
     return _joined(lines, body)

@@ -28,12 +28,13 @@ from edge.sip.grammar import (
 )
 
 _USER: Final = r"[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]"
-_PASSWORD: Final = r"[A-Za-z0-9\-_.!~*'()&=+$,%]"
+_PASSWORD: Final = r"[A-Za-z0-9\-_.!~*'()&=+$,%]"  # noqa: S105
 _PARAM: Final = r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]"
 _PARAMS: Final = rf"(?:;{_PARAM}++(?:=(?:{_PARAM}|=)++)?+)*+"
 
-# One sip URI as most write it, to be built into larger expressions: no password, escapes, IPv6 or headers, one parameter
-# at most, so that what matches is right without a further look. Groups: scheme, user, host, port, parameter and its value.
+# One sip URI as most write it, to be built into larger expressions: no password, escapes, IPv6 or headers, one
+# parameter at most, so that what matches is right without a further look. Groups: scheme, user, host, port, parameter
+# and its value.
 PLAIN_SIP: Final = (
     rf"(sips?+):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/#]++)@)?+({PLAIN_HOST})(?::({PLAIN_PORT}))?"
     r"(?:;([A-Za-z0-9\-_.!~*'()\[\]/:&+$]++)(?:=([A-Za-z0-9\-_.!~*'()\[\]/:&+$=]++))?+)?+"

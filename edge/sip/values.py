@@ -179,8 +179,9 @@ class Response(Message):
         return f"SIP/2.0 {self.status} {self.reason}"
 
 
-def refusal(status: int, what: str, message: Message) -> Malformed:
-    """The error to raise for a fault in `message`; its `request` is set if it may be answered, and then has a readable Via."""
+def refusal(status: int, what: str, message: Message, fields: tuple[tuple[str, str], ...] = ()) -> Malformed:
+    """The error to raise for a fault in `message`; its `request` is set if it may be answered, and then has a readable
+    Via."""
     if not isinstance(message, Request) or message.method == "ACK":  # §17.1.1.3: an ACK is never answered
         return Malformed(status, what)
     if "via" not in message.__dict__:
@@ -194,7 +195,7 @@ def refusal(status: int, what: str, message: Message) -> Malformed:
             mended = f"{via}, {others}" if others else str(via)
             message = Request(message.method, message.uri, message.headers.with_first("via", mended), message.body)
             message.__dict__["via"] = via
-    return Malformed(status, what, message)
+    return Malformed(status, what, message, fields)
 
 
 def _tag(plain: re.Match[str]) -> str | None:

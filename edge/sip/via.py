@@ -23,8 +23,8 @@ from edge.sip.grammar import (
     split_list,
 )
 
-# What nearly everybody writes. What matches is right without a further look. Groups: transport, host, port, rport before
-# the branch, branch, rport behind it.
+# What nearly everybody writes. What matches is right without a further look. Groups: transport, host, port, rport
+# before the branch, branch, rport behind it.
 match_plain = re.compile(
     rf"SIP/2\.0/([A-Z]++) ({PLAIN_HOST})(?::({PLAIN_PORT}))?(;rport)?+;branch=({TOKEN}++)(?(4)|(;rport)?+)"
 ).fullmatch
@@ -109,7 +109,8 @@ def of_plain(match: re.Match[str]) -> Via:
 
 
 def top_of(text: str) -> tuple[str, str]:
-    """The first value of a Via field and the others behind it, as texts; the second is "" when there is one value only."""
+    """The first value of a Via field and the others behind it, as texts; the second is "" when there is one value
+    only."""
     if "," not in text:
         return text, ""
     values = split_list(text)
