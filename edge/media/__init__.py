@@ -4,14 +4,14 @@ The words of this package:
 
 - **description**: a session description (SDP) as it was read. An *offer* is answered; what both sides then hold is
   **negotiated**: codec, payload types, packet time, where to send, in which direction.
-- **codec**: `PCMU` (µ-law) or `PCMA` (A-law), one byte a sample. **PCM** here always means 16-bit linear samples, native
-  byte order, 8 kHz, mono.
-- **audio**: a piece of PCM with its two encodings, ready to be played; a **prompt** is audio that was read from a file or
-  fetched from a URL; a **tone** is audio that was computed.
+- **codec**: `PCMU` (µ-law) or `PCMA` (A-law), one byte a sample. **PCM** here always means 16-bit linear samples,
+  little-endian, 8 kHz, mono.
+- **audio**: a piece of PCM with its two encodings, ready to be played; a **prompt** is audio that was read from a file
+  or fetched from a URL; a **tone** is audio that was computed.
 - **frame**: the samples of one packet; **packet time** (ptime) is how long they last.
 - **event**: a key press as RFC 4733 sends it; a **digit** is the character of such a key.
-- **stream**: both directions of one call's audio. Its **sender** makes a packet whenever the clock asks, its **receiver**
-  reads what arrives. It is **locked** once we know where the other side's packets really come from.
+- **stream**: both directions of one call's audio. Its **sender** makes a packet whenever the clock asks, its
+  **receiver** reads what arrives. It is **locked** once we know where the other side's packets really come from.
 - **group**: the streams that send in the same instant. **Late** is a packet that left noticeably after its time.
 - **report**: what RTCP tells the other side about all this.
 """

@@ -33,7 +33,7 @@ _EVENT = Struct("!BBH")  # event, end bit and volume, duration in samples
 
 
 class DigitReader:
-    """Turns the event packets of one source into digits. One for each SSRC: it trusts the timestamps to be of one clock."""
+    """Turns the event packets of one source into digits. One for each SSRC: its timestamps must be of one clock."""
 
     __slots__ = ("_ended", "_event", "_timestamp")
 

@@ -1,7 +1,7 @@
 """G.711: samples to bytes and back, in µ-law and A-law, and one law into the other.
 
-The work is done by `audioop`, in C: part of Python up to 3.12, the package `audioop-lts` under the same name from 3.13 on.
-One law becomes the other by a table of 256 bytes, which takes 0.2 µs for a frame.
+The work is done by `audioop`, in C: part of Python up to 3.12, the package `audioop-lts` under the same name from 3.13
+on. One law becomes the other by a table of 256 bytes, which takes 0.2 µs for a frame.
 
 Not nice: µ-law knows two zeros. 0x7F decodes to 0, which encodes to 0xFF; no other byte changes on such a round trip.
 """

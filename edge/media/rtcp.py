@@ -1,8 +1,8 @@
 """RTCP (RFC 3550 §6): the reports two sides of a stream give each other.
 
 We send compound packets of a sender or receiver report, our canonical name, and at the end a BYE. We read sender and
-receiver reports and BYE; everything else in a compound packet is stepped over. `read` is strict about lengths, so that a
-malformed packet is told from a foreign one.
+receiver reports and BYE; everything else in a compound packet is stepped over. `read` is strict about lengths, so
+that a malformed packet is told from a foreign one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Block(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What the sender of a report has sent itself: the NTP time (64 bits), the RTP timestamp of that instant, totals."""
+    """What a sender has sent itself: the NTP time (64 bits), the RTP timestamp of that instant, totals."""
 
     ntp: int
     timestamp: int

@@ -1,7 +1,7 @@
 """RTP packets (RFC 3550 §5.1): bytes to a value and back.
 
-`read` takes any packet apart and is strict. The two hot paths do not come through here: a stream's sender packs `HEADER`
-itself, and its receiver reads only the fields it needs, after the same checks.
+`read` takes any packet apart and is strict. The two hot paths do not come through here: a stream's sender packs
+`HEADER` itself, and its receiver reads only the fields it needs, after the same checks.
 """
 
 from __future__ import annotations

@@ -48,6 +48,13 @@ MIRROR: dict[Direction, Direction] = {  # what we may do when the other side doe
     "inactive": "inactive",
 }
 
+NO_SENDING: dict[Direction, Direction] = {
+    "sendrecv": "recvonly",
+    "sendonly": "inactive",
+    "recvonly": "recvonly",
+    "inactive": "inactive",
+}
+
 MIN_PTIME_MS, MAX_PTIME_MS, PTIME_MS = 10, 60, 20  # what we send; any packet time is received
 OFFERED_EVENT_TYPE = 101  # telephone-event in our own offers
 EVENTS = "0-15"
@@ -84,8 +91,9 @@ class Local(NamedTuple):
 class Negotiated(NamedTuple):
     """What both sides agreed on, seen from ours.
 
-    `remote` is where our RTP goes: None while we are on hold by address, or when its host is a name or no single host.
-    `rtcp` is where our RTCP goes (RFC 3605, else the next port). `direction` is ours: `recvonly` means that we are held.
+    `remote` is where our RTP goes: None while we are on hold by address, or when its host is a name or no single
+    host. `rtcp` is where our RTCP goes (RFC 3605, else the next port). `direction` is ours: `recvonly` means that we
+    are held.
     """
 
     codec: Codec
@@ -143,7 +151,7 @@ def offer(local: Local) -> bytes:
 
 
 def accept(local: Local, answer: Description) -> Negotiated:
-    """What is agreed by the answer to `offer(local)`. Raises NoCommonCodec, or BadSdp when it does not fit the offer."""
+    """What is agreed by the answer to `offer(local)`. Raises NoCommonCodec, or BadSdp when it is no answer to it."""
     if len(answer.media) != 1:
         raise BadSdp(1, f"the answer has {len(answer.media)} media lines, the offer had one")  # RFC 3264 §6
     types = _types(answer.media[0])
@@ -153,13 +161,13 @@ def accept(local: Local, answer: Description) -> Negotiated:
 
 
 @lru_cache(maxsize=1024)
-def _single(host: str) -> bool:
-    """Whether the host is the address of one machine: no name, no group, not the unspecified address of a hold."""
+def _single(host: str) -> str | None:
+    """The address of one machine in its usual spelling; None for a name, a group, the unspecified address of a hold."""
     try:
         address = ip_address(host)
     except ValueError:
-        return False
-    return not address.is_multicast and not address.is_unspecified and host != "255.255.255.255"
+        return None
+    return None if address.is_multicast or address.is_unspecified or host == "255.255.255.255" else str(address)
 
 
 def _types(media: Media) -> tuple[Codec, int, int | None] | None:
@@ -186,6 +194,7 @@ def _types(media: Media) -> tuple[Codec, int, int | None] | None:
 
 
 _RATE = str(RATE)
+_UNSPECIFIED = ("0.0.0.0", "::")
 _UNKNOWN: tuple[str, str, str | None] = ("", "", None)
 _STATIC: dict[int, tuple[str, str, str | None]] = {
     number: (codec, _RATE, None) for codec, number in STATIC_TYPE.items()
@@ -198,16 +207,18 @@ def _negotiated(
     connection = media.connections[0] if media.connections else description.connection
     if connection is None:
         raise BadSdp(1, "the audio has no c= line, and neither has the session")  # RFC 8866 §5.7
-    direction: Direction = _direction(media.attributes) or _direction(description.attributes) or "sendrecv"
-    reachable = _single(connection.host)
+    direction = MIRROR[_direction(media.attributes) or _direction(description.attributes) or "sendrecv"]
+    if connection.host in _UNSPECIFIED:  # the hold of RFC 2543, RFC 3264 §8.4: nothing may be sent
+        direction = NO_SENDING[direction]
+    host = _single(connection.host)
     return Negotiated(
         codec=codec,
         payload_type=codec_type,
         dtmf_payload_type=event_type,
         ptime_ms=_ptime(media, ptime_default),
-        remote=(connection.host, media.port) if reachable else None,
-        direction=MIRROR[direction],
-        rtcp=_rtcp(media, connection.host) if reachable else None,
+        remote=(host, media.port) if host else None,
+        direction=direction,
+        rtcp=_rtcp(media, host) if host else None,
     )
 
 
@@ -235,9 +246,8 @@ def _rtcp(media: Media, host: str) -> Address | None:
     """Where reports go: `a=rtcp:PORT [IN FAMILY HOST]` (RFC 3605 §2.1), else the next port."""
     fields = (media.attribute("rtcp") or "").split()
     if fields and NUMBER.fullmatch(fields[0]) and 0 < int(fields[0]) <= 65535:
-        if len(fields) == 4 and _single(fields[3]):
-            host = fields[3]
-        return host, int(fields[0])
+        named = _single(fields[3]) if len(fields) == 4 else None
+        return named or host, int(fields[0])
     return (host, media.port + 1) if media.port < 65535 else None
 
 

@@ -1,0 +1,239 @@
+"""What a stream sends, packet by packet, without sockets and clocks.
+
+`Sender.packet` is asked once in each packet time and always has an answer, so the stream never stops: a frame of what
+is played, of a key being pressed, or of silence. Sequence numbers and timestamps go on without a gap whatever it was.
+The marker bit is set on the first packet and on the first after a hold, because only these follow a time in which
+nothing was sent (RFC 3551 §4.1), and where a press begins.
+
+This is on the path of each packet, which explains its form: the usual case, the next whole frame of what plays, comes
+first and costs one comparison; everything else is in `_unusual`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from edge.errors import Invalid
+from edge.media import dtmf
+from edge.media.audio import Audio
+from edge.media.g711 import SAMPLES_PER_MS, Codec, silence
+from edge.media.rtp import HEADER, MARKER, VERSION
+from edge.media.sdp import PTIME_MS, Negotiated
+
+_pack = HEADER.pack
+
+
+class Sender:
+    """Makes the packets of one stream. SSRC and the numbers it begins with are chosen by chance (RFC 3550 §5.1)."""
+
+    __slots__ = (
+        "_at",
+        "_codec",
+        "_counted",
+        "_data",
+        "_done",
+        "_end",
+        "_event_type",
+        "_events",
+        "_first",
+        "_on",
+        "_playing",
+        "_press_began",
+        "_press_done",
+        "_ptime",
+        "_queue",
+        "_samples",
+        "_second",
+        "_sequence",
+        "_silence",
+        "_timestamp",
+        "packets",
+        "ssrc",
+    )
+
+    def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
+        self.ssrc = ssrc
+        self.packets = 0
+        self._counted = (0, 0)  # packets and bytes up to the last change of the packet time
+        self._sequence = sequence
+        self._timestamp = timestamp
+        self._on = False  # may send
+        self._first = True  # the next packet follows a pause
+        # What plays: the bytes of the present audio, where the next frame begins, and up to where `packet` may simply
+        # take the next. It is -1 when there is more to it: nothing plays, a key is pressed, a pause ends, we are held.
+        self._data = b""
+        self._at = 0
+        self._end = -1
+        self._playing: Audio | None = None
+        self._queue: deque[Audio] = deque()
+        self._done: Callable[[], None] | None = None
+        # Keys: for each packet time to come the payload of an event, or None for a gap.
+        self._events: deque[bytes | None] = deque()
+        self._press_began: int | None = None  # the timestamp that all packets of the present press carry
+        self._press_done: Callable[[], None] | None = None
+        # Set by `agree`.
+        self._codec: Codec = "PCMU"
+        self._second = 0  # the payload type, with the marker bit off
+        self._event_type: int | None = None
+        self._ptime = PTIME_MS
+        self._samples = PTIME_MS * SAMPLES_PER_MS
+        self._silence = b""
+
+    @property
+    def octets(self) -> int:
+        """Payload bytes sent; an event's packets are counted as if they were audio."""
+        packets, octets = self._counted
+        return octets + (self.packets - packets) * self._samples
+
+    @property
+    def timestamp(self) -> int:
+        """Of the next packet."""
+        return self._timestamp
+
+    @property
+    def ptime_ms(self) -> int:
+        return self._ptime
+
+    def agree(self, negotiated: Negotiated, *, on: bool) -> None:
+        """From the next packet on send what was negotiated, if `on`: else only time goes on.
+
+        What plays goes on where it is, if need be in the other law.
+        """
+        self._counted = (self.packets, self.octets)
+        self._codec = negotiated.codec
+        self._second = negotiated.payload_type
+        self._event_type = negotiated.dtmf_payload_type
+        self._ptime = negotiated.ptime_ms
+        self._samples = negotiated.ptime_ms * SAMPLES_PER_MS
+        self._silence = silence(negotiated.codec, self._samples)
+        self._on = on
+        if self._playing is not None:
+            self._data = self._playing.encoded(self._codec)
+        self._aim()
+
+    def play(self, audio: Sequence[Audio], done: Callable[[], None]) -> None:
+        """Play these from the next packet on, one after another; `done` is called when the last was heard to its end.
+
+        Each begins with a new packet. Ends what was being played before, whose `done` is called now.
+        """
+        before, self._done = self._done, done
+        self._queue = deque(audio)
+        self._next()
+        if before is not None:
+            before()
+
+    def stop(self) -> None:
+        """Stop playing at the next packet. `done` is not called."""
+        self._done = None
+        self._queue.clear()
+        self._next()
+
+    def press(self, digits: str, press_ms: int, gap_ms: int, done: Callable[[], None]) -> None:
+        """Press these keys from the next packet on, after those that wait already; what plays waits meanwhile.
+
+        `digits` as `dtmf.check` returns it. `done` is called in the last gap. Raises Invalid when the other side
+        did not negotiate telephone-event.
+        """
+        if self._event_type is None:
+            raise Invalid("digits: the other side takes no telephone-event")
+        for digit in digits:
+            if digit == dtmf.PAUSE:
+                self._events.extend([None] * (dtmf.PAUSE_MS // self._ptime))
+            else:
+                self._events.extend(dtmf.press(digit, press_ms, self._ptime))
+                self._events.extend([None] * max(1, gap_ms // self._ptime))
+        before, self._press_done = self._press_done, done
+        if before is not None:
+            before()
+        if self._events:
+            self._end = -1
+        else:
+            self._pressed()
+
+    def release(self) -> None:
+        """Press no more keys. `done` is not called."""
+        self._press_done = None
+        self._events.clear()
+        self._pressed()
+
+    def packet(self) -> bytes | None:
+        """The next packet; None while we may not send. Time goes on by one packet time either way."""
+        at = self._at
+        timestamp = self._timestamp
+        samples = self._samples
+        self._timestamp = timestamp + samples & 0xFFFFFFFF
+        if at >= self._end:
+            return self._unusual(timestamp)
+        self._at = end = at + samples
+        self.packets += 1
+        self._sequence = sequence = self._sequence + 1 & 0xFFFF
+        return _pack(VERSION, self._second, sequence, timestamp, self.ssrc) + self._data[at:end]
+
+    def _unusual(self, timestamp: int) -> bytes | None:
+        second = self._second
+        if self._events:
+            payload = self._events.popleft()
+            if payload is None:
+                payload = self._silence
+                self._press_began = None
+            elif self._event_type is not None:
+                second = self._event_type
+                if self._press_began is None:
+                    self._press_began = timestamp
+                    second |= MARKER  # the beginning of an event, RFC 4733 §2.5.1.2
+                timestamp = self._press_began
+            if not self._events:
+                self._pressed()
+        else:
+            payload = self._frame()
+        if not self._on:
+            self._first = True
+            return None
+        if self._first:
+            self._first = False
+            second |= MARKER
+            self._aim()
+        self.packets += 1
+        self._sequence = sequence = self._sequence + 1 & 0xFFFF
+        return _pack(VERSION, second, sequence, timestamp, self.ssrc) + payload
+
+    def _frame(self) -> bytes:
+        """The next frame of what plays, filled up at its end; silence when nothing does."""
+        at = self._at
+        if at < len(self._data):
+            self._at = end = at + self._samples
+            frame = self._data[at:end]
+            return frame + self._silence[len(frame) :]
+        if self._playing is not None:
+            self._next()
+            if self._playing is not None:
+                return self._frame()
+        done, self._done = self._done, None
+        if done is not None:
+            done()  # one packet time after its last frame was sent: now it has been heard
+        return self._silence
+
+    def _next(self) -> None:
+        """The next audio of the queue becomes the present one; those without a sample are passed over."""
+        self._playing = None
+        while self._queue and self._playing is None:
+            audio = self._queue.popleft()
+            self._playing = audio if audio.pcm else None
+        self._data = self._playing.encoded(self._codec) if self._playing is not None else b""
+        self._at = 0
+        self._aim()
+
+    def _pressed(self) -> None:
+        self._press_began = None
+        self._aim()
+        done, self._press_done = self._press_done, None
+        if done is not None:
+            done()
+
+    def _aim(self) -> None:
+        """Set `_end`."""
+        if self._on and not self._first and not self._events:
+            self._end = self._at + (len(self._data) - self._at) // self._samples * self._samples
+        else:
+            self._end = -1

@@ -1,0 +1,588 @@
+"""The media engine: ports, sockets and the one clock of all streams.
+
+One timer of the event loop wakes the engine when the next group of streams is due (`group.py`). Then every stream of the
+group sends its packet, and after that everything that arrived in the meantime is read, from all sockets. Nothing of it is
+a task or a callback of the loop: the sockets are watched by an epoll of the engine's own, asked once each time. A packet
+is thus read up to one packet time after it came, which for a key press does not matter and saves a wake-up for each.
+
+A stream's socket hears anybody until the first packet that could be of its session; from then on it is locked: the
+socket is connected to where that came from, whatever the SDP said (symmetric RTP, RFC 4961), so that the kernel drops what
+others send, unseen, and sending is cheaper. A new remote address in a later offer undoes the lock.
+
+Not nice: one who guesses the port can be the first. And a source that moves in the middle of a call without an offer is
+not followed; the silence timeout ends such a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import select
+import socket
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from edge.errors import Exhausted, Internal
+from edge.log import get_logger
+from edge.media import dtmf, rtcp
+from edge.media.audio import Audio
+from edge.media.group import Group, Groups
+from edge.media.port import Ports
+from edge.media.prompt import Fetch, Prompts
+from edge.media.receiver import Receiver, Sink
+from edge.media.sdp import MAX_PTIME_MS, MIN_PTIME_MS, PTIME_MS, Address, Negotiated
+from edge.media.sender import Sender
+from edge.media.stream import Stats, StreamClosed, report, stats
+from edge.metrics import counter, gauge
+from edge.settings import Section
+
+log = get_logger("media")
+
+BIND_TRIES = 64  # pairs of ports tried for one stream, when others hold some of the range
+MAX_DATAGRAM = 2048  # bytes read of a packet; no G.711 packet is longer
+ROUNDS = 16  # packets read from one socket in one tick; the rest waits for the next
+STRANGERS = 512  # datagrams read from a socket that is being locked
+SWEEP_SECONDS = 0.5  # between two looks at silence and reports
+EARLY_SECONDS = 0.0005  # some event loops wake up a little too soon
+
+STREAMS = gauge("media_streams", "Media streams that are open.")
+PACKETS = counter("rtp_packets_total", "RTP packets.", ["direction"])
+LATE = counter("rtp_late_packets_total", "RTP packets sent more than 5 ms after their time.")
+UNSENT = counter("rtp_unsent_packets_total", "RTP packets that the system did not take.")
+STRANGE = counter("rtp_strange_packets_total", "Datagrams that were of no session, or not from its source.")
+EXHAUSTED = counter("media_ports_exhausted_total", "Streams refused because no pair of ports was free.")
+TIMEOUTS = counter("media_timeouts_total", "Streams whose other side fell silent.")
+
+_TAKEN = (errno.EADDRINUSE, errno.EACCES)  # another program has this port
+_USED_UP = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_CLASS = {
+    socket.AF_INET: (socket.IPPROTO_IP, socket.IP_TOS),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, socket.IPV6_TCLASS),
+}
+
+_sent, _received = PACKETS.labels("sent"), PACKETS.labels("received")
+
+
+class MediaSection(Section):
+    """Audio of calls: RTP with G.711."""
+
+    first_port: int = Field(
+        default=20000,
+        ge=1024,
+        le=65534,
+        description="First UDP port for media. Keep the range below 32768, where the "
+        "ports begin that the system gives to others.",
+    )
+    last_port: int = Field(
+        default=29999, ge=1025, le=65535, description="Last UDP port for media. A call takes two, RTP and RTCP."
+    )
+    port_rest_seconds: float = Field(
+        default=30.0, ge=0, le=3600, description="How long a pair of ports rests before another call gets it."
+    )
+    advertise: str | None = Field(
+        default=None, description="Address to name in SDP instead of the local one, when behind NAT."
+    )
+    silence_seconds: float = Field(
+        default=60.0, ge=0, le=86400, description="A call ends when its other side was not heard for so long; 0: never."
+    )
+    ptime_ms: int = Field(
+        default=PTIME_MS,
+        ge=MIN_PTIME_MS,
+        le=MAX_PTIME_MS,
+        description="Milliseconds of audio in a packet, where the other side does not say.",
+    )
+    press_ms: int = Field(default=100, ge=40, le=5000, description="How long a key is pressed that we send.")
+    gap_ms: int = Field(default=100, ge=40, le=5000, description="The pause after it.")
+    dscp: int = Field(default=46, ge=0, le=63, description="Class of service of media packets; 46 is EF, as for voice.")
+    prompts: Path = Field(
+        default=Path("config/prompts"), description="Directory of the audio files that flows may play (WAV)."
+    )
+    prompt_cache_mb: int = Field(default=256, ge=1, description="Memory for audio that was read or fetched.")
+
+    @field_validator("advertise")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        return None if value is None else str(ip_address(value))
+
+    @model_validator(mode="after")
+    def _is_range(self) -> MediaSection:
+        if self.last_port <= self.first_port:
+            raise ValueError("last_port must be above first_port")
+        return self
+
+
+class Stream:
+    """The audio of one call, in both directions. Opened by the engine; silent until it is connected.
+
+    `local` is the address for the SDP. `on_digit` gets each digit the other side presses, once; `on_timeout` is called
+    when nothing was heard of it for too long although it may send. Both are called by the loop, never from a method here.
+    """
+
+    def __init__(
+        self,
+        engine: MediaEngine,
+        sockets: tuple[socket.socket, socket.socket],
+        local: Address,
+        on_digit: Callable[[str], None],
+        on_timeout: Callable[[], None],
+    ) -> None:
+        now = time.monotonic()
+        self.local = local
+        self._engine = engine
+        self._rtp, self._rtcp = sockets
+        self._on_digit = on_digit
+        self._on_timeout = on_timeout
+        bits = random.getrandbits(80)
+        self.sender = Sender(bits & 0xFFFFFFFF, bits >> 32 & 0xFFFF, bits >> 48)
+        self.receiver = Receiver(now)
+        self.next_packet = self.sender.packet
+        self.send: Callable[[bytes], int] = self._send_unlocked
+        self.closed = False
+        self._negotiated: Negotiated | None = None
+        self._group: Group[Stream] | None = None
+        self._told: Address | None = None  # where the other side last said it was
+        self._locked: Address | None = None  # where the packets really come from
+        self._remote: Address | None = None  # where ours go
+        self._reports_to: Address | None = None
+        self._report_at = now + rtcp.INTERVAL_SECONDS * (0.25 + random.random() / 2)  # half of one, RFC 3550 §6.2
+        self._timed_out = False
+        self._playing: asyncio.Future[bool] | None = None
+        self._pressing: asyncio.Future[bool] | None = None
+
+    @property
+    def stats(self) -> Stats:
+        return stats(self.sender, self.receiver)
+
+    @property
+    def remote(self) -> Address | None:
+        """Where our packets go; None as long as that is not known."""
+        return self._remote
+
+    def connect(self, negotiated: Negotiated) -> None:
+        """Send and receive as negotiated, from now on: at a 183, at the answer, after each later offer.
+
+        The same again has no effect. What is being played goes on.
+        """
+        before = self._negotiated
+        if self.closed or negotiated == before:
+            return
+        now = time.monotonic()
+        self._negotiated = negotiated
+        if before is None:
+            self._engine.listen(self._rtp, self._hear_unlocked)
+            self._engine.listen(self._rtcp, self._hear_report)
+        if negotiated.remote is not None and negotiated.remote != self._told:
+            self._told = negotiated.remote
+            if self._locked is not None:
+                self._unlock()
+            self._remote, self._reports_to = negotiated.remote, negotiated.rtcp
+        self.receiver.agree(negotiated, now)
+        self._timed_out = False
+        self._agree()
+        if self._group is None or self._group.ptime_ms != negotiated.ptime_ms:
+            self._engine.leave(self, self._group)
+            self._group = self._engine.join(self, negotiated.ptime_ms)
+
+    async def play(self, *audio: Audio) -> None:
+        """Play these one after another, and return when the last has been heard to its end.
+
+        Before the stream is connected nothing is heard, and it waits. Cancelling stops at the next packet. While it runs
+        another `play` ends it. Raises StreamClosed.
+        """
+        if self.closed:
+            raise StreamClosed
+        self._playing = future = self._engine.future()
+        self.sender.play(audio, partial(_resolve, future, True))
+        try:
+            if not await future:
+                raise StreamClosed
+        finally:
+            if self._playing is future:
+                self._playing = None
+                self.sender.stop()
+
+    async def send_digits(self, text: str) -> None:
+        """Press these keys; `,` is a pause of a second. Raises Invalid when it is no such text, or when the other side
+        takes no telephone-event; StreamClosed.
+        """
+        digits = dtmf.check(text)
+        if self.closed:
+            raise StreamClosed
+        future = self._engine.future()
+        section = self._engine.section
+        self.sender.press(digits, section.press_ms, section.gap_ms, partial(_resolve, future, True))
+        self._pressing = future
+        try:
+            if not await future:
+                raise StreamClosed
+        finally:
+            if self._pressing is future:
+                self._pressing = None
+                self.sender.release()
+
+    def record(self, sink: Sink | None) -> None:
+        """Give what is heard to the sink, packet by packet: RTP timestamp and PCM. It must be quick and not raise."""
+        self.receiver.sink = sink
+
+    def close(self) -> None:
+        """Send BYE, and give the ports back. What plays ends with StreamClosed. Without effect when done before."""
+        if self.closed:
+            return
+        self.closed = True
+        if self._negotiated is not None and self.sender.packets:  # who never sent does not say BYE, RFC 3550 §6.3.7
+            self._report(time.monotonic(), bye=True)
+        self._engine.forget(self, self._group, self._rtp, self._rtcp)
+        for future in (self._playing, self._pressing):
+            if future is not None:
+                _resolve(future, False)
+        self._group = self._playing = self._pressing = None
+        self.send = _send_nowhere  # bound methods of the stream would keep it alive
+
+    def sweep(self, now: float) -> None:
+        """Now and then: report, and notice silence."""
+        if now >= self._report_at:
+            self._report_at = now + rtcp.INTERVAL_SECONDS * (0.5 + random.random())  # RFC 3550 §6.3.1
+            self._report(now)
+        limit = self._engine.section.silence_seconds
+        if limit and now - self.receiver.heard > limit and not self._timed_out:
+            if self._negotiated is not None and self._negotiated.receives:
+                self._timed_out = True
+                TIMEOUTS.inc()
+                self._engine.call(self._on_timeout)
+            else:
+                self.receiver.heard = now  # held: the other side need not send
+
+    # --- receiving
+
+    def _hear_locked(self, now: float) -> int:
+        try:
+            data = self._rtp.recv(MAX_DATAGRAM)
+        except OSError:  # an ICMP message about one of ours; the silence timeout sees to it
+            return 0
+        digits = self.receiver.receive(data, now)
+        if digits:
+            self._digits(digits)
+        return 1
+
+    def _hear_unlocked(self, now: float) -> int:
+        try:
+            data, source = self._rtp.recvfrom(MAX_DATAGRAM)
+        except OSError:
+            return 0
+        if not self.receiver.plausible(data):
+            self.receiver.strange += 1
+            return 1
+        return 1 + self._lock(source, data, now)
+
+    def _lock(self, source: tuple[Any, ...], first: bytes, now: float) -> int:
+        """From now on hear this source only, and send to it. Returns how many more datagrams were read."""
+        self._rtp.connect(source)
+        self.send = self._rtp.send
+        self._locked = self._remote = (source[0], source[1])
+        if self._told != self._locked:
+            self._reports_to = (source[0], source[1] + 1) if source[1] < 65535 else None
+        self._engine.listen(self._rtp, self._hear_locked)
+        self._agree()
+        self._digits(self.receiver.receive(first, now))
+        for count in range(STRANGERS):  # what had come before the socket was connected
+            try:
+                data, other = self._rtp.recvfrom(MAX_DATAGRAM)
+            except OSError:
+                return count
+            if other == source:
+                self._digits(self.receiver.receive(data, now))
+            else:
+                self.receiver.strange += 1
+        return STRANGERS
+
+    def _unlock(self) -> None:
+        """Hear anybody again. A socket cannot be disconnected from here, so another takes over the port.
+
+        Raises Internal when some program was quicker.
+        """
+        self._locked = None
+        self.send = self._send_unlocked
+        self._rtp = self._engine.rebind(self._rtp)
+        self._engine.listen(self._rtp, self._hear_unlocked)
+
+    def _hear_report(self, now: float) -> int:
+        try:
+            data, source = self._rtcp.recvfrom(MAX_DATAGRAM)
+        except OSError:
+            return 0
+        if self._reports_to is None or source[0] != self._reports_to[0]:
+            self.receiver.strange += 1
+            return 0
+        try:
+            found = rtcp.read(data)
+        except rtcp.BadRtcp:
+            self.receiver.strange += 1
+            return 0
+        self._reports_to = (source[0], source[1])
+        for item in found:
+            if isinstance(item, rtcp.Report):
+                self.receiver.reported(item, self.sender.ssrc, now)
+        return 0
+
+    def _digits(self, digits: str) -> None:
+        for digit in digits:
+            self._engine.call(self._on_digit, digit)
+
+    # --- sending
+
+    def _agree(self) -> None:
+        agreed = self._negotiated
+        if agreed is not None:
+            self.sender.agree(agreed, on=agreed.sends and self._remote is not None)
+
+    def _send_unlocked(self, packet: bytes) -> int:
+        assert self._remote is not None
+        return self._rtp.sendto(packet, self._remote)
+
+    def _report(self, now: float, *, bye: bool = False) -> None:
+        if self._reports_to is None:
+            return
+        due = report(self.sender, self.receiver, now, rtcp.ntp(time.time()))
+        try:
+            self._rtcp.sendto(rtcp.compound(due, self._engine.cname, bye=bye), self._reports_to)
+        except OSError:
+            UNSENT.inc()
+
+
+class MediaEngine:
+    """Opens streams and gives them the time. One for each process."""
+
+    def __init__(self, section: MediaSection) -> None:
+        self.section = section
+        self.cname = f"{random.getrandbits(96):024x}"  # tells nobody who we are, RFC 7022 §4.2
+        self._ports = Ports(section.first_port, section.last_port, section.port_rest_seconds)
+        self._streams: dict[Stream, int] = {}  # and their RTP ports
+        self._groups: Groups[Stream] = Groups()
+        self._ears: dict[int, Callable[[float], int]] = {}
+        self._epoll: select.epoll | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._epoll = select.epoll()
+
+    async def close(self) -> None:
+        """Close all streams."""
+        for stream in list(self._streams):
+            stream.close()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._epoll is not None:
+            self._epoll.close()
+
+    def open(
+        self, host: str, on_digit: Callable[[str], None] = lambda _: None, on_timeout: Callable[[], None] = lambda: None
+    ) -> Stream:
+        """A stream at the local address `host`. Raises Exhausted when no pair of ports is free, Internal when the address
+        is not ours.
+        """
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        port, sockets = self._bind(family, host)
+        advertised = self.section.advertise
+        outside = advertised if advertised and (":" in advertised) == (":" in host) else host
+        stream = Stream(self, sockets, (outside, port), on_digit, on_timeout)
+        self._streams[stream] = port
+        STREAMS.inc()
+        return stream
+
+    def _bind(self, family: socket.AddressFamily, host: str) -> tuple[int, tuple[socket.socket, socket.socket]]:
+        now = time.monotonic()
+        for _ in range(BIND_TRIES):
+            port = self._ports.take(now)
+            if port is None:
+                break
+            bound: list[socket.socket] = []
+            try:
+                bound.append(self._bound(family, host, port))
+                bound.append(self._bound(family, host, port + 1))
+                return port, (bound[0], bound[1])
+            except OSError as error:
+                for one in bound:
+                    one.close()
+                self._ports.give(port, now)
+                if error.errno in _USED_UP:
+                    EXHAUSTED.inc()
+                    raise Exhausted(f"media: {error.strerror}") from error
+                if error.errno not in _TAKEN:
+                    raise Internal(f"media: cannot open a port on {host}: {error.strerror}") from error
+        EXHAUSTED.inc()
+        section = self.section
+        raise Exhausted(f"media: no pair of ports is free between {section.first_port} and {section.last_port}")
+
+    def _bound(self, family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+        one = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            if self.section.dscp:
+                level, option = _CLASS[family]
+                one.setsockopt(level, option, self.section.dscp << 2)
+            one.bind((host, port))
+        except OSError:
+            one.close()
+            raise
+        return one
+
+    # --- for the streams
+
+    def future(self) -> asyncio.Future[bool]:
+        return self._running().create_future()
+
+    def call(self, function: Callable[..., None], *args: Any) -> None:
+        self._running().call_soon(function, *args)
+
+    def listen(self, to: socket.socket, ear: Callable[[float], int]) -> None:
+        """Call `ear(now)` for each datagram that has come; it reads one or more and returns how many of them count."""
+        number = to.fileno()
+        if number not in self._ears and self._epoll is not None:
+            self._epoll.register(number, select.EPOLLIN)
+        self._ears[number] = ear
+
+    def rebind(self, old: socket.socket) -> socket.socket:
+        """An unconnected socket in the place of a connected one."""
+        address = old.getsockname()
+        self._ears.pop(old.fileno(), None)
+        old.close()
+        try:
+            return self._bound(socket.AddressFamily(old.family), address[0], address[1])
+        except OSError as error:
+            raise Internal(f"media: port {address[1]} is lost: {error.strerror}") from error
+
+    def join(self, stream: Stream, ptime_ms: int) -> Group[Stream]:
+        group = self._groups.join(stream, ptime_ms, time.monotonic())
+        self._arm()
+        return group
+
+    def leave(self, stream: Stream, group: Group[Stream] | None) -> None:
+        if group is not None:
+            self._groups.leave(stream, group)
+
+    def forget(self, stream: Stream, group: Group[Stream] | None, *sockets: socket.socket) -> None:
+        """The stream is closed."""
+        self.leave(stream, group)
+        for one in sockets:
+            self._ears.pop(one.fileno(), None)
+            one.close()  # which takes it out of the epoll, too
+        self._ports.give(self._streams.pop(stream), time.monotonic())
+        STREAMS.dec()
+        if stream.receiver.strange:
+            STRANGE.inc(stream.receiver.strange)
+
+    # --- the clock
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise Internal("media: the engine was not started")
+        return self._loop
+
+    def _arm(self) -> None:
+        due = self._groups.next_due()
+        if due is None:
+            return
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._running().call_later(max(0.0, due - time.monotonic()), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        try:
+            self._speak(now)
+            self._hear(now)
+        finally:
+            self._arm()
+
+    def _speak(self, now: float) -> None:
+        sent = late = failed = 0
+        for group, is_late in self._groups.due(now + EARLY_SECONDS):
+            before = sent
+            for stream in group.members:
+                try:
+                    packet = stream.next_packet()
+                    if packet is not None:
+                        stream.send(packet)
+                        sent += 1
+                except OSError:  # refused by its host, or the system has no room: the next one may go
+                    failed += 1
+                except Exception:  # a fault of ours must not silence the others
+                    log.exception("stream cannot send", port=stream.local[1])
+                    failed += 1
+            if is_late:
+                late += sent - before
+            if now - group.swept >= SWEEP_SECONDS:
+                group.swept = now
+                for stream in group.members:
+                    stream.sweep(now)
+        if sent:
+            _sent.inc(sent)
+        if late:
+            LATE.inc(late)
+        if failed:
+            UNSENT.inc(failed)
+
+    def _hear(self, now: float) -> None:
+        assert self._epoll is not None
+        poll, ears = self._epoll.poll, self._ears
+        heard = 0
+        for _ in range(ROUNDS):
+            ready = poll(0)
+            if not ready:
+                break
+            for number, _event in ready:
+                ear = ears.get(number)
+                if ear is None:
+                    continue
+                try:
+                    heard += ear(now)
+                except Exception:
+                    log.exception("stream cannot hear", socket=number)
+        if heard:
+            _received.inc(heard)
+
+
+def open_prompts(section: MediaSection, fetch: Fetch) -> Prompts:
+    """The prompts of a running daemon: threads and tasks of its event loop."""
+    return Prompts(
+        section.prompts,
+        fetch,
+        in_thread=asyncio.to_thread,
+        shared=_shared,
+        now=time.monotonic,
+        cache_bytes=section.prompt_cache_mb * 1024 * 1024,
+    )
+
+
+def _shared(coroutine: Coroutine[Any, Any, Audio]) -> Callable[[], Awaitable[Audio]]:
+    task = asyncio.ensure_future(coroutine)
+    task.add_done_callback(_retrieve)
+    return lambda: asyncio.shield(task)
+
+
+def _retrieve(task: asyncio.Task[Audio]) -> None:
+    if not task.cancelled():
+        task.exception()  # whoever still waits gets it; if nobody does, it is no news
+
+
+def _resolve(future: asyncio.Future[bool], value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _send_nowhere(packet: bytes) -> int:
+    return len(packet)
