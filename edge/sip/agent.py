@@ -1,0 +1,283 @@
+"""The agent: the one object that is told datagrams and verbs, and gives datagrams and events back.
+
+Six verbs for who carries messages:
+
+    receive(data, peer, now)    one datagram, or one framed message
+    lost(peer, now)             that peer cannot be reached, or that connection is gone
+    handle_timer(now)           the time of `get_timer` has come
+    to_send(now)                what is to be sent; call it after each of the others and after the user's verbs
+    next_event()                what the user has to know, one at a time
+    get_timer()                 when to call `handle_timer`
+
+and the user's verbs below. `now` is in seconds of a monotonic clock and never goes back. Nothing waits and nothing is
+raised for what came from the wire; a verb raises ValueError for a CR or LF in its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from edge.sip import screen
+from edge.sip.call import Calls
+from edge.sip.counts import DISCARDED, REQUESTS, RESPONSES_RECEIVED
+from edge.sip.events import Event
+from edge.sip.handle import Call, Offer, OutgoingCall, Reoffer, TextOffer
+from edge.sip.limits import DIALOGS, SERVER_TRANSACTIONS
+from edge.sip.message import Malformed, Request, Response, check, parse, peek_ack
+from edge.sip.peer import Peer
+from edge.sip.server_transaction import InviteServer
+from edge.sip.text import Texts
+from edge.sip.transaction import client_key, merge_key, server_key
+from edge.sip.uac import Uac
+from edge.sip.uas import Uas
+from edge.sip.wire import Wire
+
+NO_ADDRESSES: Mapping[str, str] = {}
+
+
+class Agent:
+    """A user agent for many calls and texts at once."""
+
+    __slots__ = ("_calls", "_draining", "_texts", "_uac", "_uas", "_wire")
+
+    def __init__(
+        self, token: Callable[[], str], *, prefix: str = "", advertise: Mapping[str, str] = NO_ADDRESSES
+    ) -> None:
+        """`token` gives a fresh random token each time (§19.3: 32 bits at the least); all names of ours begin with
+        `prefix`. `advertise` says for a local address which one to write in Via and Contact instead."""
+        self._wire = Wire(token, prefix, advertise)
+        self._calls = Calls(self._wire)
+        self._uas = Uas(self._wire, self._calls)
+        self._uac = Uac(self._wire, self._calls)
+        self._texts = Texts(self._wire)
+        self._draining = False
+
+    # The six verbs
+
+    def receive(self, data: bytes, peer: Peer, now: float) -> None:
+        """One message from the wire."""
+        ack = peek_ack(data)
+        if ack is not None:  # most ACKs end here, unread
+            transaction = self._wire.servers.get(ack)
+            if type(transaction) is InviteServer and transaction.acknowledged(now):
+                REQUESTS["ACK"]()
+                return
+        try:
+            message = parse(data)
+        except Malformed as fault:
+            if fault.request is not None:
+                REQUESTS[fault.request.method]()
+            self._malformed(fault, peer)
+            return
+        try:
+            if isinstance(message, Request):
+                self._request(message, peer, now)
+            else:
+                self._response(message, now)
+        except Malformed as fault:
+            self._malformed(fault, peer)
+
+    def to_send(self, now: float) -> list[tuple[Peer, bytes]]:
+        """What is to be sent, in order. Each INVITE of this turn that nobody has answered gets its 100 here."""
+        wire = self._wire
+        if wire.fresh:
+            self._uas.send_trying(now)
+        out = wire.out
+        wire.out = []
+        return out
+
+    def next_event(self) -> Event | None:
+        events = self._wire.events
+        return events.popleft() if events else None
+
+    def get_timer(self) -> float | None:
+        return self._wire.timers.next()
+
+    def handle_timer(self, now: float) -> None:
+        self._wire.timers.fire(now)
+
+    def lost(self, peer: Peer, now: float) -> None:
+        """A connection was closed, or a message to `peer` could not be sent. What waits for an answer from there fails
+        with 503, or is tried on a new connection.
+        """
+        wire = self._wire
+        if peer.connection:
+            wire.disconnected(peer.connection)
+        for client in [client for client in wire.clients.values() if client.peer == peer]:
+            client.lost(now)
+
+    # Who serves what
+
+    def _malformed(self, fault: Malformed, peer: Peer) -> None:
+        if fault.request is None:
+            DISCARDED["malformed"]()
+        else:
+            self._wire.respond_statelessly(fault.request, peer, fault.status)
+
+    def _response(self, response: Response, now: float) -> None:
+        RESPONSES_RECEIVED[response.status]()
+        client = self._wire.clients.get(client_key(response))
+        if client is None or len(response.vias) != 1:  # §18.1.2, §8.1.3.3
+            DISCARDED["stray"]()
+        else:
+            client.received(response, now)
+
+    def _request(self, request: Request, peer: Peer, now: float) -> None:
+        wire = self._wire
+        method = request.method
+        REQUESTS[method]()
+        key = server_key(request)
+        known = wire.servers.get(key)
+        if known is not None and method != "ACK":
+            known.repeated()
+            return
+        check(request)
+        if method == "ACK":
+            if type(known) is not InviteServer or not known.acknowledged(now):
+                self._calls.acknowledged(request, now)
+            return
+        if method == "CANCEL":
+            self._uas.cancelled(request, key, peer, now)
+            return
+        if len(wire.servers) >= SERVER_TRANSACTIONS:
+            wire.respond_statelessly(request, peer, 503, (wire.retry_after(),))
+            return
+        if request.to_tag is not None or method in ("BYE", "INFO", "NOTIFY", "UPDATE"):
+            whose = self._calls.find(request)
+            if whose is None:
+                refusal = screen.method(request) if method != "UPDATE" else None
+                wire.respond_statelessly(request, peer, *(refusal or (481, ())))  # §12.2.2
+                return
+            if method != "MESSAGE":
+                self._calls.received(whose, request, key, peer, now)
+                return
+        refusal = screen.method(request) or screen.target(request)
+        if refusal is None:
+            merge = merge_key(request)
+            if merge in wire.merged:
+                refusal = 482, ()  # §8.2.2.2
+            elif self._draining:
+                refusal = 503, (wire.retry_after(),)
+            else:
+                refusal = screen.extensions(request)
+            if refusal is None:
+                if method == "INVITE":
+                    refusal = screen.session_body(request)
+                    if refusal is None and len(self._calls) >= DIALOGS:
+                        refusal = 503, (wire.retry_after(),)
+                    if refusal is None:
+                        self._uas.offered(request, key, merge, peer)
+                        return
+                elif method == "MESSAGE":
+                    self._texts.offered(request, key, merge, peer, now)
+                    return
+                else:
+                    refusal = 200, (screen.ALLOW, screen.ACCEPT, screen.SUPPORTED)  # OPTIONS (§11.2)
+        wire.respond_statelessly(request, peer, *refusal)
+
+    def stats(self) -> dict[str, int]:
+        """How many of each there are; all 0 some time after the last call."""
+        wire = self._wire
+        return {
+            "transactions": len(wire.servers) + len(wire.clients),
+            "merged": len(wire.merged),
+            "dialogs": len(self._calls),
+            "texts": self._texts.pending,
+            "timers": len(wire.timers),
+        }
+
+    # The user's verbs: calls offered to us. On an offer that is over they have no effect.
+
+    def ring(self, offer: Offer, now: float) -> None:
+        """180."""
+        self._uas.provisional(offer, 180, b"")
+
+    def progress(self, offer: Offer, sdp: bytes, now: float) -> None:
+        """183 with a session description: early media."""
+        self._uas.provisional(offer, 183, sdp)
+
+    def answer(self, offer: Offer, sdp: bytes, now: float) -> Call:
+        """200, repeated until its ACK. The call of an offer that is over has ended already."""
+        return self._uas.answer(offer, sdp, now)
+
+    def reject(
+        self,
+        offer: Offer,
+        status: int,
+        now: float,
+        *,
+        reason: str | None = None,
+        fields: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """A status from 300 to 699; `reason` is the phrase in the status line, `fields` go into the header."""
+        self._uas.refuse(offer, status, now, reason, fields)
+
+    def redirect(self, offer: Offer, contacts: Sequence[str], now: float) -> None:
+        """302 to some URIs, best first; 483 when Max-Forwards is used up."""
+        self._uas.redirect(offer, contacts, now)
+
+    # Calls
+
+    def end(self, call: Call, now: float, *, reason: str | None = None) -> None:
+        """BYE, once our 200 is acknowledged; `reason` is the value of its Reason field (RFC 3326)."""
+        self._calls.end(call, now, reason)
+
+    def refer(self, call: Call, target: str, now: float) -> None:
+        """REFER to a URI; `ReferProgress` tells how it goes, the last one with `final`."""
+        self._calls.refer(call, target, now)
+
+    def accept(self, reoffer: Reoffer, sdp: bytes, now: float) -> None:
+        """200 to a re-INVITE."""
+        self._calls.accept(reoffer, sdp, now)
+
+    def refuse(self, reoffer: Reoffer, status: int, now: float, *, fields: Sequence[tuple[str, str]] = ()) -> None:
+        """The session goes on as it was."""
+        self._calls.refuse(reoffer, status, now, fields)
+
+    # Texts
+
+    def take_text(self, text: TextOffer, status: int, now: float, fields: Sequence[tuple[str, str]] = ()) -> None:
+        """The final answer to a MESSAGE: 202 once it is kept, 404, 503 …"""
+        self._texts.take(text, status, now, fields)
+
+    def send_text(
+        self,
+        *,
+        peer: Peer,
+        uri: str,
+        from_: str,
+        to: str,
+        body: bytes,
+        now: float,
+        content_type: str = "text/plain;charset=utf-8",
+    ) -> int:
+        """Send a MESSAGE to `peer`; the id comes back in `TextDone`. `from_` and `to` are URIs or name-addrs, without a
+        tag.
+        """
+        return self._texts.send(peer=peer, uri=uri, from_=from_, to=to, body=body, content_type=content_type, now=now)
+
+    # Calls of ours
+
+    def invite(
+        self,
+        *,
+        peer: Peer,
+        uri: str,
+        from_: str,
+        to: str,
+        sdp: bytes,
+        now: float,
+        fields: Sequence[tuple[str, str]] = (),
+    ) -> OutgoingCall:
+        """Send an INVITE to `peer`; `CallAnswered` or `CallFailed` tells its end."""
+        return self._uac.invite(peer=peer, uri=uri, from_=from_, to=to, sdp=sdp, now=now, fields=fields)
+
+    def cancel(self, outgoing: OutgoingCall, now: float) -> None:
+        """CANCEL, once there was a 1xx. A 200 that was faster is acknowledged and ended."""
+        self._uac.cancel(outgoing, now)
+
+    # The end
+
+    def drain(self, now: float) -> None:
+        """From now on new INVITEs, MESSAGEs and OPTIONS get 503 with a Retry-After; dialogs are served to their end."""
+        self._draining = True

@@ -1,0 +1,159 @@
+"""What an agent tells its user, in the order it happened. Each carries the handle it is about.
+
+A call has exactly one `CallOffered`, and then either `OfferCancelled` or what its user's answer leads to; a `Call` has
+exactly one `CallEnded`, also when the user himself ends it (at once then: the rest on the wire is the agent's
+business). After that nothing more is told about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edge.sip.handle import Call, Offer, OutgoingCall, Reoffer, TextOffer
+
+By = Literal["remote", "local", "timeout", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallOffered:
+    """An INVITE came. Answered before the next `to_send` there is no 100 Trying, else it goes out then."""
+
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class OfferCancelled:
+    """The caller gave up before the answer, or nobody decided for `limits.UNANSWERED`. Verbs on the offer have no
+    effect.
+    """
+
+    offer: Offer
+    reason: str | None = None  # the Reason of the CANCEL or BYE, as written
+
+
+@dataclass(frozen=True, slots=True)
+class CallConfirmed:
+    """The ACK to our 200 came; `sdp` is what it carried. Told again when the ACK of a re-INVITE brings the answer to an
+    offer of ours."""
+
+    call: Call
+    sdp: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """By the other side's BYE (`remote`), by us (`local`), for want of an ACK (`timeout`), or because the other side
+    does not know the call any more or cannot be reached (`lost`).
+    """
+
+    call: Call
+    by: By
+    reason: str | None = None  # a Reason as in RFC 3326, or a word of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffered:
+    """A re-INVITE came."""
+
+    reoffer: Reoffer
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsReceived:
+    """Keys by SIP INFO, of a call or of one still ringing."""
+
+    call: Call | Offer
+    digits: str
+    duration_ms: int | None = None  # None: not said
+
+
+@dataclass(frozen=True, slots=True)
+class TextOffered:
+    """A MESSAGE came; it is repeated by its sender until the user decides."""
+
+    text: TextOffer
+
+
+@dataclass(frozen=True, slots=True)
+class TextDone:
+    """What became of a text of ours: the final status; 408 without an answer, 503 when it could not be sent."""
+
+    id: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgress:
+    """How the other side fares with our REFER: the status of its own INVITE (RFC 3515 §2.4.4), or that of the REFER
+    itself when it was refused. 408 when it never said.
+    """
+
+    call: Call
+    status: int
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallProgress:
+    """A provisional answer to an INVITE of ours, 100 included."""
+
+    outgoing: OutgoingCall
+    status: int
+    sdp: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The 200 to an INVITE of ours; it is acknowledged already."""
+
+    outgoing: OutgoingCall
+    call: Call
+    sdp: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """An INVITE of ours came to nothing. 408 without an answer, 503 when it could not be sent."""
+
+    outgoing: OutgoingCall
+    status: int
+    reason: str
+
+
+Event = (
+    CallOffered
+    | OfferCancelled
+    | CallConfirmed
+    | CallEnded
+    | Reoffered
+    | DigitsReceived
+    | TextOffered
+    | TextDone
+    | ReferProgress
+    | CallProgress
+    | CallAnswered
+    | CallFailed
+)
+
+__all__ = [
+    "By",
+    "Call",
+    "CallAnswered",
+    "CallConfirmed",
+    "CallEnded",
+    "CallFailed",
+    "CallOffered",
+    "CallProgress",
+    "DigitsReceived",
+    "Event",
+    "Offer",
+    "OfferCancelled",
+    "OutgoingCall",
+    "ReferProgress",
+    "Reoffer",
+    "Reoffered",
+    "TextDone",
+    "TextOffer",
+    "TextOffered",
+]

@@ -1,0 +1,189 @@
+"""What the user of an agent holds: an `Offer` can be answered or rejected, a `Call` ended, a `TextOffer` taken.
+
+Handles are given out by events and taken back by the agent's verbs. They say facts; what belongs to the agent begins
+with an underscore. `owner` is the user's: whatever he wants to find again when the next event comes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edge.sip.message import Address, Uri
+from edge.sip.peer import Peer
+
+if TYPE_CHECKING:
+    from edge.sip.answer import Answer
+    from edge.sip.client_transaction import InviteClient
+    from edge.sip.dialog import Dialog
+    from edge.sip.message import Message, Request
+    from edge.sip.referral import Referral
+    from edge.sip.server_transaction import ServerTransaction
+
+
+class _Asked:
+    """A request of theirs that waits for the user's decision."""
+
+    __slots__ = ("_transaction", "owner", "peer", "request")
+
+    def __init__(self, request: Request, peer: Peer, transaction: ServerTransaction) -> None:
+        self.request = request
+        self.peer = peer  # where it came from
+        self.owner: Any = None
+        self._transaction = transaction
+
+    @property
+    def call_id(self) -> str:
+        return self.request.call_id
+
+    @property
+    def from_(self) -> Address:
+        return self.request.from_
+
+    @property
+    def to(self) -> Address:
+        return self.request.to
+
+    @property
+    def target(self) -> Uri:
+        """The Request-URI; as written it is `request.uri`."""
+        return self.request.target
+
+
+class Offer(_Asked):
+    """An INVITE nobody has answered yet."""
+
+    __slots__ = ("_dialog", "_since", "_tag", "sdp")
+
+    def __init__(self, request: Request, peer: Peer, transaction: ServerTransaction, sdp: bytes | None) -> None:
+        self.request = request
+        self.peer = peer
+        self.owner = None
+        self.sdp = sdp  # None: the answer has to make the offer
+        self._transaction = transaction
+        self._tag: str | None = None  # the To-tag of all our answers
+        self._dialog: Dialog | None = None  # early, once a 180 or 183 was sent
+        self._since: float | None = None  # when its user began to let it wait
+
+    @property
+    def allow(self) -> frozenset[str] | None:
+        """The methods the other side serves; None when it does not say."""
+        return served_by(self.request)
+
+
+class TextOffer(_Asked):
+    """A MESSAGE with a text. Its identity is `call_id`, `cseq` and `from_tag`."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, request: Request, peer: Peer, transaction: ServerTransaction, text: str) -> None:
+        super().__init__(request, peer, transaction)
+        self.text = text
+
+
+class Call:
+    """A call that was answered, by us or by them."""
+
+    __slots__ = (
+        "_answer",
+        "_bye",
+        "_byes",
+        "_dialog",
+        "_ended",
+        "_referral",
+        "_reoffer",
+        "_unconfirmed",
+        "allow",
+        "owner",
+        "source",
+    )
+
+    def __init__(self, dialog: Dialog, source: Peer, allow: frozenset[str] | None) -> None:
+        self.source = source  # where the other side's INVITE or 200 came from
+        self.allow = allow  # the methods the other side serves; None when it does not say
+        self.owner: Any = None
+        self._dialog = dialog
+        self._answer: Answer | None = None  # our 200 without its ACK
+        self._unconfirmed = False  # answered by us, first ACK still to come
+        self._reoffer: Reoffer | None = None
+        self._referral: Referral | None = None
+        self._bye: tuple[str | None] | None = None  # to be sent once the 200 is acknowledged; holds its Reason
+        self._byes = 0  # BYEs of ours without their answer
+        self._ended = False
+
+    @property
+    def call_id(self) -> str:
+        return self._dialog.call_id
+
+    @property
+    def local_tag(self) -> str:
+        return self._dialog.local_tag
+
+    @property
+    def remote_tag(self) -> str | None:
+        return self._dialog.remote_tag
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    @property
+    def peer(self) -> Peer:
+        """Where our next request goes."""
+        return self._dialog.peer
+
+    def disconnected(self) -> None:
+        self._dialog.peer = self._dialog.fresh_peer()
+
+
+class Reoffer(_Asked):
+    """A re-INVITE nobody has answered yet. Cancelled or refused, the session goes on as it was (§14.1)."""
+
+    __slots__ = ("call", "sdp")
+
+    def __init__(
+        self, request: Request, peer: Peer, transaction: ServerTransaction, call: Call, sdp: bytes | None
+    ) -> None:
+        super().__init__(request, peer, transaction)
+        self.call = call
+        self.sdp = sdp  # None: the answer has to make the offer
+
+
+class OutgoingCall:
+    """An INVITE of ours without its final answer."""
+
+    __slots__ = (
+        "_acks",
+        "_branch",
+        "_cancelled",
+        "_done",
+        "_fields",
+        "_ringing",
+        "_tag",
+        "_transaction",
+        "_uri",
+        "call_id",
+        "owner",
+        "peer",
+    )
+
+    _transaction: InviteClient
+
+    def __init__(
+        self, peer: Peer, uri: str, call_id: str, tag: str, branch: str, fields: list[tuple[str, str]]
+    ) -> None:
+        self.peer = peer
+        self.call_id = call_id
+        self.owner: Any = None
+        self._uri = uri
+        self._tag = tag
+        self._branch = branch
+        self._fields = fields  # Via, From, To, Call-ID, Route as sent: ACK and CANCEL repeat them
+        self._acks: dict[str | None, tuple[Peer, bytes]] = {}  # To-tag of a 200 → our ACK to it
+        self._cancelled = False
+        self._done = False  # its end was told
+        self._ringing = False  # there was a 1xx
+
+
+def served_by(message: Message) -> frozenset[str] | None:
+    """What its Allow says; None when there is none."""
+    return frozenset(message.headers.values("allow")) if "allow" in message.headers.first else None

@@ -1,0 +1,126 @@
+"""Texts by MESSAGE (RFC 3428), theirs and ours.
+
+Theirs waits for the user, who answers 202 only once it is kept; its sender repeats it until then, and each repeat gets
+the one answer. An empty one carries nothing to keep and is answered 200 at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from edge.sip import screen
+from edge.sip.client_transaction import PlainClient
+from edge.sip.dialog import MAX_FORWARDS
+from edge.sip.events import TextDone, TextOffered
+from edge.sip.handle import TextOffer
+from edge.sip.limits import CLIENT_TRANSACTIONS, PENDING_TEXTS
+from edge.sip.message import Request, Response, request_bytes
+from edge.sip.peer import Peer
+from edge.sip.screen import Refusal
+from edge.sip.server_transaction import PROCEEDING, PlainServer, ServerTransaction
+from edge.sip.timers import GIVE_UP
+from edge.sip.wire import Fields, Wire, back
+
+if TYPE_CHECKING:
+    from edge.sip.transaction import MergeKey, ServerKey
+
+CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "iso-8859-1"}
+TEXT_TYPE: Final = "text/plain"
+ACCEPT: Final = ("Accept", "text/plain;charset=utf-8")
+
+
+class Texts:
+    """The MESSAGEs of one agent."""
+
+    __slots__ = ("_count", "_pending", "_wire")
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._pending = 0  # theirs, undecided
+        self._count = 0  # ours, ever
+
+    @property
+    def pending(self) -> int:
+        return self._pending
+
+    def offered(self, request: Request, key: ServerKey, merge: MergeKey, peer: Peer, now: float) -> None:
+        """A MESSAGE that nothing speaks against."""
+        wire = self._wire
+        refusal = self._refusal(request)
+        if refusal is not None:
+            wire.respond_statelessly(request, peer, *refusal)
+            return
+        transaction = PlainServer(wire, key, request, back(request, peer))
+        transaction.remember_merge(merge)
+        transaction.patience(self, now, GIVE_UP)
+        text = TextOffer(request, peer, transaction, request.body.decode(_charset(request) or "utf-8", "replace"))
+        transaction.handle = text
+        self._pending += 1
+        wire.events.append(TextOffered(text))
+
+    def _refusal(self, request: Request) -> Refusal | None:
+        """What is answered without asking the user."""
+        if refusal := screen.text_body(request):
+            return refusal
+        if not request.body or screen.content_type(request, TEXT_TYPE)[0] != TEXT_TYPE:
+            return 200, ()  # nothing in it, or nothing that has to be understood
+        if _charset(request) is None:
+            return 415, (ACCEPT,)
+        if self._pending >= PENDING_TEXTS:
+            return 503, (self._wire.retry_after(),)
+        return None
+
+    def take(self, text: TextOffer, status: int, now: float, fields: Fields = ()) -> None:
+        """The final answer; without effect when the sender has given up meanwhile (he will have sent it again)."""
+        transaction = text._transaction
+        if transaction.state is PROCEEDING:
+            data = self._wire.respond(text.request, text.peer, status, tag=self._wire.token(), fields=fields)
+            self._pending -= 1
+            transaction.respond(data, now)
+
+    def waited(self, transaction: ServerTransaction, now: float) -> None:
+        """Nobody decided, and by now the sender waits no more (Timer F; RFC 4320 §4.2: no 408)."""
+        self._pending -= 1
+        transaction.forget()
+
+    def send(self, *, peer: Peer, uri: str, from_: str, to: str, body: bytes, content_type: str, now: float) -> int:
+        """Send a MESSAGE; the id comes back in `TextDone`."""
+        wire = self._wire
+        self._count += 1
+        id = self._count
+        if len(wire.clients) >= CLIENT_TRANSACTIONS:
+            wire.events.append(TextDone(id, 503))
+            return id
+        branch = wire.branch()
+        fields = [
+            ("Via", wire.via(peer, branch)),
+            ("Max-Forwards", MAX_FORWARDS),
+            ("From", f"{name_addr(from_)};tag={wire.token()}"),
+            ("To", name_addr(to)),
+            ("Call-ID", wire.token()),
+            ("CSeq", "1 MESSAGE"),
+            ("Content-Type", content_type),
+        ]
+        data = request_bytes("MESSAGE", uri, fields, body)
+        responded = partial(self._responded, id)
+        failed = partial(self._failed, id)
+        PlainClient(wire, (branch, "MESSAGE"), peer, data, now, responded, failed, peer._replace(connection=0))
+        return id
+
+    def _responded(self, id: int, response: Response, _now: float) -> None:
+        self._wire.events.append(TextDone(id, response.status))
+
+    def _failed(self, id: int, status: int, _now: float) -> None:
+        self._wire.events.append(TextDone(id, status))
+
+
+def _charset(request: Request) -> str | None:
+    """The codec of the body; None when it is none of ours."""
+    params = screen.content_type(request, TEXT_TYPE)[1]
+    return CHARSETS.get((params.text("charset") or "utf-8").lower())
+
+
+def name_addr(text: str) -> str:
+    """A URI in the brackets that From and To want; what has them already stays."""
+    return text if text.endswith(">") else f"<{text}>"

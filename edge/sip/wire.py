@@ -1,0 +1,158 @@
+"""What all machines of one agent stand on: the way out, the deadlines, the tables, fresh tokens.
+
+Machines write what is to be sent into `out` and what the user has to know into `events`; the agent's `to_send` and
+`next_event` drain both. Nothing here knows a socket.
+
+Where a response goes (RFC 3261 §18.2.2, RFC 3581 §4): over UDP always to the address the request came from, never to a
+name, nor to `maddr`: answers must not be turned against somebody else. The port is that of the source when the client
+asked with `rport`, else the one of its Via. Over TCP it is the connection; when that is gone, a new one to the
+source address and the port of the Via.
+
+Where a request of ours within a dialog goes is said in `dialog.py`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from edge.sip.counts import RESPONSES
+from edge.sip.grammar import print_host
+from edge.sip.limits import RETRY_AFTER
+from edge.sip.message import Request, respond
+from edge.sip.peer import Peer
+from edge.sip.timers import Timers
+
+if TYPE_CHECKING:
+    from edge.sip.client_transaction import ClientTransaction
+    from edge.sip.events import Event
+    from edge.sip.server_transaction import InviteServer, ServerTransaction
+    from edge.sip.transaction import ClientKey, MergeKey, ServerKey
+
+SIP_PORT = 5060
+
+Fields = Iterable[tuple[str, str]]
+
+
+class Linked(Protocol):
+    """What talks over a connection and outlives it."""
+
+    @property
+    def peer(self) -> Peer: ...
+
+    def disconnected(self) -> None:
+        """The connection of `peer` is gone: turn `peer` into one that a new connection can be made to."""
+
+
+class Wire:
+    """The ground of one agent's machines."""
+
+    __slots__ = (
+        "_advertise",
+        "_links",
+        "_prefix",
+        "_token",
+        "clients",
+        "events",
+        "fresh",
+        "merged",
+        "out",
+        "servers",
+        "timers",
+    )
+
+    def __init__(self, token: Callable[[], str], prefix: str, advertise: Mapping[str, str]) -> None:
+        self._token = token
+        self._prefix = prefix
+        self._advertise = advertise
+        self._links: dict[int, set[Linked]] = {}
+        self.timers = Timers()
+        self.out: list[tuple[Peer, bytes]] = []
+        self.events: deque[Event] = deque()
+        self.fresh: list[InviteServer] = []  # INVITEs of this turn: those still unanswered at its end get their 100
+        self.servers: dict[ServerKey, ServerTransaction] = {}
+        self.merged: dict[MergeKey, ServerTransaction] = {}
+        self.clients: dict[ClientKey, ClientTransaction] = {}
+
+    # Names of ours
+
+    def token(self) -> str:
+        """A fresh one, for a tag, a branch or a Call-ID; begins with the prefix of this agent."""
+        return self._prefix + self._token()
+
+    def branch(self) -> str:
+        return "z9hG4bK" + self._prefix + self._token()  # §8.1.1.7
+
+    def stateless_tag(self, request: Request) -> str:
+        """The To-tag of an answer nobody remembers: the same for each repeat of the request (§8.2.7)."""
+        seed = (request.headers.get("call-id") or "") + (request.headers.get("from") or "") + (request.via.branch or "")
+        return f"{self._prefix}{zlib.crc32(seed.encode('utf-8', 'surrogateescape')):08x}"
+
+    def retry_after(self) -> tuple[str, str]:
+        """The header field, with a jitter that keeps peers from coming back together."""
+        low, high = RETRY_AFTER
+        return "Retry-After", str(low + zlib.crc32(self._token().encode()) % (high - low + 1))
+
+    def sent_by(self, peer: Peer) -> str:
+        """Our side of `peer`, as the outside has to write it: `host:port`."""
+        host, port = peer.local
+        return f"{print_host(self._advertise.get(host, host))}:{port}"
+
+    def contact(self, peer: Peer) -> str:
+        """Our Contact towards `peer`."""
+        return f"<sip:{self.sent_by(peer)}{';transport=tcp' if peer.transport == 'tcp' else ''}>"
+
+    def via(self, peer: Peer, branch: str) -> str:
+        """The Via of a request of ours; `rport` asks for the answer where we sent from (RFC 3581 §3)."""
+        return f"SIP/2.0/{peer.transport.upper()} {self.sent_by(peer)};branch={branch};rport"
+
+    # Responses
+
+    def respond(
+        self,
+        request: Request,
+        peer: Peer,
+        status: int,
+        reason: str | None = None,
+        *,
+        tag: str | None = None,
+        fields: Fields = (),
+        body: bytes = b"",
+    ) -> bytes:
+        """The bytes of a response, counted."""
+        RESPONSES[status]()
+        return respond(request, status, reason, to_tag=tag, fields=fields, body=body, source=peer.remote)
+
+    def respond_statelessly(self, request: Request, peer: Peer, status: int, fields: Fields = ()) -> None:
+        """Answer and remember nothing (§8.2.7)."""
+        data = self.respond(request, peer, status, tag=self.stateless_tag(request), fields=fields)
+        self.out.append((back(request, peer), data))
+
+    # Connections
+
+    def link(self, one: Linked) -> None:
+        """Tell `one` when the connection of its peer is lost."""
+        if one.peer.connection:
+            self._links.setdefault(one.peer.connection, set()).add(one)
+
+    def unlink(self, one: Linked) -> None:
+        connection = one.peer.connection
+        if connection and (linked := self._links.get(connection)) is not None:
+            linked.discard(one)
+            if not linked:
+                del self._links[connection]
+
+    def disconnected(self, connection: int) -> None:
+        for one in self._links.pop(connection, ()):
+            one.disconnected()
+
+
+def back(request: Request, peer: Peer) -> Peer:
+    """Where the responses to a request from `peer` go."""
+    via = request.via
+    if peer.transport != "udp" or "rport" in via.params:
+        return peer
+    port = via.port or SIP_PORT
+    return peer if port == peer.remote[1] else peer._replace(remote=(peer.remote[0], port))
