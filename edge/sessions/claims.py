@@ -1,0 +1,70 @@
+"""Claims: which process is at work on which row, on a database that several share.
+
+A claim is the process's name and a time until which it holds. The process renews all its claims together, well before
+that time; when it dies they run out, and another takes the rows. The name outlives the process: one that starts again
+under it takes back at once what it had. Taking a row is one conditional UPDATE, so of two who try one succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from edge.store.metadata import micros
+from edge.store.writer import Statement, Writer
+
+LEASE: Final = timedelta(seconds=30)  # how long the rows of a dead process wait for another one
+RENEW_SECONDS: Final = 10.0
+NOBODY: Final = ("", 0)  # claimed_by and claimed_until of a row that anybody may take
+
+
+class Claims:
+    """The claims of one process on the open rows of one table. All methods raise Unavailable."""
+
+    def __init__(self, writer: Writer, node: str, table: Literal["messages", "outbox"]) -> None:
+        open_rows = {"messages": "flow_state = 'pending'", "outbox": "state = 'queued'"}[table]
+        self.node = node
+        self._writer = writer
+        self._take = Statement.of(
+            f"claim.{table}.take",
+            f"UPDATE {table} SET claimed_by = ?, claimed_until = ? WHERE id = ? AND {open_rows} AND claimed_until < ?",  # noqa: S608
+        )
+        self._renew = Statement.of(
+            f"claim.{table}.renew",
+            f"UPDATE {table} SET claimed_until = ? WHERE claimed_by = ? AND {open_rows} AND claimed_until > 0",  # noqa: S608
+        )
+        self._recover = Statement.of(
+            f"claim.{table}.recover",
+            f"UPDATE {table} SET claimed_until = 0 WHERE claimed_by = ? AND {open_rows}",  # noqa: S608
+        )
+        self._leave = Statement.of(
+            f"claim.{table}.leave",
+            f"UPDATE {table} SET claimed_until = 0, attempts = 0 WHERE claimed_by = ? AND {open_rows}"  # noqa: S608
+            if table == "messages"
+            else f"UPDATE {table} SET claimed_until = 0 WHERE claimed_by = ? AND {open_rows}",  # noqa: S608
+        )
+
+    def until(self, now: datetime) -> int:
+        """The `claimed_until` of a claim made now."""
+        return micros(now + LEASE)
+
+    async def take(self, ids: Sequence[str], now: datetime) -> list[bool]:
+        """Try to claim rows; says of each whether it is ours now."""
+        until, before = self.until(now), micros(now)
+        return await self._writer.put_each(self._take, [(self.node, until, row_id, before) for row_id in ids])
+
+    async def renew(self, now: datetime) -> None:
+        """Hold on to all rows we have."""
+        await self._writer.put(self._renew, [(self.until(now), self.node)])
+
+    async def recover(self) -> None:
+        """At the start: let go of what a process of this name had when it died. It is then there to be taken."""
+        await self._writer.put(self._recover, [(self.node,)])
+
+    async def leave(self) -> None:
+        """At the end, in order: let go of what is unfinished, for whoever starts next.
+
+        Runs that were begun are not held against their texts: it was not they who ended the process.
+        """
+        await self._writer.put(self._leave, [(self.node,)])

@@ -1,0 +1,129 @@
+"""The tables of what happened: calls, messages, and the outbox of messages that are on their way out.
+
+A message is one row for its whole life. What an incoming one still has to do is in `flow_state`, what became of an
+outgoing one in its row of the outbox, which has the same id: the outbox says whether a message was sent, `messages`
+never does, so the two cannot disagree.
+
+`claimed_by` and `claimed_until` say which process is at work on a row; after that time any may take it (`claims.py`).
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from edge.store.metadata import Instant, Json, Uuid, metadata
+
+calls = sa.Table(
+    "calls",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("customer_id", Uuid, nullable=False),
+    sa.Column("number_id", Uuid, nullable=False),
+    sa.Column("number", sa.Text, nullable=False),  # ours, E.164; "" where none was found
+    sa.Column("flow_id", Uuid, nullable=False),
+    sa.Column("flow_version", sa.Integer, nullable=False),
+    sa.Column("call_id", sa.Text, nullable=False),  # of SIP
+    sa.Column("trunk", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("source_name", sa.Text, nullable=False),
+    sa.Column("dialed", sa.Text, nullable=False),  # as it came
+    sa.Column("destination", sa.Text, nullable=False),  # E.164
+    sa.Column("direction", sa.String(16), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("hangup_by", sa.String(16), nullable=False),
+    sa.Column("hangup_reason", sa.Text, nullable=False),
+    sa.Column("sip_code", sa.Integer, nullable=False),
+    sa.Column("lookup_source", sa.String(16), nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("cut_by", sa.String(16), nullable=False),
+    sa.Column("steps", Json, nullable=False),
+    sa.Column("codec", sa.String(16), nullable=False),
+    sa.Column("rtp_sent", sa.BigInteger, nullable=False),
+    sa.Column("rtp_received", sa.BigInteger, nullable=False),
+    sa.Column("rtp_lost", sa.BigInteger, nullable=False),
+    sa.Column("jitter_ms", sa.Double, nullable=False),
+    sa.Column("remote", sa.Text, nullable=False),  # where the INVITE came from
+    sa.Column("tm_ringing", Instant),
+    sa.Column("tm_progressing", Instant),
+    sa.Column("tm_hangup", Instant),
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Index("ix_calls_customer_id_tm_create", "customer_id", "tm_create"),
+    sa.Index("ix_calls_number_tm_create", "number", "tm_create"),
+    sa.Index("ix_calls_tm_create", "tm_create"),
+    sa.Index("ix_calls_call_id", "call_id", postgresql_using="hash"),  # a Call-ID may be longer than a B-tree takes
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("customer_id", Uuid, nullable=False),  # NIL for a text to a number that is nobody's
+    sa.Column("number_id", Uuid, nullable=False),
+    sa.Column("direction", sa.String(8), nullable=False),  # inbound outbound
+    sa.Column("carrier", sa.String(32), nullable=False),
+    sa.Column("carrier_id", sa.Text, nullable=False),  # of an inbound text; with the carrier its identity
+    sa.Column("number", sa.Text, nullable=False),  # ours: who was texted, or who texts
+    sa.Column("peer", sa.Text, nullable=False),  # theirs
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("route", sa.Text, nullable=False),  # how the carrier gets an answer back
+    sa.Column("refusal", sa.String(32), nullable=False),  # the error that the carrier was told; "" when received
+    sa.Column("conversation_id", Uuid, nullable=False),
+    sa.Column("reference_id", Uuid, nullable=False),  # the call or text whose flow sent this one
+    sa.Column("lookup_source", sa.String(16), nullable=False),
+    sa.Column("flow_id", Uuid, nullable=False),
+    sa.Column("flow_version", sa.Integer, nullable=False),
+    sa.Column("flow_state", sa.String(8), nullable=False),  # none pending done failed
+    sa.Column("attempts", sa.Integer, nullable=False),  # runs begun
+    sa.Column("claimed_by", sa.Text, nullable=False),
+    sa.Column("claimed_until", Instant, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),  # of the run
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("cut_by", sa.String(16), nullable=False),
+    sa.Column("steps", Json, nullable=False),
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Column("tm_update", Instant),
+    sa.Index(
+        "uq_messages_carrier_carrier_id",
+        "carrier",
+        "carrier_id",
+        unique=True,
+        sqlite_where=sa.text("direction = 'inbound'"),
+        postgresql_where=sa.text("direction = 'inbound'"),
+    ),
+    sa.Index(
+        "ix_messages_pending",
+        "tm_create",
+        "id",
+        sqlite_where=sa.text("flow_state = 'pending'"),
+        postgresql_where=sa.text("flow_state = 'pending'"),
+    ),
+    sa.Index("ix_messages_customer_id_tm_create", "customer_id", "tm_create"),
+    sa.Index("ix_messages_number_tm_create", "number", "tm_create"),
+    sa.Index("ix_messages_tm_create", "tm_create"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),  # of the message
+    sa.Column("carrier", sa.String(32), nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),  # queued sent failed
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", Instant, nullable=False),
+    sa.Column("claimed_by", sa.Text, nullable=False),
+    sa.Column("claimed_until", Instant, nullable=False),
+    sa.Column("carrier_id", sa.Text, nullable=False),  # what the carrier calls it, once sent
+    sa.Column("code", sa.Text, nullable=False),  # the carrier's, of the last error
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Column("tm_update", Instant),
+    sa.Index(
+        "ix_outbox_queued",
+        "tm_create",
+        "id",
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    ),
+    sa.Index("ix_outbox_tm_create", "tm_create"),
+)

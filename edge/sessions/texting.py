@@ -1,0 +1,216 @@
+"""A text on its way through its flow: the session that answers and sends, and what the flow can read about the text.
+
+A run may be repeated after a crash. So what a step sends has an id made from the text, the step and how often the step
+has sent before: the repeated run finds its messages in the outbox and sends none of them twice.
+
+When SQL is away, sending waits for it: the text was accepted, so its answer must not be lost over an outage.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from edge.errors import Fault, Forbidden, Invalid, Unavailable
+from edge.flows.run import Run
+from edge.log import get_logger
+from edge.numbers.e164 import E164
+from edge.numbers.number import Number
+from edge.sessions.incoming import Incoming
+from edge.sessions.outbox import Outbox
+from edge.sessions.sender import Outgoing
+from edge.sms.text import BODY_LIMIT, unstorable
+from edge.store.metadata import NIL
+
+log = get_logger("sessions")
+
+_NAMESPACE: Final = uuid.UUID("5b1f6d0e-64f2-5e0a-9d7c-1f2a6c3b8e41")
+OUTAGE_PAUSES: Final = (0.1, 0.3, 1.0, 3.0)  # seconds between tries while SQL is away; then the last one, for ever
+
+Owns = Callable[[str, str], Awaitable[Number | None]]  # number, customer → the live number, if it is that customer's
+
+
+def conversation_id(customer_id: str, number: str, peer: str) -> str:
+    """The same for all texts between our number and a peer, as long as one customer has the number."""
+    return str(uuid.uuid5(_NAMESPACE, f"conversation {customer_id} {number} {peer}"))
+
+
+def message_id(reference_id: str, step: str, occurrence: int) -> str:
+    """The id of what a step of a session's flow sends, the first or a later time. The same in every run."""
+    return str(uuid.uuid5(_NAMESPACE, f"message {reference_id} {occurrence} {step}"))
+
+
+class TextSending:
+    """Texts that flows send, those of calls too: checked, then put into the outbox."""
+
+    def __init__(self, outbox: Outbox, owns: Owns, now: Callable[[], int]) -> None:
+        self._outbox = outbox
+        self._owns = owns
+        self._now = now  # microseconds since the epoch
+
+    async def send(
+        self,
+        *,
+        id: str,
+        customer_id: str,
+        source: str,
+        destination: str,
+        text: str,
+        carrier: str,
+        route: str = "",
+        reference_id: str = NIL,
+    ) -> str:
+        """Put a text into the outbox; returns its id once it is durable.
+
+        Raises Forbidden when `source` is no live number of the customer, Invalid for a text or number that cannot be
+        used, Unavailable when numbers or the outbox are away. `destination` is checked to be a number.
+        """
+        if E164.match(destination) is None:
+            raise Invalid("the text cannot be sent", faults=[Fault("destination", "is no number in E.164")])
+        check_body(text)
+        number = await self._owns(source, customer_id)
+        if number is None:
+            raise Forbidden(f"{source} is no active number of this account")
+        await self.put(
+            Outgoing(
+                id=id,
+                customer_id=customer_id,
+                carrier=carrier,
+                number=source,
+                peer=destination,
+                text=text,
+                tm_create=self._now(),
+                route=route,
+                number_id=number.id,
+                conversation_id=conversation_id(customer_id, source, destination),
+                reference_id=reference_id,
+            )
+        )
+        return id
+
+    async def put(self, text: Outgoing) -> None:
+        """Put a checked text into the outbox. Raises Unavailable."""
+        await self._outbox.put(text)
+
+    async def answer(self, text: Incoming, id: str, body: str) -> str:
+        """Answer a text the way it came. Raises Invalid, Unavailable."""
+        check_body(body)
+        await self.put(
+            Outgoing(
+                id=id,
+                customer_id=text.customer_id,
+                carrier=text.carrier,
+                number=text.number,
+                peer=text.peer,
+                text=body,
+                tm_create=self._now(),
+                route=text.route,
+                number_id=text.number_id,
+                conversation_id=text.conversation_id,
+                reference_id=text.id,
+            )
+        )
+        return id
+
+
+def check_body(text: str) -> None:
+    """Raises Invalid for a text that nobody could send."""
+    what = "is empty" if not text else unstorable(text)
+    if what is None and len(text) > BODY_LIMIT:
+        what = f"has {len(text)} characters, more than {BODY_LIMIT}"
+    if what is not None:
+        raise Invalid("the text cannot be sent", faults=[Fault("text", what)])
+
+
+class MessageSession:
+    """Implements `flows.session.MessageSession` for one run of one text's flow."""
+
+    def __init__(
+        self,
+        text: Incoming,
+        run: Run,
+        sending: TextSending,
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._text = text
+        self._run = run
+        self._sending = sending
+        self._pause = pause
+        self._sent: Counter[str] = Counter()  # by step
+
+    @property
+    def id(self) -> str:
+        return self._text.id
+
+    @property
+    def customer_id(self) -> str:
+        return self._text.customer_id
+
+    async def sleep(self, seconds: float) -> None:
+        await self._pause(seconds)
+
+    async def reply(self, text: str) -> str:
+        new_id = self._next_id()
+        return await self._through_outage(lambda: self._sending.answer(self._text, new_id, text))
+
+    async def send_text(self, source: str, destination: str, text: str) -> str:
+        new_id = self._next_id()
+        return await self._through_outage(
+            lambda: self._sending.send(
+                id=new_id,
+                customer_id=self.customer_id,
+                source=source,
+                destination=destination,
+                text=text,
+                carrier=self._text.carrier,
+                route=self._text.route,
+                reference_id=self.id,
+            )
+        )
+
+    def _next_id(self) -> str:
+        step = self._run.step.id
+        self._sent[step] += 1
+        return message_id(self.id, step, self._sent[step])
+
+    async def _through_outage(self, send: Callable[[], Awaitable[str]]) -> str:
+        tries = 0
+        while True:
+            try:
+                return await send()
+            except Unavailable as error:
+                if tries == 0:
+                    log.warning("an answer waits", message_id=self.id, error=error.message)
+                await self._pause(OUTAGE_PAUSES[min(tries, len(OUTAGE_PAUSES) - 1)])
+                tries += 1
+
+
+def variables(text: Incoming, run_id: str, number: Number | None) -> dict[str, str]:
+    """What the flow of a text can read, under the platform's names (`flows/variables.py`)."""
+
+    def address(end: str, target: str) -> dict[str, str]:
+        kind = "sip" if target.startswith(("sip:", "sips:")) else "tel"
+        prefix = f"voipbin.conversation.{end}"
+        empty = {f"{prefix}.{name}": "" for name in ("name", "detail", "target_name")}
+        return {**empty, f"{prefix}.target": target, f"{prefix}.type": kind}
+
+    return {
+        "voipbin.activeflow.id": run_id,
+        "voipbin.activeflow.flow_id": text.flow_id,
+        "voipbin.activeflow.reference_type": "conversation",
+        "voipbin.activeflow.reference_id": text.conversation_id,
+        "voipbin.conversation.id": text.conversation_id,
+        "voipbin.conversation.owner_id": NIL,
+        **address("self", text.number),
+        **address("peer", text.peer),
+        "voipbin.conversation_message.id": text.id,
+        "voipbin.conversation_message.text": text.text,
+        "voipbin.conversation_message.direction": "inbound",
+        "edge.number.id": text.number_id,
+        "edge.number.name": number.name if number is not None else "",
+        "edge.number.detail": number.detail if number is not None else "",
+    }

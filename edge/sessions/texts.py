@@ -1,0 +1,169 @@
+"""The desk that every text comes to, whatever door it came in by: looked up, kept, answered; then its flow runs.
+
+    number active, with a message flow      kept, received, run
+    number active, without a message flow   kept and counted, received
+    number suspended                        kept as rejected, SIP 403
+    number released                         kept as rejected, SIP 410
+    anything else that is not ours          kept as rejected, SIP 404 (or 484, 416 for what is no number)
+
+Over HTTP a rejected text is answered 200 all the same, so that its carrier does not try again for ever. A text that
+cannot be looked up or kept is not answered but refused for now (Unavailable, 503): its carrier tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final, Protocol
+
+from edge.errors import EdgeError, NumberReleased, NumberSuspended, NumberUnknown, Unavailable
+from edge.flows.executor import execute
+from edge.flows.flow import Flow
+from edge.flows.run import Run
+from edge.log import get_logger
+from edge.numbers.e164 import read_dialed
+from edge.numbers.number import Number
+from edge.sessions.inbox import Inbox
+from edge.sessions.incoming import Incoming, Performed
+from edge.sessions.sender import TEXTS
+from edge.sessions.texting import MessageSession, TextSending, conversation_id, variables
+from edge.sms.text import Text, Verdict
+from edge.store.metadata import NIL, json_text, micros, new_id
+from edge.store.tiers import Found
+
+log = get_logger("sessions")
+
+OUTCOMES: Final = ("received", "unbound", "rejected", "suspended", "duplicate", "unavailable")
+
+
+class Numbers(Protocol):
+    """The number directory, as far as texts need it."""
+
+    async def find(self, number: str, /) -> Found[Number]: ...
+
+
+class Flows(Protocol):
+    """The flow library, as far as texts need it."""
+
+    async def find(self, flow_id: str, /) -> Found[Flow]: ...
+
+
+class TextDesk:
+    """Takes texts in. Raises Unavailable for one that could not be kept."""
+
+    def __init__(self, numbers: Numbers, inbox: Inbox) -> None:
+        self._numbers = numbers
+        self._inbox = inbox
+
+    async def receive(self, text: Text) -> Verdict:
+        """Keep a text; its carrier may be told the verdict as soon as this returns."""
+        try:
+            incoming = await self._read(text)
+            kept, new = await self._inbox.accept(incoming)
+        except Unavailable:
+            _count(text.carrier, "unavailable")
+            raise
+        _count(text.carrier, _outcome(kept) if new else "duplicate")
+        log.info("text", message_id=kept.id, carrier=kept.carrier, refusal=kept.refusal or None, repeated=not new)
+        return Verdict(kept.id, kept.refused_with, repeated=not new)
+
+    async def receive_all(self, texts: Sequence[Text]) -> Sequence[Verdict]:
+        """Keep the texts of one delivery, in their order. When one cannot be kept, those before it are all the same."""
+        return [await self.receive(text) for text in texts]
+
+    async def _read(self, text: Text) -> Incoming:
+        number: Number | None = None
+        source = ""
+        refusal: type[EdgeError] | None
+        try:
+            dialed = read_dialed(text.destination, text.country)
+        except Unavailable:
+            raise
+        except EdgeError as error:
+            dialed, refusal = text.destination, type(error)
+        else:
+            number, source = await self._numbers.find(dialed)
+            refusal = _refusal(number, text.account)
+        ours = number if refusal is None or refusal is NumberSuspended else None
+        peer = _peer(text)
+        return Incoming(
+            id=new_id(),
+            carrier=text.carrier,
+            carrier_id=text.id,
+            number=dialed,
+            peer=peer,
+            text=text.body,
+            route=text.route,
+            tm_create=micros(text.received_at),
+            refusal=refusal.__name__ if refusal is not None else "",
+            customer_id=ours.customer_id if ours is not None else NIL,
+            number_id=ours.id if ours is not None else NIL,
+            conversation_id=conversation_id(ours.customer_id, dialed, peer) if ours is not None else NIL,
+            flow_id=ours.message_flow_id if ours is not None else NIL,
+            lookup_source=source,
+        )
+
+
+def _refusal(number: Number | None, account: str | None) -> type[EdgeError] | None:
+    if number is None or (account is not None and number.customer_id != account):
+        return NumberUnknown
+    match number.status:
+        case "active":
+            return None
+        case "suspended":
+            return NumberSuspended
+        case "released":
+            return NumberReleased
+        case _:  # ordered and not yet ours, or never
+            return NumberUnknown
+
+
+def _peer(text: Text) -> str:
+    """The sender as a number where he can be one; a short code, a name or a URI stays as it was written."""
+    try:
+        return read_dialed(text.source, text.country)
+    except EdgeError:
+        return text.source
+
+
+def _outcome(text: Incoming) -> str:
+    if text.refusal:
+        return "suspended" if text.refused_with is NumberSuspended else "rejected"
+    return "received" if text.has_flow else "unbound"
+
+
+def _count(carrier: str, outcome: str) -> None:
+    TEXTS.labels(carrier, "inbound", outcome).inc()
+
+
+class TextRuns:
+    """Runs the flows of texts; `perform` is what the inbox calls."""
+
+    def __init__(self, numbers: Numbers, flows: Flows, sending: TextSending, clock: Callable[[], datetime]) -> None:
+        self._numbers = numbers
+        self._flows = flows
+        self._sending = sending
+        self._clock = clock
+
+    async def perform(self, text: Incoming) -> Performed:
+        """Run the flow of a text to its end. Raises Unavailable when the flow cannot be had now."""
+        flow = (await self._flows.find(text.flow_id)).value
+        if flow is None:
+            return Performed("failed", f"there is no flow {text.flow_id} any more")
+        try:
+            number = (await self._numbers.find(text.number)).value
+        except Unavailable:
+            number = None  # only its name would have been of use
+        run_id = new_id()
+        run = Run(flow, id=run_id, clock=self._clock, variables=variables(text, run_id, number))
+        await execute(run, MessageSession(text, run, self._sending))
+        if run.exception is not None and not isinstance(run.exception, EdgeError):
+            log.error("flow of a text failed", message_id=text.id, error=run.error, exc_info=run.exception)
+        record = run.record()
+        return Performed(
+            outcome=run.outcome or "",
+            error=run.error or "",
+            cut_by=run.cut_by or "",
+            steps=json_text(record["log"]),
+            flow_version=flow.version,
+        )

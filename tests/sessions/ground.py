@@ -1,0 +1,133 @@
+"""What the tests of texts stand on: a database with its tables, a clock that is set, pauses that tests end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from edge.errors import Unavailable
+from edge.sessions.tables import calls, messages, outbox
+from edge.store.engine import StoreSection, open_engine
+from edge.store.metadata import metadata
+from edge.store.writer import Statement, Writer
+
+TABLES = [calls, messages, outbox]
+
+
+class Clock:
+    """A wall clock that only moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 8, 1, 9, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Pauses:
+    """Stands in for `asyncio.sleep`: who pauses waits until `end`, or, when `short`, for one turn of the loop."""
+
+    def __init__(self, *, short: bool = False) -> None:
+        self.short = short
+        self.taken: list[float] = []
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+        if self.short and seconds < 10:
+            await asyncio.sleep(0)
+            return
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future
+
+    async def end(self) -> None:
+        """End all pauses now under way, and let happen what follows."""
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        await asyncio.sleep(0)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A database."""
+
+    engine: AsyncEngine
+    writer: Writer
+
+    async def rows(self, table: sa.Table) -> list[dict[str, Any]]:
+        """All rows, oldest first."""
+        async with self.engine.connect() as connection:
+            found = await connection.execute(sa.select(table).order_by(table.c.tm_create, table.c.id))
+            return [dict(row) for row in found.mappings()]
+
+
+@asynccontextmanager
+async def ground(url: str) -> AsyncIterator[Ground]:
+    """The database at a URL, with empty tables."""
+    engine = await open_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all, tables=TABLES)
+        for table in TABLES:
+            await connection.execute(sa.delete(table))
+    writer = Writer(StoreSection(url=url))
+    await writer.start()
+    try:
+        yield Ground(engine, writer)
+    finally:
+        await writer.close()
+        await engine.dispose()
+
+
+class Frail:
+    """A writer that fails when told to: with `Unavailable` before or after it wrote, or by never coming back."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.away = False  # every put is Unavailable
+        self.refuses: set[str] = set()  # statements that are Unavailable
+        self.forgetful: set[str] = set()  # statements that are written, but not said to be
+        self.puts: list[str] = []  # statements, in order
+        self.dies_at: tuple[int, bool] | None = None  # which put never returns; True: after it wrote
+        self.dead = asyncio.Event()
+
+    async def put(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> int:
+        return sum(await self.put_each(statement, rows))
+
+    async def put_each(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[bool]:
+        place = len(self.puts)
+        self.puts.append(statement.name)
+        if self.dies_at is not None and place >= self.dies_at[0]:
+            if place == self.dies_at[0] and self.dies_at[1]:
+                await self._writer.put_each(statement, rows)
+            self.dead.set()
+            await asyncio.Event().wait()
+        if self.away or statement.name in self.refuses:
+            raise Unavailable("the database is away")
+        written = await self._writer.put_each(statement, rows)
+        if statement.name in self.forgetful:
+            self.forgetful.discard(statement.name)
+            raise Unavailable("the database went away")
+        return written
+
+    def as_writer(self) -> Writer:
+        return cast("Writer", self)
+
+
+async def until(condition: Any) -> None:
+    """Let the loop turn until something is so; a second is more than any of it takes."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
