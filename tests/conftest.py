@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest_plugins = ["tests.servers"]  # real Redis and PostgreSQL, started when a test asks for them
+
 FORGIVEN = ("vectors", "optional")
 SKIPPED: pytest.StashKey[list[str]] = pytest.StashKey()
 
