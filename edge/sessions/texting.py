@@ -68,7 +68,7 @@ class TextSending:
         Raises Forbidden when `source` is no live number of the customer, Invalid for a text or number that cannot be
         used, Unavailable when numbers or the outbox are away. `destination` is checked to be a number.
         """
-        if E164.match(destination) is None:
+        if E164.fullmatch(destination) is None:
             raise Invalid("the text cannot be sent", faults=[Fault("destination", "is no number in E.164")])
         check_body(text)
         number = await self._owns(source, customer_id)
@@ -167,7 +167,7 @@ class MessageSession:
                 destination=destination,
                 text=text,
                 carrier=self._text.carrier,
-                route=self._text.route,
+                route=self._text.route if (source, destination) == self._text.pair else "",  # that is an answer
                 reference_id=self.id,
             )
         )

@@ -1,0 +1,156 @@
+"""Texts by SIP MESSAGE (RFC 3428), to and from trunks.
+
+    [[carriers]]
+    kind = "sip"
+
+What comes in is identified by Call-ID, CSeq number and From-tag. An answer goes to the target of the trunk that the
+text came by, or, where it has none, back to the address, port and transport the text came from, on TCP over the same
+connection while it is open. Any other text leaves by the trunk named here, or the first one that has a target.
+
+A 2xx is a receipt. 408, 480 and 5xx mean not now, everything else means no.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, Literal, NamedTuple
+
+from pydantic import BaseModel, Field
+
+from edge.carriers.site import ANY_LOCAL, Site
+from edge.sip.events import TextOffer
+from edge.sip.message import REASONS, Uri
+from edge.sip.peer import Peer
+from edge.sms.carrier import NAME, Carrier, CarrierSection, NotNow, Refused
+from edge.sms.text import OutgoingText, Receipt, Text
+from edge.store.metadata import new_id
+from edge.trunks.trunk import Trunk
+
+ID_LENGTH: Final = 200  # an identity longer than this is kept as its hash
+NOT_NOW: Final = frozenset({408, 480})  # and all 5xx
+
+_NUMBER = re.compile(r"\+?[0-9][0-9().-]{2,30}")
+
+
+class SipSection(CarrierSection):
+    """Texts by SIP MESSAGE."""
+
+    kind: Literal["sip"] = Field(default="sip", description="sip: SIP MESSAGE to and from trunks.")
+    name: str = Field(default="sip", pattern=NAME, description="The carrier's name; there is one of this kind.")
+    trunk: str | None = Field(
+        default=None,
+        description="Trunk that texts leave by which are no answers; without it the first one that has a target.",
+    )
+
+
+class Route(BaseModel):
+    """Where an answer goes. `life` is the process that `connection` belongs to."""
+
+    trunk: str
+    uri: str  # of the sender, as his From had it
+    transport: Literal["udp", "tcp"]
+    local: tuple[str, int]
+    remote: tuple[str, int]
+    connection: int
+    life: str
+
+
+class _Way(NamedTuple):
+    peer: Peer
+    uri: str
+    trunk: str
+
+
+class Sip(Carrier):
+    kind = "sip"
+    section = SipSection
+
+    def __init__(self, section: SipSection, site: Site) -> None:
+        super().__init__(section.name)
+        self._trunk = section.trunk
+        self._site = site
+        self._life = new_id()
+
+    def read(self, offer: TextOffer, trunk: Trunk, received_at: datetime) -> Text:
+        """The text in a MESSAGE that came by a trunk. Raises Invalid for one that cannot be kept."""
+        request, peer, sender = offer.request, offer.peer, offer.from_.uri
+        route = Route(
+            trunk=trunk.name,
+            uri=str(sender),
+            transport="tcp" if peer.transport == "tcp" else "udp",
+            local=peer.local,
+            remote=peer.remote,
+            connection=peer.connection,
+            life=self._life,
+        )
+        return Text(
+            carrier=self.name,
+            id=_identity(request.call_id, request.cseq.number, request.from_tag or ""),
+            source=_source(sender),
+            destination=request.uri,
+            body=offer.text.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+            received_at=received_at,
+            country=trunk.country,
+            route=route.model_dump_json(),
+        )
+
+    async def send(self, text: OutgoingText) -> Receipt:
+        peer, uri, trunk = self._answer(Route.model_validate_json(text.route), text) if text.route else self._way(text)
+        try:
+            status = await self._site.messages.send(peer, uri=uri, from_user=text.source, body=text.body.encode())
+        except OSError as error:
+            raise NotNow(f"trunk {trunk} cannot be reached: {error}") from error
+        if 200 <= status < 300:
+            return Receipt()
+        sentence = f"trunk {trunk} answered {status} {REASONS.get(status, '')}".rstrip()
+        if status in NOT_NOW or 500 <= status < 600:
+            raise NotNow(sentence, code=str(status))
+        raise Refused(sentence, code=str(status))
+
+    def _answer(self, route: Route, text: OutgoingText) -> _Way:
+        trunk = self._site.trunks.named(route.trunk)
+        if trunk is None:
+            raise Refused(f"trunk {route.trunk} is not configured any more")
+        if trunk.target is not None:
+            return self._to_target(trunk, text)
+        connection = route.connection if route.life == self._life else 0
+        return _Way(Peer(route.transport, route.local, route.remote, connection), route.uri, trunk.name)
+
+    def _way(self, text: OutgoingText) -> _Way:
+        trunks = self._site.trunks
+        if self._trunk is not None:
+            trunk = trunks.named(self._trunk)
+        else:
+            trunk = next((trunk for trunk in trunks if trunk.target is not None), None)
+        if trunk is None or trunk.target is None:
+            raise Refused("no trunk has a target to send texts to; only a text that came in can be answered")
+        return self._to_target(trunk, text)
+
+    def _to_target(self, trunk: Trunk, text: OutgoingText) -> _Way:
+        target = trunk.target
+        assert target is not None
+        address = self._site.targets.address(target)
+        if address is None:
+            raise NotNow(f"the target of trunk {trunk.name}, {target.host}, has no address")
+        transport = ";transport=tcp" if target.transport == "tcp" else ""
+        uri = text.destination
+        if not uri.startswith(("sip:", "sips:")):
+            uri = f"sip:{uri}@{target.hostport}{transport}"
+        return _Way(Peer(target.transport, ANY_LOCAL, (address, target.port)), uri, trunk.name)
+
+
+def _identity(call_id: str, cseq: int, tag: str) -> str:
+    identity = f"{call_id} {cseq} {tag}"
+    if len(identity) <= ID_LENGTH:
+        return identity
+    return "sha256:" + sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _source(uri: Uri) -> str:
+    """A number where the user part is one, else the URI without what only concerned its way."""
+    user = uri.plain_user
+    if _NUMBER.fullmatch(user):
+        return user
+    return str(uri._replace(headers="", password=None))
