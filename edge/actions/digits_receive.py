@@ -45,7 +45,7 @@ class DigitsReceive(Action):
         digits = await session.receive_digits(
             end_keys=self.key.upper(),
             length=self.length,
-            seconds=min(self.duration / 1000, max(run.seconds_left(), 0.0)),
+            seconds=min(self.duration / 1000, run.seconds_left()),
         )
         run.variables.set_system(DIGITS, digits)
         run.note = f"{len(digits)} keys"

@@ -24,5 +24,5 @@ class Sleep(Action):
 
     async def run(self, session: Session, run: Run) -> Next:
         if self.duration:
-            await session.sleep(min(self.duration / 1000, max(run.seconds_left(), 0.0)))
+            await session.sleep(min(self.duration / 1000, run.seconds_left()))
         return None

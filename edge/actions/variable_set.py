@@ -16,8 +16,8 @@ from edge.flows.variables import is_reserved
 def _free(name: str) -> str:
     if is_reserved(name):
         raise ValueError(f"{name[:60]} can only be read; names of your own do not begin with voipbin. or edge.")
-    if "}" in name.replace("${", "").replace("}", "", name.count("${")):
-        raise ValueError("a name holds no }")
+    if "}" in name or "\n" in name:
+        raise ValueError("a name holds no } and no line break")
     return name
 
 

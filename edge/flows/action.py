@@ -82,7 +82,7 @@ StepIds = Annotated[dict[str, StepId], _Target()]
 class Action(BaseModel):
     """The base of all actions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: ClassVar[str]
     fatal: ClassVar[bool] = False  # a failure ends the run

@@ -16,7 +16,7 @@ from edge.errors import EdgeError
 from edge.flows import limits
 from edge.flows.action import NEXT, Stop
 from edge.flows.eager import breathe
-from edge.flows.run import OUTCOMES, Cut, Entry, Outcome, Run
+from edge.flows.run import OUTCOMES, Cut, Outcome, Run
 from edge.flows.session import Session, SessionEnded
 from edge.flows.step import Step
 
@@ -26,20 +26,24 @@ _RUNS: Final = {outcome: FLOW_RUNS.labels(outcome) for outcome in OUTCOMES}
 
 async def execute(run: Run, session: Session) -> None:
     """Run a flow for a session that has a medium of its (`medium in flow.media` was seen to when it was bound)."""
-    steps, places = run.flow.steps, run.flow.places
-    end, index = len(steps), 0
+    steps, places, entries = run.flow.steps, run.flow.places, run.entries
+    end, index, taken = len(steps), 0, 0
     while index < end:
-        if run.steps and (cut := _limit(run)) is not None:
-            return _cut(run, cut)
-        if run.steps % limits.STEPS_PER_TURN == limits.STEPS_PER_TURN - 1:
-            await breathe()
-        step = run.step = steps[index]
-        run.steps += 1
+        if taken:
+            if taken >= limits.STEPS_PER_RUN:
+                return _cut(run, "steps")
+            if run.clock() >= run.deadline:
+                return _cut(run, "seconds")
+            if taken % limits.STEPS_PER_TURN == 0:
+                del entries[: -limits.LOG_ENTRIES]
+                await breathe()
+        taken += 1
+        run.steps = taken
+        run.step = step = steps[index]
         try:
-            action = step.action or step.fill(run.variables)
-            following = await action.run(session, run)
+            following = await (step.action or step.fill(run.variables)).run(session, run)
         except SessionEnded as ended:
-            run.ended = ended
+            run.ended = ended.with_traceback(None)  # its frames hold the run: a ring for the collector to find
             _log(run, step, "ended", str(ended))
             return _finish(run, "ended")
         except EdgeError as error:
@@ -53,7 +57,7 @@ async def execute(run: Run, session: Session) -> None:
         if following is None:
             index = step.next
         elif isinstance(following, Stop):
-            _log(run, step, "done", "")
+            _log(run, step, "done", run.note)
             return _finish(run, "stopped")
         else:
             found = step.next if following.step == NEXT else places.get(following.step)
@@ -65,18 +69,10 @@ async def execute(run: Run, session: Session) -> None:
     return _finish(run, "finished")
 
 
-def _limit(run: Run) -> Cut | None:
-    if run.steps >= limits.STEPS_PER_RUN:
-        return "steps"
-    return "seconds" if run.seconds_left() <= 0 else None
-
-
 def _cut(run: Run, by: Cut) -> None:
     run.cut_by = by
-    run.error = {
-        "steps": f"cut after {limits.STEPS_PER_RUN} steps",
-        "seconds": f"cut after {limits.RUN_SECONDS:.0f} seconds",
-    }[by]
+    limit = {"steps": f"{limits.STEPS_PER_RUN} steps", "seconds": f"{limits.RUN_SECONDS:.0f} seconds"}[by]
+    run.error = f"cut after {limit}"
     _finish(run, "cut")
 
 
@@ -88,7 +84,7 @@ def _fail(run: Run, step: Step, error: Exception | None, reason: str) -> None:
 
 
 def _log(run: Run, step: Step, outcome: str, note: str) -> None:
-    run.log.append(Entry(step.id, step.model.type, outcome, note[: limits.NOTE_CHARACTERS]))
+    run.entries.append((step.id, step.type, outcome, note[: limits.NOTE_CHARACTERS]))
     run.note = ""
     step.model.counted[outcome].inc()
 

@@ -25,7 +25,7 @@ from edge.flows import limits
 from edge.flows.action import FINISH, NEXT, START, Action
 from edge.flows.session import Medium
 from edge.flows.step import Step, find_action, place, read_option
-from edge.flows.variables import has_variables
+from edge.flows.variables import Template, has_variables
 from edge.store.metadata import NIL, new_id
 
 KEYS: Final = ("name", "detail", "actions", "on_complete_flow_id")
@@ -241,7 +241,16 @@ def _step(draft: _Draft, drafts: list[_Draft], places: dict[str, int], faults: l
                 faults.append(Fault(where, "needs the id of a step"))
         elif target not in places and target != NEXT and not has_variables(target):
             faults.append(Fault(where, _nowhere(target)))
-    return Step(draft.id, draft.index, following, draft.model, draft.option, draft.action)
+    return Step(
+        id=draft.id,
+        type=draft.model.type,
+        index=draft.index,
+        next=following,
+        model=draft.model,
+        option=draft.option,
+        action=draft.action,
+        template=None if draft.action is not None else Template(draft.option),
+    )
 
 
 def _targets(model: type[Action], option: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -6,9 +6,8 @@ actions find here what they share: the variables, the clock, and what one step h
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, get_args
 
 from edge.flows import limits
@@ -21,6 +20,8 @@ Outcome = Literal["finished", "stopped", "ended", "failed", "cut"]
 Cut = Literal["steps", "seconds"]
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+
+LONGEST = timedelta(seconds=limits.RUN_SECONDS)
 
 _NO_VARIABLES: Mapping[str, str] = {}
 
@@ -46,19 +47,21 @@ class Run:
 
     variables   what the session provides; the mapping is read and never copied (`variables.py` has the names)
     clock       gives the time as an aware datetime, for conditions on it and for the limit on the run's length
-    log         the last steps, oldest first; `steps` counts all of them
+    deadline    when it is cut; what waits asks `seconds_left` and waits no longer
+    steps       how many were taken; `log` tells of the last of them
     """
 
     __slots__ = (
         "_counters",
         "clock",
         "cut_by",
+        "deadline",
         "ended",
+        "entries",
         "error",
         "exception",
         "flow",
         "id",
-        "log",
         "note",
         "outcome",
         "started",
@@ -74,8 +77,9 @@ class Run:
         self.flow = flow
         self.clock = clock
         self.started = clock()
+        self.deadline = self.started + LONGEST
         self.variables = Variables(variables)
-        self.log: deque[Entry] = deque(maxlen=limits.LOG_ENTRIES)
+        self.entries: list[tuple[str, str, str, str]] = []  # what `log` is made from; the executor keeps it short
         self.step: Step = flow.steps[0]  # the one at work
         self.steps = 0
         self.note = ""  # what the step at work wants in its log entry
@@ -87,8 +91,13 @@ class Run:
         self._counters: dict[int, int] | None = None
 
     def seconds_left(self) -> float:
-        """How long this run may go on; what waits asks, and waits no longer."""
-        return limits.RUN_SECONDS - (self.clock() - self.started).total_seconds()
+        """How long this run may go on, at least 0."""
+        return max((self.deadline - self.clock()).total_seconds(), 0.0)
+
+    @property
+    def log(self) -> list[Entry]:
+        """The last steps, oldest first."""
+        return [Entry(*entry) for entry in self.entries[-limits.LOG_ENTRIES :]]
 
     def count_down(self, start: int) -> bool:
         """Take one from the counter of the step at work, which begins at `start`; false when nothing was left.

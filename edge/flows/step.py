@@ -10,14 +10,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from edge.errors import Fault, Invalid
+from edge.errors import Fault, Internal, Invalid
 from edge.flows.action import ACTIONS, Action
-from edge.flows.variables import Variables, has_variables
+from edge.flows.variables import Template, Variables, has_variables
+
+ActionClass: TypeAlias = type[Action]
 
 # Actions of the platform. Those that nobody built here are refused by name; an entry whose action exists is not
 # looked at.
@@ -37,19 +39,19 @@ class Step:
     """One step of a flow. `next` is the index of the step that follows, the number of steps for the end."""
 
     id: str
+    type: str
     index: int
     next: int
-    model: type[Action]
+    model: ActionClass
     option: Mapping[str, Any]
-    action: Action | None  # None: the options hold variables
-
-    @property
-    def type(self) -> str:
-        return self.model.type
+    action: Action | None  # None: the options hold variables, and `template` has them
+    template: Template | None
 
     def fill(self, variables: Variables) -> Action:
-        """The action of a step whose options hold variables. Raises Invalid when their values do not fit."""
-        option = variables.expand(self.option)
+        """The action with the values of now. Raises Invalid when they do not fit."""
+        if self.template is None:
+            raise Internal(f"the step {self.id} has no variables to fill in")
+        option = self.template.fill(variables)
         try:
             return self.model.model_validate(option)
         except ValidationError as error:

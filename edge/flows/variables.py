@@ -108,30 +108,59 @@ class Variables:
         """A copy of what was set during the run."""
         return dict(self._own or {})
 
-    def expand(self, value: Any) -> Any:
-        """A JSON value with its variables replaced. Raises Invalid when it grows too large."""
-        return _Expansion(self).of(value)
+
+class Template:
+    """The options of a step that hold variables, taken apart once so that a run only puts the values in."""
+
+    __slots__ = ("_nested", "_option", "_texts")
+
+    def __init__(self, option: Mapping[str, Any]) -> None:
+        self._option = option
+        self._texts: list[tuple[str, list[str]]] = []  # texts at the top: literal, name, literal, …
+        self._nested: list[tuple[str, Any]] = []  # lists and objects
+        for key, value in option.items():
+            if has_variables(value):
+                if isinstance(value, str):
+                    self._texts.append((key, _VARIABLE.split(value)))
+                else:
+                    self._nested.append((key, value))
+
+    def fill(self, variables: Variables) -> dict[str, Any]:
+        """The options with the values of now. Raises Invalid when they grow too large."""
+        filled = dict(self._option)
+        filling = _Filling(variables)
+        for key, parts in self._texts:
+            filled[key] = filling.text(parts)
+        for key, value in self._nested:
+            filled[key] = filling.value(value)
+        return filled
 
 
-class _Expansion:
-    """One walk through one value, with the room that is left."""
+class _Filling:
+    """One step being filled, with the room that is left."""
+
+    __slots__ = ("_get", "_room")
 
     def __init__(self, variables: Variables) -> None:
-        self._variables = variables
+        self._get = variables.get
         self._room = limits.EXPANDED_CHARACTERS
 
-    def of(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return _VARIABLE.sub(self._one, value) if "${" in value else value
-        if isinstance(value, dict):
-            return {key: self.of(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.of(item) for item in value]
-        return value
-
-    def _one(self, match: re.Match[str]) -> str:
-        value = self._variables.get(match[1])
-        self._room -= len(value)
+    def text(self, parts: list[str]) -> str:
+        values = [self._get(name) for name in parts[1::2]]
+        self._room -= sum(map(len, values))
         if self._room < 0:
             raise Invalid(f"variables add more than {limits.EXPANDED_CHARACTERS} characters to the options of one step")
+        if len(parts) == 3 and not parts[0] and not parts[2]:
+            return values[0]
+        whole = parts.copy()
+        whole[1::2] = values
+        return "".join(whole)
+
+    def value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(_VARIABLE.split(value)) if "${" in value else value
+        if isinstance(value, dict):
+            return {key: self.value(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
         return value
