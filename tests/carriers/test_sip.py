@@ -57,12 +57,12 @@ def test_the_identity_tells_texts_apart_and_a_long_one_is_bounded() -> None:
     ids = [sip.read(simple(change=change), trunk(), NOW).id for change in CHANGES]
     assert len(set(ids)) == len(ids)
     assert max(map(len, ids)) < 256
-    assert sip.read(simple(From="<sip:other@h>;tag=a"), trunk(), NOW).id == ids[0]
+    assert sip.read(simple(change={"From": "<sip:other@h>;tag=a"}), trunk(), NOW).id == ids[0]
 
 
 def test_what_cannot_be_kept_is_refused_by_name() -> None:
     with pytest.raises(Invalid) as caught:
-        Sip(SipSection(), site()).read(simple(From=f"<sip:{'a' * 600}@192.0.2.1>;tag=a"), trunk(), NOW)
+        Sip(SipSection(), site()).read(simple(change={"From": f"<sip:{'a' * 600}@192.0.2.1>;tag=a"}), trunk(), NOW)
     assert caught.value.faults[0].where == "from"
 
 
