@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.calls.daemon import Daemon, daemon
 
 STAYS = "+14155550100"  # answers and stays until the caller hangs up
-HANGS_UP = "+14155550101"  # answers and hangs up after three seconds
+HANGS_UP = "+14155550101"  # thinks a moment, answers, and hangs up after three seconds
 
 VECTORS = Path(os.environ.get("EDGE_VECTORS") or Path(__file__).parents[3] / "shared" / "vectors")
 
@@ -24,12 +25,16 @@ def vectors(*parts: str) -> Path:
     return path
 
 
+def wait(milliseconds: int) -> dict[str, Any]:
+    return {"type": "sleep", "option": {"duration": milliseconds}}
+
+
 @pytest.fixture(scope="module")
 def edge_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with daemon(tmp_path_factory.mktemp("edge")) as running:
         customer = running.account()
         answer = {"type": "answer"}
-        running.bind(customer, STAYS, answer, {"type": "sleep", "option": {"duration": 60_000}})
-        running.bind(customer, HANGS_UP, answer, {"type": "sleep", "option": {"duration": 3_000}}, {"type": "hangup"})
+        running.bind(customer, STAYS, answer, wait(60_000))
+        running.bind(customer, HANGS_UP, wait(200), answer, wait(3_000), {"type": "hangup"})
         yield running
         assert running.alive, running.words()

@@ -73,18 +73,18 @@ class Client:
                     self._open[port] = self._listen(port)
         self._source.sendto(message, self.daemon)
 
-    def answers(self, seconds: float) -> Iterator[Answer]:
-        """All responses that come within so many seconds."""
+    def answers(self, seconds: float, mark: str = "") -> Iterator[Answer]:
+        """All responses that come within so many seconds, but those with a Call-ID that has no `mark` in it."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             for sock in select.select([self._source, *self._open.values()], [], [], left)[0]:
-                data = sock.recv(65535)
-                if data.startswith(b"SIP/2.0 "):
-                    yield Answer(data)
+                answer = Answer(sock.recv(65535))
+                if answer.data.startswith(b"SIP/2.0 ") and mark.encode() in (answer.value("Call-ID") or mark.encode()):
+                    yield answer
 
-    def final(self, seconds: float) -> Answer | None:
-        """The first final response, None when there is none in time."""
-        return next((answer for answer in self.answers(seconds) if answer.final), None)
+    def final(self, seconds: float, mark: str = "") -> Answer | None:
+        """The first final response, None when there is none in time; `mark` as above."""
+        return next((answer for answer in self.answers(seconds, mark) if answer.final), None)
 
 
 def via_ports(message: bytes) -> set[int]:
@@ -113,7 +113,7 @@ def unique(message: bytes, suffix: str, *, branch: bool = True) -> bytes:
 def ack(request: bytes, answer: Answer) -> bytes:
     """The ACK to an answer of an INVITE, made of what the answer repeats; to a 200 with a branch of its own."""
     uri = request.split(b" ")[1]
-    via = answer.value("Via")
+    via = re.sub(rb";received=[^;,\s]+", b"", answer.value("Via")).partition(b",")[0]
     if answer.status < 300:
         via = re.sub(rb"(?i)branch=[^;,\s]+", b"branch=z9hG4bK%d" % time.monotonic_ns(), via)
     number = answer.value("CSeq").split()[0]
