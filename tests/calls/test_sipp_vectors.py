@@ -31,7 +31,7 @@ KNOWN = {
     "sipp_uac_invite_without_sdp.xml": NO_ANSWER,
     "sipp_uac_empty_reinvite.xml": G722_ONLY,
     "sipp_uac_invite_mediaserver_hold_w_reinvite.xml": G722_ONLY,
-    "sipp_uac_reinvite_no_codecs.xml": "expects 415 to SDP without a format; 415 is about the type of a body (§21.4.13)",
+    "sipp_uac_reinvite_no_codecs.xml": "expects 415 to SDP without formats, which is about types of bodies (§21.4.13)",
     "sipp_uac_bad_message.xml": "expects 200 to a text; ours is 202, it is kept and its flow still to run",
     "tests__pjsua__scripts-sipp__uac-norefersub.xml": "norefersub (RFC 4488) is not served",
     "regress__github-#0862__uac.xml": "a second part of the body that has to be understood and is not: 415 (§20.11)",
