@@ -152,7 +152,7 @@ class Wire:
 def back(request: Request, peer: Peer) -> Peer:
     """Where the responses to a request from `peer` go."""
     via = request.via
-    if peer.transport != "udp" or "rport" in via.params:
+    if via.rport is not None or peer.transport != "udp":
         return peer
     port = via.port or SIP_PORT
     return peer if port == peer.remote[1] else peer._replace(remote=(peer.remote[0], port))

@@ -194,3 +194,19 @@ class Ladder:
         """Everything ends by itself: some time later nothing is left."""
         self.later(1000)
         assert set(self.agent.stats().values()) == {0}, self.agent.stats()
+
+
+def reply_to(
+    ladder: Ladder, status: int, *, to_tag: str | None = None, body: bytes = b"", fields: Fields | None = None
+) -> bytes:
+    """Their response to the request of ours taken last."""
+    asked = ladder.request
+    names = ("via", "from", "to", "call-id", "cseq")
+    lines: dict[str, str | None] = {name: asked.headers.get(name) for name in names}
+    if to_tag is not None:
+        lines["to"] = f"{lines['to']};tag={to_tag}"
+    if body:
+        lines["content-type"] = "application/sdp"
+    lines.update(fields or {})
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items() if value is not None)
+    return f"SIP/2.0 {status} Whatever\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
