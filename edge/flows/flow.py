@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final, get_args
 
 from edge.errors import Fault, Invalid
@@ -26,7 +25,7 @@ from edge.flows.action import FINISH, NEXT, START, Action
 from edge.flows.session import Medium
 from edge.flows.step import Step, find_action, place, read_option
 from edge.flows.variables import Template, has_variables
-from edge.store.metadata import NIL, new_id
+from edge.store.metadata import NIL, json_text, new_id
 
 KEYS: Final = ("name", "detail", "actions", "on_complete_flow_id")
 STEP_KEYS: Final = ("id", "type", "option", "next_id", "tm_execute")  # the last is the platform's, empty when stored
@@ -49,8 +48,6 @@ class Flow:
     places: Mapping[str, int]  # index by id; start and finish are in it
     media: frozenset[Medium]
     warnings: tuple[Fault, ...] = ()
-    tm_create: datetime | None = None  # of the flow, not of this version
-    tm_update: datetime | None = None
 
     def first_without(self, medium: Medium) -> Step | None:
         """The first step that cannot be done for a medium."""
@@ -59,6 +56,20 @@ class Flow:
     def document(self) -> dict[str, Any]:
         """What `compile_flow` takes: name, detail, actions."""
         return {"name": self.name, "detail": self.detail, "actions": [dict(action) for action in self.actions]}
+
+    def to_json(self) -> bytes:
+        """The form in Redis."""
+        return json_text([self.id, self.customer_id, self.version, self.document()]).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Flow:
+        """Raises ValueError for what `to_json` did not make, and for a flow that this release does not allow."""
+        fields = json.loads(body)
+        try:
+            id, customer_id, version, document = fields
+            return compile_flow(document, id=id, customer_id=customer_id, version=version)
+        except (TypeError, Invalid) as error:
+            raise ValueError(f"not a flow: {error}") from None
 
 
 def require_medium(flow: Flow, medium: Medium, where: str = "") -> None:
@@ -72,15 +83,7 @@ def require_medium(flow: Flow, medium: Medium, where: str = "") -> None:
         )
 
 
-def compile_flow(
-    document: Any,
-    *,
-    id: str = NIL,
-    customer_id: str = NIL,
-    version: int = 0,
-    tm_create: datetime | None = None,
-    tm_update: datetime | None = None,
-) -> Flow:
+def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, version: int = 0) -> Flow:
     """Make a flow out of a document. Raises Invalid with one `Fault` per place that is wrong."""
     faults = list(_size_faults(document))
     if faults:
@@ -105,8 +108,6 @@ def compile_flow(
         places=places,
         media=media,
         warnings=(*_doubts(built), *_unreachable(built, places)),
-        tm_create=tm_create,
-        tm_update=tm_update,
     )
 
 
