@@ -1,0 +1,99 @@
+"""config/prometheus and config/grafana: accepted by promtool, and about series, labels and values that we have."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.metrics import MetricWrapperBase
+
+from edge.metrics import REGISTRY
+from tests.test_metrics import load_everything
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "config" / "prometheus"
+RULES = (FOLDER / "rules.yml").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+
+SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+SCRAPED = {"instance", "job", "le"}  # labels that Prometheus adds
+SELECTOR = re.compile(r"\b(edge_\w+)(?:\{([^}]*)\})?")
+MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*\\?"([^"\\]*)')
+GROUPING = re.compile(r"\b(?:by|on|without) \(([^)]*)\)")
+
+
+def expressions() -> Iterator[str]:
+    """Every PromQL expression of the rules and the dashboard."""
+    yield from re.findall(r"(?m)^ +expr: (?:\|\n)?((?:.+\n(?! +(?:for|labels):))*.+)\n", RULES)
+    for panel in json.loads((ROOT / "config" / "grafana" / "edge.json").read_text())["panels"]:
+        yield from (target["expr"] for target in panel["targets"])
+
+
+def series() -> dict[str, set[str]]:
+    """All names we expose, with their labels."""
+    load_everything()
+    labels = {c._name: set(c._labelnames) for c in REGISTRY._collector_to_names if isinstance(c, MetricWrapperBase)}
+    return {
+        family.name + suffix: labels.get(family.name, set(getattr(family, "_labelnames", ())))
+        for family in REGISTRY.collect()
+        for suffix in SUFFIXES[kind_of(family)]
+    }
+
+
+def kind_of(family: Metric) -> str:
+    return str(family.type)
+
+
+@pytest.mark.parametrize("arguments", [["check", "rules", "rules.yml"], ["check", "config", "prometheus.yml"]])
+@pytest.mark.server
+def test_promtool_accepts_it(arguments: list[str]) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not here: apt-get install prometheus")
+    result = subprocess.run(["promtool", *arguments], cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_expressions_are_found() -> None:
+    found = list(expressions())
+    assert len(found) == RULES.count("expr:") + 8
+    assert all("edge" in expression for expression in found)
+
+
+def test_every_series_and_label_named_is_ours() -> None:
+    ours = series()
+    wrong = []
+    for expression in expressions():
+        named = SELECTOR.findall(expression)
+        wrong += [name for name, _ in named if name not in ours]
+        for name, selector in named:
+            labels = {label for label, _, _ in MATCHER.findall(selector)}
+            wrong += [f"{name}: {label}" for label in labels - ours.get(name, labels) - SCRAPED]
+        known = set().union(SCRAPED, *(ours.get(name, set()) for name, _ in named))
+        for group in GROUPING.findall(expression):
+            wrong += [f"{expression}: {label}" for label in set(group.split(", ")) - known]
+    assert wrong == []
+
+
+def test_every_value_of_a_label_is_one_that_the_code_uses() -> None:
+    code = "\n".join(path.read_text() for path in (ROOT / "edge").rglob("*.py"))
+    values = {
+        value
+        for expression in expressions()
+        for _, selector in SELECTOR.findall(expression)
+        for label, _, matched in MATCHER.findall(selector)
+        if label not in SCRAPED and label != "code"
+        for value in matched.split("|")
+    }
+    assert {value for value in values if f'"{value}"' not in code} == set()
+
+
+def test_every_alert_has_its_paragraph_in_the_operations_manual() -> None:
+    alerts = re.findall(r"alert: (\w+)", RULES)
+    assert len(alerts) >= 10
+    assert [alert for alert in alerts if f"**{alert}**" not in OPERATIONS] == []
