@@ -17,7 +17,7 @@ import heapq
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-FULL = 100  # members, before another group is begun
+FULL = 160  # members, before another group is begun
 SPACING_MS = 2  # of the groups of one packet time at their most
 LATE_SECONDS = 0.005  # after its time; then a packet counts as late
 MAX_BEHIND = 0.2  # seconds
@@ -48,7 +48,7 @@ class Groups(Generic[M]):
         self._count = 0  # of all groups ever made, so that no two entries of the heap are equal
 
     def join(self, member: M, ptime_ms: int, now: float) -> Group[M]:
-        """Give the member a group: the fullest that is not full, else a new one, else (no room for one) the least full."""
+        """Give the member a group: the fullest that is not full, else a new one, else, without room for one, the least."""
         groups = self._by_ptime.setdefault(ptime_ms, [])
         open_ones = [group for group in groups if len(group.members) < FULL]
         if open_ones:

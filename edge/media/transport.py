@@ -1,13 +1,14 @@
 """The media engine: ports, sockets and the one clock of all streams.
 
-One timer of the event loop wakes the engine when the next group of streams is due (`group.py`). Then every stream of the
-group sends its packet, and after that everything that arrived in the meantime is read, from all sockets. Nothing of it is
-a task or a callback of the loop: the sockets are watched by an epoll of the engine's own, asked once each time. A packet
-is thus read up to one packet time after it came, which for a key press does not matter and saves a wake-up for each.
+One timer of the event loop wakes the engine when the next group of streams is due (`group.py`). Then every stream of
+the group sends its packet, and after that everything that arrived in the meantime is read, from all sockets. Nothing of
+it is a task or a callback of the loop: the sockets are watched by an epoll of the engine's own, asked once each time. A
+packet is thus read up to one packet time after it came, which does not matter for a key press and saves a wake-up for
+each packet.
 
 A stream's socket hears anybody until the first packet that could be of its session; from then on it is locked: the
-socket is connected to where that came from, whatever the SDP said (symmetric RTP, RFC 4961), so that the kernel drops what
-others send, unseen, and sending is cheaper. A new remote address in a later offer undoes the lock.
+socket is connected to where that came from, whatever the SDP said (symmetric RTP, RFC 4961), so that the kernel drops
+what others send, unseen, and sending is cheaper. A new remote address in a later offer undoes the lock.
 
 Not nice: one who guesses the port can be the first. And a source that moves in the middle of a call without an offer is
 not followed; the silence timeout ends such a call.
@@ -23,11 +24,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
-
-from pydantic import Field, field_validator, model_validator
 
 from edge.errors import Exhausted, Internal
 from edge.log import get_logger
@@ -37,11 +34,13 @@ from edge.media.group import Group, Groups
 from edge.media.port import Ports
 from edge.media.prompt import Fetch, Prompts
 from edge.media.receiver import Receiver, Sink
-from edge.media.sdp import MAX_PTIME_MS, MIN_PTIME_MS, PTIME_MS, Address, Negotiated
+from edge.media.sdp import Address, Negotiated
+from edge.media.section import MediaSection
 from edge.media.sender import Sender
 from edge.media.stream import Stats, StreamClosed, report, stats
 from edge.metrics import counter, gauge
-from edge.settings import Section
+
+__all__ = ["MediaEngine", "MediaSection", "Stream", "StreamClosed", "open_prompts"]
 
 log = get_logger("media")
 
@@ -70,60 +69,37 @@ _CLASS = {
 _sent, _received = PACKETS.labels("sent"), PACKETS.labels("received")
 
 
-class MediaSection(Section):
-    """Audio of calls: RTP with G.711."""
-
-    first_port: int = Field(
-        default=20000,
-        ge=1024,
-        le=65534,
-        description="First UDP port for media. Keep the range below 32768, where the "
-        "ports begin that the system gives to others.",
-    )
-    last_port: int = Field(
-        default=29999, ge=1025, le=65535, description="Last UDP port for media. A call takes two, RTP and RTCP."
-    )
-    port_rest_seconds: float = Field(
-        default=30.0, ge=0, le=3600, description="How long a pair of ports rests before another call gets it."
-    )
-    advertise: str | None = Field(
-        default=None, description="Address to name in SDP instead of the local one, when behind NAT."
-    )
-    silence_seconds: float = Field(
-        default=60.0, ge=0, le=86400, description="A call ends when its other side was not heard for so long; 0: never."
-    )
-    ptime_ms: int = Field(
-        default=PTIME_MS,
-        ge=MIN_PTIME_MS,
-        le=MAX_PTIME_MS,
-        description="Milliseconds of audio in a packet, where the other side does not say.",
-    )
-    press_ms: int = Field(default=100, ge=40, le=5000, description="How long a key is pressed that we send.")
-    gap_ms: int = Field(default=100, ge=40, le=5000, description="The pause after it.")
-    dscp: int = Field(default=46, ge=0, le=63, description="Class of service of media packets; 46 is EF, as for voice.")
-    prompts: Path = Field(
-        default=Path("config/prompts"), description="Directory of the audio files that flows may play (WAV)."
-    )
-    prompt_cache_mb: int = Field(default=256, ge=1, description="Memory for audio that was read or fetched.")
-
-    @field_validator("advertise")
-    @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        return None if value is None else str(ip_address(value))
-
-    @model_validator(mode="after")
-    def _is_range(self) -> MediaSection:
-        if self.last_port <= self.first_port:
-            raise ValueError("last_port must be above first_port")
-        return self
-
-
 class Stream:
     """The audio of one call, in both directions. Opened by the engine; silent until it is connected.
 
     `local` is the address for the SDP. `on_digit` gets each digit the other side presses, once; `on_timeout` is called
-    when nothing was heard of it for too long although it may send. Both are called by the loop, never from a method here.
+    when nothing was heard of it for too long although it may send. Both are called by the loop, from no method here.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_engine",
+        "_group",
+        "_locked",
+        "_negotiated",
+        "_on_digit",
+        "_on_timeout",
+        "_playing",
+        "_pressing",
+        "_remote",
+        "_report_at",
+        "_reports_to",
+        "_rtcp",
+        "_rtp",
+        "_timed_out",
+        "_told",
+        "closed",
+        "local",
+        "next_packet",
+        "receiver",
+        "send",
+        "sender",
+    )
 
     def __init__(
         self,
@@ -193,8 +169,8 @@ class Stream:
     async def play(self, *audio: Audio) -> None:
         """Play these one after another, and return when the last has been heard to its end.
 
-        Before the stream is connected nothing is heard, and it waits. Cancelling stops at the next packet. While it runs
-        another `play` ends it. Raises StreamClosed.
+        Before the stream is connected nothing is heard, and it waits. Cancelling stops at the next packet. Another
+        `play` ends this one. Raises StreamClosed.
         """
         if self.closed:
             raise StreamClosed
@@ -388,8 +364,9 @@ class MediaEngine:
     def open(
         self, host: str, on_digit: Callable[[str], None] = lambda _: None, on_timeout: Callable[[], None] = lambda: None
     ) -> Stream:
-        """A stream at the local address `host`. Raises Exhausted when no pair of ports is free, Internal when the address
-        is not ours.
+        """A stream at the local address `host`.
+
+        Raises Exhausted when no pair of ports is free, Internal when the address is not ours.
         """
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         port, sockets = self._bind(family, host)
