@@ -10,6 +10,7 @@ from edge.api import health, pages, webhooks
 from edge.api.access_keys import AccessKeys
 from edge.api.auth import Door
 from edge.api.available_numbers import AvailableNumbers
+from edge.api.binding import Binding
 from edge.api.calls import Calls
 from edge.api.customers import Customers
 from edge.api.explain import Explain
@@ -18,21 +19,24 @@ from edge.api.host import around, mount, mount_plain
 from edge.api.messages import Messages
 from edge.api.numbers import Numbers
 from edge.api.operation import AnyOperation
+from edge.api.ordering import Ordering
 from edge.api.section import ApiSection
 from edge.api.services import Services
 
 
 def operations(services: Services) -> list[AnyOperation]:
     """Everything a client may ask for, in the order the documents show it."""
+    binding = Binding(services.flows, services.numbers)
+    ordering = Ordering(services.numbers, services.providers, services.clock)
     return [
-        *Numbers(services).operations(),
+        *Numbers(services.numbers, binding, ordering).operations(),
         *AvailableNumbers(services.providers).operations(),
-        *Flows(services.flows, services.numbers).operations(),
+        *Flows(services.flows, services.numbers, binding).operations(),
         *Calls(services.calls).operations(),
         *Messages(services.messages).operations(),
-        *Explain(services.explain).operations(),
+        *Explain(services.trunks, services.routes).operations(),
         *Customers(services.customers).operations(),
-        *AccessKeys(services.keys, services.customers, services.clock).operations(),
+        *AccessKeys(services.keys, services.clock).operations(),
         *webhooks.operations(services.carriers, services.keep, services.clock),
         *health.operations(services.readiness),
     ]
@@ -40,7 +44,7 @@ def operations(services: Services) -> list[AnyOperation]:
 
 def create_app(services: Services) -> web.Application:
     """The application. It holds nothing that has to be closed."""
-    door = Door(services.keys, services.customers)
+    door = Door(services.keys, services.accounts)
     served = operations(services)
     app = web.Application(middlewares=[around], client_max_size=services.section.body_limit)
     mount(app, served, door, services.draining)

@@ -10,7 +10,7 @@ from typing import Literal
 
 from aiohttp import web
 
-from edge.accounts.customer import CustomerTable
+from edge.accounts.customer import CustomerDirectory
 from edge.accounts.key import Identity, KeyTable
 from edge.api.reading import KEY_PARAMETER
 from edge.errors import Fault, Forbidden, Invalid, Unauthenticated
@@ -19,7 +19,7 @@ from edge.errors import Fault, Forbidden, Invalid, Unauthenticated
 class Door:
     """Lets keys in."""
 
-    def __init__(self, keys: KeyTable, customers: CustomerTable) -> None:
+    def __init__(self, keys: KeyTable, customers: CustomerDirectory) -> None:
         self._keys = keys
         self._customers = customers
 
@@ -32,7 +32,7 @@ class Door:
             return identity
         if identity.customer_id is None:
             raise Unauthenticated("this access key belongs to nobody", reason="INVALID_CREDENTIALS")
-        customer = await self._customers.get(identity.customer_id)
+        customer = (await self._customers.find(identity.customer_id)).value
         if customer is None or customer.status != "active":
             raise Forbidden("the account of this access key is suspended", reason="ACCOUNT_SUSPENDED")
         if who == "admin":

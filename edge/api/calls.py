@@ -13,22 +13,14 @@ from pydantic import Field
 from edge.api.auth import scope
 from edge.api.field import E164, Line, Moment, Result
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
-from edge.api.paging import Page, PageQuery, after, cut, key_of
+from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import NotFound
+from edge.sessions.message import Address
 from edge.sessions.record import CallTable
 from edge.store.metadata import NIL
+from edge.store.page import cut, read_token
 
 UNUSED = "Not used here; kept for clients of the platform."
-
-
-class Address(Result):
-    """One end of a call or message."""
-
-    type: str = Field(description="tel, or sip where the caller gave no number.")
-    target: str = Field(description="The number or address.")
-    target_name: str = Field(default="", description="The name shown with it.")
-    name: str = Field(default="", description=UNUSED)
-    detail: str = Field(default="", description=UNUSED)
 
 
 class CallDetail(Result):
@@ -102,7 +94,7 @@ class Calls:
     def __init__(self, table: CallTable) -> None:
         self._table = table
 
-    async def list(self, ask: Ask[CallQuery, Nothing]) -> Page[Call]:
+    async def page(self, ask: Ask[CallQuery, Nothing]) -> Page[Call]:
         query = ask.query
         rows = await self._table.list(
             scope(ask.asker),
@@ -110,11 +102,11 @@ class Calls:
             call_id=query.call_id,
             since=query.since,
             until=query.until,
-            after=after(query.page_token),
+            after=read_token(query.page_token),
             size=query.page_size + 1,
         )
-        found, token = cut([Call.model_validate(row) for row in rows], query.page_size, key_of)
-        return Page[Call](result=found, next_page_token=token)
+        page = cut([Call.model_validate(row) for row in rows], query.page_size, place_of)
+        return Page[Call](result=list(page.items), next_page_token=page.next_token)
 
     async def get(self, ask: Ask[Nothing, Nothing]) -> Call:
         row = await self._table.get(ask.id, scope(ask.asker))
@@ -132,7 +124,7 @@ class Calls:
                 query=CallQuery,
                 body=Nothing,
                 result=Page[Call],
-                handler=self.list,
+                handler=self.page,
             ),
             Operation(
                 method="GET",

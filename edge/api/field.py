@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from edge.errors import Fault, Invalid
 from edge.store.metadata import NIL, instant_text
 
 UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
@@ -70,9 +71,22 @@ Binding = Annotated[
 ]
 E164 = Annotated[str, Field(pattern=E164_PATTERN, examples=["+14155550100"])]
 Line = Annotated[str, Field(max_length=255, pattern=r"^[^\u0000-\u001f\u007f]*$")]  # one line; PostgreSQL keeps no NUL
+Detail = Annotated[str, Field(max_length=2000, pattern=r"^[^\u0000]*$")]
 Moment = Annotated[
     datetime,
     BeforeValidator(read_moment),
     PlainSerializer(instant_text, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+
+
+def changes(body: BaseModel) -> dict[str, Any]:
+    """The keys that a body gives, for models whose fields may all be left out. Raises Invalid when it gives none.
+
+    Such fields have a `default_factory`, which nobody reads and no schema shows.
+    """
+    given = body.model_dump(exclude_unset=True)
+    if not given:
+        names = ", ".join(type(body).model_fields)
+        raise Invalid("there is nothing to change", faults=[Fault("body", f"needs at least one of {names}")])
+    return given

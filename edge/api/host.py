@@ -16,13 +16,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from pydantic import BaseModel
 
 from edge.api import refusal
 from edge.api.auth import Door
 from edge.api.openapi import PARAMETERS
 from edge.api.operation import Answer, AnyOperation, Ask, Nothing
 from edge.api.reading import read_body, read_match, read_query
-from edge.errors import EdgeError, Fault, Internal, Invalid, TooLarge, Unavailable
+from edge.errors import Conflict, EdgeError, Fault, Internal, Invalid, TooLarge, Unavailable
 from edge.log import get_logger
 from edge.metrics import counter, histogram
 
@@ -74,7 +75,7 @@ def _endpoint(
         if operation.who != "anyone":
             who = await door.admit(request, operation.who)
             request[ASKER] = who.customer_id or "admin"
-        ask = Ask(
+        ask: Ask[BaseModel, BaseModel] = Ask(
             who=who,
             path=_path(request),
             query=read_query(operation.query, request.query),
@@ -82,14 +83,19 @@ def _endpoint(
             match=read_match(request.headers.get("If-Match")) if operation.versioned else None,
             request_id=request[REQUEST_ID],
         )
-        found = await operation.handler(ask)
-        answer = found if isinstance(found, Answer) else Answer(found)
-        headers = dict(answer.headers)
-        if operation.versioned:
-            headers["ETag"] = f'"{getattr(answer.result, "version")}"'  # noqa: B009 (the models differ)
+        try:
+            found = await operation.handler(ask)
+        except Conflict as error:
+            if ask.match is not None and error.reason == "VERSION_MISMATCH":
+                raise refusal.Stale(error.message) from None
+            raise
+        headers = {}
+        if isinstance(found, Answer):
+            headers["ETag"] = f'"{found.version}"'
+            found = found.result
         return web.Response(
-            text=answer.result.model_dump_json(),
-            status=answer.status or operation.success,
+            text=found.model_dump_json(),
+            status=operation.success,
             headers=headers,
             content_type="application/json",
         )
@@ -111,12 +117,13 @@ def _path(request: web.Request) -> dict[str, str]:
     return found
 
 
-async def _body(request: web.Request, operation: AnyOperation) -> object:
+async def _body(request: web.Request, operation: AnyOperation) -> BaseModel:
     if operation.body is Nothing:
         return Nothing()
     if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in ("utf-8", "us-ascii"):
         raise refusal.TypeRefused
-    return read_body(operation.body, await request.read())
+    body: BaseModel = read_body(operation.body, await request.read())
+    return body
 
 
 @web.middleware
@@ -134,8 +141,8 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         elif isinstance(error, Unavailable):
             _log.warning("request not served", request_id=request_id, path=request.path, error=error.message)
         response = refuse(error, request_id)
-    except web.HTTPRequestEntityTooLarge as error:
-        response = refuse(TooLarge(f"the body is over {error.max_size} bytes"), request_id)
+    except web.HTTPRequestEntityTooLarge:
+        response = refuse(TooLarge("the body is too large", reason="BODY_TOO_LARGE"), request_id)
     except web.HTTPNotFound:
         response = refuse(refusal.RouteUnknown(), request_id)
     except web.HTTPRedirection as redirection:

@@ -7,7 +7,7 @@ result model, or an `Answer` where status or header fields differ, and raises `E
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -53,11 +53,10 @@ class Ask(Generic[Q, B]):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A result with a status or header fields of its own."""
+    """A result of a versioned operation, with its version."""
 
     result: BaseModel
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    version: int
 
 
 Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from multidict import MultiMapping
@@ -48,24 +48,31 @@ def read_json(data: bytes) -> Any:
 
 
 def read_body(model: type[M], data: bytes) -> M:
-    """The body as a model. Raises Invalid with every place that is wrong."""
+    """The body as a model, nothing converted: `"5"` is no number. Raises Invalid with every place that is wrong."""
     value = read_json(data)
     if not isinstance(value, dict):
         raise Invalid(
             "the body must be a JSON object", faults=[Fault("body", "must be an object")], reason="INVALID_JSON_BODY"
         )
-    return check(model, value, "the body is not usable", "INVALID_ARGUMENT")
+    try:
+        return model.model_validate_json(data, strict=True)
+    except ValidationError as error:
+        raise Invalid("the body is not usable", faults=faults_of(error)) from None
 
 
 def read_query(model: type[M], query: MultiMapping[str]) -> M:
     """The query as a model. A parameter given twice is a fault, as is an unknown one."""
-    values = {name: value for name, value in query.items() if name != KEY_PARAMETER}
+    values: dict[str, Any] = {name: value for name, value in query.items() if name != KEY_PARAMETER}
     if len(values) < len(query):
         twice = [name for name in values if len(query.getall(name)) > 1]
         if twice:
             faults = [Fault(name, "given more than once") for name in twice[:MAX_FAULTS]]
             raise Invalid("the query is not usable", faults=faults, reason="INVALID_REQUEST_PARAMETER")
-    return check(model, values, "the query is not usable", "INVALID_REQUEST_PARAMETER")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        faults = faults_of(error)
+        raise Invalid("the query is not usable", faults=faults, reason="INVALID_REQUEST_PARAMETER") from None
 
 
 def read_match(value: str | None) -> int | None:
@@ -77,14 +84,6 @@ def read_match(value: str | None) -> int | None:
         fault = Fault("If-Match", 'must be one ETag as it was answered, such as "3"')
         raise Invalid("If-Match is not usable", faults=[fault], reason="INVALID_REQUEST_PARAMETER")
     return int(found[1])
-
-
-def check(model: type[M], values: Mapping[str, Any], message: str, reason: str) -> M:
-    """Values as a model. Raises Invalid."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise Invalid(message, faults=faults_of(error), reason=reason) from None
 
 
 def faults_of(error: ValidationError) -> list[Fault]:

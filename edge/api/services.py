@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from edge.accounts.customer import CustomerTable
+from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
-from edge.api.explain import Explainer
 from edge.api.section import ApiSection
 from edge.api.webhooks import Keep
 from edge.errors import Fault
-from edge.flows.library import FlowTable
+from edge.flows.table import FlowTable
 from edge.numbers.provider import Provider
 from edge.numbers.table import NumberTable
 from edge.sessions.message import MessageTable
 from edge.sessions.record import CallTable
+from edge.sessions.route import Routes
 from edge.sms.carrier import Carrier
+from edge.trunks.table import TrunkTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +28,15 @@ class Services:
     section: ApiSection
     version: str
     customers: CustomerTable
+    accounts: CustomerDirectory
     keys: KeyTable
     numbers: NumberTable
     providers: Sequence[Provider]
     flows: FlowTable
     calls: CallTable
     messages: MessageTable
-    explain: Explainer
+    trunks: TrunkTable
+    routes: Routes
     carriers: Sequence[Carrier]
     keep: Keep
     clock: Callable[[], datetime]

@@ -6,7 +6,8 @@ again. While draining its texts are refused with 503, so that they go to another
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -16,7 +17,7 @@ from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.sms.carrier import Carrier, Inbound, Posted, View, Webhooks
 from edge.sms.text import Text, Verdict
 
-Keep = Callable[[Sequence[Text]], Awaitable[Sequence[Verdict]]]  # returns once all are durable; raises Unavailable
+Keep = Callable[[Text], Awaitable[Verdict]]  # returns once the text is durable; raises Unavailable
 
 
 def operations(carriers: Iterable[Carrier], keep: Keep, clock: Callable[[], datetime]) -> list[AnyOperation]:
@@ -33,7 +34,7 @@ def _inbound(name: str, route: Inbound, keep: Keep, clock: Callable[[], datetime
     async def receive(ask: Ask[Nothing, BaseModel]) -> BaseModel:
         account = None if ask.who is None else scope(ask.who)
         texts = route.read(Posted(payload=ask.body, account=account, received_at=clock()))
-        return route.answer(await keep(texts) if texts else ())
+        return route.answer(await asyncio.gather(*(keep(text) for text in texts)))
 
     return Operation(
         method=route.method,

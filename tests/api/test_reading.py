@@ -112,7 +112,7 @@ def test_faults_are_bounded() -> None:
 
 @pytest.mark.parametrize(("given", "read"), [("", NIL), (None, NIL), (NIL, NIL), (ID, ID), (ID.upper(), ID)])
 def test_a_binding_is_a_flow_or_nothing(given: str | None, read: str) -> None:
-    assert Body(flow=given).flow == read  # type: ignore[arg-type]
+    assert Body(flow=given).flow == read
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,6 @@ def test_a_binding_is_a_flow_or_nothing(given: str | None, read: str) -> None:
         (PageQuery, [("page_size", "5"), ("page_size", "6")], "page_size"),
         (PageQuery, [("pagesize", "5")], "pagesize"),
         (PageQuery, [("page_size", "five")], "page_size"),
-        (PageQuery, [("page_token", "abc")], "page_token"),
-        (PageQuery, [("page_token", f"1.{ID}")], None),
         (Times, [("since", "2026-08-01T09:00:00Z")], None),
         (Times, [("since", "2026-08-01T09:00:00")], "since"),
         (Times, [("since", "1754038800")], "since"),

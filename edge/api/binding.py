@@ -1,0 +1,62 @@
+"""Which flow may stand in which slot of a number: one of the same customer that can run for the slot's medium.
+
+Numbers and flows are changed by different requests, so what was checked before a binding was stored is looked at once
+more after it, and undone when it was overtaken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from edge.errors import Conflict, Fault, Invalid
+from edge.flows.flow import MEDIA, compile_flow, require_medium
+from edge.flows.session import Medium
+from edge.flows.table import FlowTable
+from edge.numbers.table import NumberTable
+from edge.store.metadata import NIL
+
+SLOTS: Final[dict[str, Medium]] = {"call_flow_id": "call", "message_flow_id": "message"}
+
+
+class Binding:
+    """Checks bindings from both sides."""
+
+    def __init__(self, flows: FlowTable, numbers: NumberTable) -> None:
+        self._flows = flows
+        self._numbers = numbers
+
+    async def check(self, customer_id: str, fields: Mapping[str, Any]) -> None:
+        """Before flows are bound. Raises Invalid naming the slot, and the step that does not fit."""
+        faults: list[Fault] = []
+        wrong_medium: Invalid | None = None
+        for slot, medium in SLOTS.items():
+            flow_id = fields.get(slot, NIL)
+            if flow_id == NIL:
+                continue
+            flow = await self._flows.get(flow_id, customer_id)
+            if flow is None:
+                faults.append(Fault(slot, "there is no such flow"))
+                continue
+            try:
+                require_medium(compile_flow(flow.document()), medium, slot)
+            except Invalid as error:
+                faults += error.faults
+                wrong_medium = error
+        if faults:
+            if wrong_medium is not None:
+                raise Invalid(wrong_medium.message, faults=faults, reason=wrong_medium.reason)
+            raise Invalid("a flow cannot be bound", faults=faults, reason="FLOW_NOT_FOUND")
+
+    async def confirm(self, customer_id: str, fields: Mapping[str, Any]) -> None:
+        """After they were bound. Raises Conflict, and takes the flow off again, when it was deleted meanwhile."""
+        for flow_id in {fields.get(slot, NIL) for slot in SLOTS} - {NIL}:
+            if await self._flows.get(flow_id, customer_id) is None:
+                await self._numbers.unbind_flow(flow_id)
+                raise Conflict("the flow was deleted meanwhile", reason="FLOW_NOT_FOUND")
+
+    async def media_in_use(self, flow_id: str) -> frozenset[Medium]:
+        """What a flow is bound for, by any number."""
+        call = await self._numbers.list(None, call_flow_id=flow_id, size=1)
+        message = await self._numbers.list(None, message_flow_id=flow_id, size=1)
+        return frozenset(medium for page, medium in zip((call, message), MEDIA, strict=True) if page.items)

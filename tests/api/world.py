@@ -1,0 +1,226 @@
+"""The API over a real socket, on a real database, with two customers and an admin: what its tests stand on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+
+from edge.accounts.customer import CustomerDirectory, CustomerTable
+from edge.accounts.key import KeyTable
+from edge.api.app import Server, create_app
+from edge.api.section import ApiSection
+from edge.api.services import Services
+from edge.carriers.loopback import Loopback, LoopbackSection
+from edge.carriers.site import Site
+from edge.errors import Fault
+from edge.flows.library import Library
+from edge.flows.table import FlowTable
+from edge.numbers.directory import Directory
+from edge.numbers.number import Number
+from edge.numbers.provider import AvailableNumber, Order, Search
+from edge.numbers.table import NumberTable
+from edge.plugins import load
+from edge.providers.pool import Pool, PoolRange, PoolSection
+from edge.sessions.message import MessageTable
+from edge.sessions.record import CallTable
+from edge.sessions.route import Routes
+from edge.sms.text import Text, Verdict
+from edge.store.cache_outbox import CacheWriter
+from edge.store.engine import StoreSection, open_engine
+from edge.store.metadata import new_id
+from edge.store.notice import Notices
+from edge.store.reader import Reader
+from edge.store.tiers import CacheSection
+from edge.trunks.resolve import Targets
+from edge.trunks.table import TrunkTable
+from edge.trunks.trunk import Trunk
+
+load("edge.actions")
+load("edge.carriers")
+
+START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
+FREE = "+14155550100"  # the first of a hundred numbers of the pool
+
+CALL_FLOW = {"name": "greeting", "actions": [{"id": "a", "type": "answer"}, {"id": "b", "type": "hangup"}]}
+MESSAGE_FLOW = {"name": "thanks", "actions": [{"id": "r", "type": "reply", "option": {"text": "thanks"}}]}
+BOTH_FLOW = {"name": "both", "actions": [{"id": "s", "type": "stop"}]}
+
+
+class Clock:
+    """Each look at it is a microsecond later."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(microseconds=1)
+        return self.now
+
+
+@dataclass
+class Shop:
+    """What `Fickle` does next, and what it was asked."""
+
+    answers: list[Order | Exception] = field(default_factory=list)
+    orders: list[tuple[str, str]] = field(default_factory=list)
+    released: list[str] = field(default_factory=list)
+
+
+class Fickle:
+    """A provider of +1999…, whose orders come out as told."""
+
+    name = "fickle"
+
+    def __init__(self, shop: Shop) -> None:
+        self.shop = shop
+
+    async def search(self, wanted: Search) -> list[AvailableNumber]:
+        number = f"+{wanted.contains}"
+        offered = number.startswith("+1999") and wanted.type == "normal"
+        return [AvailableNumber(number=number, provider_name=self.name, country="US")] if offered else []
+
+    async def order(self, number: str, reference: str) -> Order:
+        self.shop.orders.append((number, reference))
+        answer = self.shop.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def release(self, number: str, reference: str) -> None:
+        self.shop.released.append(number)
+
+
+class Mailbox:
+    """Keeps texts as the text desk would; `failure` is what it raises instead."""
+
+    def __init__(self) -> None:
+        self.texts: list[Text] = []
+        self.failure: Exception | None = None
+
+    async def __call__(self, text: Text) -> Verdict:
+        if self.failure is not None:
+            raise self.failure
+        self.texts.append(text)
+        return Verdict(new_id())
+
+
+class World:
+    """A running API. `as_a`, `as_b` and `admin` ask it with the keys of two customers and of an admin."""
+
+    def __init__(self, url: str, services: Services, directory: Directory, shop: Shop, mailbox: Mailbox) -> None:
+        self.url = url
+        self.services = services
+        self.directory = directory
+        self.shop = shop
+        self.mailbox = mailbox
+        self.reasons: list[Fault] = []
+        self.is_draining = False
+        self.a = self.b = self.key_a = self.key_b = self.key_admin = ""
+        self.client: aiohttp.ClientSession
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, key: str | None = None, **more: Any
+    ) -> tuple[int, Any, aiohttp.ClientResponse]:
+        """Status, body and response. `key` None: customer A's; empty: none."""
+        token = self.key_a if key is None else key
+        headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **more.pop("headers", {})}
+        async with self.client.request(
+            method, self.url + path, json=body, headers=headers, allow_redirects=False, **more
+        ) as response:
+            kind = response.content_type
+            return response.status, await (response.json() if kind == "application/json" else response.text()), response
+
+    async def did(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Any:
+        """The body of what has to succeed."""
+        status, answer, _ = await self.ask(method, path, body, key=key)
+        assert status == 200, answer
+        return answer
+
+    async def refused(
+        self, status: int, method: str, path: str, body: Any = None, *, key: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """The error of what has to be refused."""
+        found, answer, response = await self.ask(method, path, body, key=key, **more)
+        assert found == status, answer
+        assert answer["error"]["request_id"] == response.headers["X-Request-Id"]
+        error: dict[str, Any] = answer["error"]
+        return error
+
+    async def flow(self, document: dict[str, Any] = BOTH_FLOW, *, key: str | None = None) -> str:
+        made = await self.did("POST", "/v1.0/flows", document, key=key)
+        return str(made["id"])
+
+    async def number(self, number: str = FREE, *, key: str | None = None, **fields: Any) -> dict[str, Any]:
+        made: dict[str, Any] = await self.did("POST", "/v1.0/numbers", {"number": number, **fields}, key=key)
+        return made
+
+    async def routed(self, number: str) -> Number:
+        """What the path of a call finds."""
+        found = (await self.directory.find(number)).value
+        assert found is not None
+        return found
+
+
+def wheres(error: dict[str, Any]) -> list[str]:
+    return [detail["where"] for detail in error["details"]]
+
+
+@asynccontextmanager
+async def running(database_url: str, section: ApiSection | None = None) -> AsyncIterator[World]:
+    """A world on a migrated database."""
+    clock, shop, mailbox = Clock(), Shop(), Mailbox()
+    engine = await open_engine(database_url)
+    notices = Notices()
+    reader = Reader(StoreSection(url=database_url))
+    await reader.start()
+    cache = CacheWriter(engine, None, notices, clock=clock)
+    numbers = NumberTable(engine, cache, clock=clock)
+    flows = FlowTable(engine, cache, clock=clock)
+    fresh = CacheSection(untracked_seconds=30.0)
+    directory = Directory(fresh, notices, None, reader)
+    accounts = CustomerDirectory(fresh, notices, None, reader)
+    pool = PoolRange(country="US", first=FREE, last="+14155550199", region="California")
+    virtual = PoolRange(country="899", first="+899001000000", last="+899001000099", type="virtual", features=("voice",))
+    providers: Sequence[Any] = (Pool(PoolSection(ranges=(pool, virtual)), numbers.taken), Fickle(shop))
+    trunks = TrunkTable([Trunk(name="carrier", networks=("192.0.2.0/24",), country="US")])
+    site: Any = Site(messages=None, post=None, trunks=trunks, targets=Targets(trunks))  # type: ignore[arg-type]
+    world: World
+    services = Services(
+        section=section or ApiSection(port=0),
+        version="0.1.0",
+        customers=CustomerTable(engine, cache, clock=clock),
+        accounts=accounts,
+        keys=KeyTable(engine, clock=clock),
+        numbers=numbers,
+        providers=providers,
+        flows=flows,
+        calls=CallTable(engine),
+        messages=MessageTable(engine),
+        trunks=trunks,
+        routes=Routes(directory, accounts, Library(fresh, notices, None, reader)),
+        carriers=[Loopback(LoopbackSection(), site)],
+        keep=mailbox,
+        clock=clock,
+        readiness=lambda: world.reasons,
+        draining=lambda: world.is_draining,
+    )
+    server = Server(create_app(services), services.section)
+    host, port = await server.listen()
+    world = World(f"http://{host}:{port}", services, directory, shop, mailbox)
+    world.a = (await services.customers.create("A")).id
+    world.b = (await services.customers.create("B")).id
+    world.key_a = (await services.keys.create(world.a, name="a"))[1]
+    world.key_b = (await services.keys.create(world.b, name="b"))[1]
+    world.key_admin = (await services.keys.create(None, admin=True, name="admin"))[1]
+    try:
+        async with aiohttp.ClientSession() as world.client:
+            yield world
+    finally:
+        await server.close()
+        await reader.close()
+        await engine.dispose()
