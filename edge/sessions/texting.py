@@ -17,8 +17,7 @@ from typing import Final
 from edge.errors import Fault, Forbidden, Invalid, Unavailable
 from edge.flows.run import Run
 from edge.log import get_logger
-from edge.numbers.e164 import E164
-from edge.numbers.number import Number
+from edge.numbers.number import E164, Number
 from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox
 from edge.sessions.sender import Outgoing

@@ -54,7 +54,8 @@ class Carrier(ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        CARRIERS.add(cls.kind, cls)
+        if "kind" in vars(cls):  # a class without is no plug-in, only something between
+            CARRIERS.add(cls.kind, cls)
 
     def __init__(self, name: str) -> None:
         self.name = name

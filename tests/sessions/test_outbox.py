@@ -1,0 +1,421 @@
+"""The outbox on a real database: sent once, tried again, given up; through crashes and beside other processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from edge.errors import Unavailable
+from edge.metrics import REGISTRY
+from edge.sessions.claims import LEASE
+from edge.sessions.outbox import Outbox
+from edge.sessions.sender import OutboxSection, Outgoing, Sender
+from edge.sessions.tables import messages, outbox
+from edge.sms.carrier import Carrier, NotNow, Refused
+from edge.sms.text import OutgoingText, Receipt
+from edge.store.metadata import micros, new_id
+from edge.store.writer import Writer
+from tests.sessions.ground import Clock, Frail, Ground, Pauses, until
+
+CUSTOMER = "11111111-1111-4111-8111-111111111111"
+
+
+def text(body: str = "hi", peer: str = "+14155550111", **change: Any) -> Outgoing:
+    found = Outgoing(new_id(), CUSTOMER, "pigeon", "+14155550100", peer, body, micros(Clock().now), route="back")
+    return replace(found, **change)
+
+
+class Loft(Carrier):
+    """A carrier that does what `answers` say, and takes what they do not speak of."""
+
+    def __init__(self, name: str = "pigeon") -> None:
+        super().__init__(name)
+        self.answers: list[Exception | None] = []
+        self.took: list[OutgoingText] = []
+        self.tries: list[str] = []
+        self.stuck = False
+
+    @property
+    def bodies(self) -> list[str]:
+        return [text.body for text in self.took]
+
+    async def send(self, text: OutgoingText) -> Receipt:
+        self.tries.append(text.body)
+        await asyncio.sleep(0)
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is not None:
+            raise answer
+        self.took.append(text)
+        if self.stuck:
+            await asyncio.Event().wait()
+        return Receipt(f"ring {len(self.took)}")
+
+
+class Life:
+    """One process: an outbox on the ground."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        *,
+        node: str = "one",
+        writer: Writer | None = None,
+        clock: Clock | None = None,
+        loft: Loft | None = None,
+        **section: Any,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.pauses = Pauses(short=True)
+        self.loft = loft or Loft()
+        self.outbox = Outbox(
+            OutboxSection(**section),
+            ground.engine,
+            writer or ground.writer,
+            {self.loft.name: self.loft},
+            node=node,
+            clock=self.clock,
+            pause=self.pauses,
+            chance=lambda: 0.5,
+        )
+
+    @property
+    def sender(self) -> Sender:
+        return self.outbox._senders[self.loft.name]
+
+    async def __aenter__(self) -> Life:
+        await self.outbox.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.die()
+
+    async def die(self) -> None:
+        """As `kill -9` does it: nothing is written any more."""
+        for task in (*self.outbox._tending, *self.outbox._puts):
+            task.cancel()
+        await self.sender.close()
+
+    async def settle(self, condition: Callable[[], bool]) -> None:
+        await until(condition)
+        await self.outbox.idle()
+
+    async def pass_time(self, seconds: float) -> None:
+        """Move the clock, and let the sender see it."""
+        self.clock.move(seconds)
+        self.sender.begin_due()
+        await self.outbox.idle()
+
+
+async def states(ground: Ground) -> list[str]:
+    return [row["state"] for row in await ground.rows(outbox)]
+
+
+async def test_a_text_is_sent_and_its_rows_say_so(ground: Ground) -> None:
+    async with Life(ground) as life:
+        mine = text(reference_id=CUSTOMER, conversation_id=CUSTOMER)
+        assert await life.outbox.put(mine)
+        await life.settle(lambda: bool(life.loft.took))
+        assert life.loft.took == [OutgoingText(mine.id, CUSTOMER, "+14155550100", "+14155550111", "hi", "back")]
+        (row,) = await ground.rows(outbox)
+        assert (row["id"], row["state"], row["attempts"], row["carrier_id"]) == (mine.id, "sent", 1, "ring 1")
+        assert row["tm_update"] == life.clock.now
+        (kept,) = await ground.rows(messages)
+        assert (kept["id"], kept["direction"], kept["text"], kept["peer"]) == (mine.id, "outbound", "hi", mine.peer)
+        assert (kept["conversation_id"], kept["reference_id"], kept["flow_state"]) == (CUSTOMER, CUSTOMER, "none")
+
+
+async def test_the_same_text_is_put_and_sent_once(ground: Ground) -> None:
+    async with Life(ground) as life:
+        mine = text()
+        assert sorted(await asyncio.gather(*(life.outbox.put(mine) for _ in range(5)))) == [False] * 4 + [True]
+        await life.settle(lambda: bool(life.loft.took))
+        assert not await life.outbox.put(replace(mine, text="changed"))
+        await life.outbox._catch_up()
+        await life.outbox.idle()
+        assert life.loft.bodies == ["hi"]
+    async with Life(ground) as life:
+        assert not await life.outbox.put(mine)
+        await life.outbox._catch_up()
+        await life.outbox.idle()
+        assert life.loft.bodies == []
+
+
+async def test_what_cannot_be_kept_is_not_taken_and_not_sent(ground: Ground) -> None:
+    frail = Frail(ground.writer)
+    async with Life(ground, writer=frail.as_writer()) as life:
+        frail.away = True
+        mine = text()
+        with pytest.raises(Unavailable):
+            await life.outbox.put(mine)
+        frail.away = False
+        assert await life.outbox.put(mine)
+        await life.settle(lambda: bool(life.loft.took))
+        assert life.loft.bodies == ["hi"]
+
+
+@pytest.mark.parametrize("statement", ["outbox.queue", "outbox.keep"])
+async def test_what_was_kept_without_saying_so_is_sent_once(ground: Ground, statement: str) -> None:
+    frail = Frail(ground.writer)
+    async with Life(ground, writer=frail.as_writer()) as life:
+        frail.forgetful.add(statement)
+        mine = text()
+        with pytest.raises(Unavailable):
+            await life.outbox.put(mine)
+        assert await life.outbox.put(mine) is False
+        await life.settle(lambda: bool(life.loft.took))
+        assert life.loft.bodies == ["hi"]
+        assert await states(ground) == ["sent"]
+
+
+async def test_a_row_that_lost_its_message_is_sent_when_the_message_comes_again(ground: Ground) -> None:
+    frail = Frail(ground.writer)
+    mine = text()
+    async with Life(ground, writer=frail.as_writer()) as life:
+        frail.refuses.add("outbox.keep")
+        with pytest.raises(Unavailable):
+            await life.outbox.put(mine)
+    async with Life(ground) as life:
+        await life.outbox.idle()
+        assert life.loft.tries == []  # there is nothing to send yet
+        await life.outbox.put(mine)
+        await life.settle(lambda: bool(life.loft.took))
+        assert await states(ground) == ["sent"]
+
+
+async def test_texts_between_two_numbers_leave_in_order(ground: Ground) -> None:
+    async with Life(ground, at_once=8) as life:
+        for number in range(30):
+            await life.outbox.put(text(f"{number % 3} {number}", peer=f"+1415555020{number % 3}"))
+        await life.settle(lambda: len(life.loft.took) == 30)
+        for peer in range(3):
+            mine = [body for body in life.loft.bodies if body.startswith(f"{peer} ")]
+            assert mine == [f"{peer} {number}" for number in range(peer, 30, 3)]
+
+
+# Trying again
+
+
+async def test_the_wait_doubles_up_to_a_bound(ground: Ground) -> None:
+    async with Life(ground, first_wait_seconds=1.0, longest_wait_seconds=10.0) as life:
+        life.loft.answers = [NotNow("busy", code="503") for _ in range(6)]
+        await life.outbox.put(text())
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        for tries, wait in enumerate([1, 2, 4, 8, 10, 10], start=1):
+            (row,) = await ground.rows(outbox)
+            assert (row["state"], row["attempts"], row["code"], row["error"]) == ("queued", tries, "503", "busy")
+            assert (row["due"] - life.clock.now).total_seconds() == wait
+            await life.pass_time(wait - 0.001)
+            assert len(life.loft.tries) == tries
+            await life.pass_time(0.001)
+            assert len(life.loft.tries) == tries + 1
+        assert await states(ground) == ["sent"]
+
+
+async def test_a_carrier_that_names_a_wait_gets_it(ground: Ground) -> None:
+    async with Life(ground) as life:
+        life.loft.answers = [NotNow("slow down", after=77.0)]
+        await life.outbox.put(text())
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        (row,) = await ground.rows(outbox)
+        assert (row["due"] - life.clock.now).total_seconds() == 77
+
+
+@pytest.mark.parametrize(("chance", "wait"), [(0.0, 0.8), (0.5, 1.0), (1.0, 1.2)])
+def test_waits_are_spread(chance: float, wait: float) -> None:
+    sender = Sender(
+        Loft(), OutboxSection(), Frail.__new__(Frail).as_writer(), Clock(), Pauses(), lambda: chance, lambda: None
+    )
+    assert sender._wait(1, NotNow("busy")) == pytest.approx(wait)
+
+
+async def test_what_is_refused_has_failed_with_the_reason(ground: Ground) -> None:
+    async with Life(ground) as life:
+        life.loft.answers = [Refused("no such number", code="404")]
+        await life.outbox.put(text())
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        (row,) = await ground.rows(outbox)
+        assert (row["state"], row["attempts"], row["code"], row["error"]) == ("failed", 1, "404", "no such number")
+        await life.pass_time(100_000)
+        assert len(life.loft.tries) == 1
+
+
+async def test_it_is_given_up_after_so_many_tries(ground: Ground) -> None:
+    async with Life(ground, attempts=3) as life:
+        life.loft.answers = [NotNow("busy") for _ in range(9)]
+        await life.outbox.put(text())
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        for _ in range(5):
+            await life.pass_time(60)
+        (row,) = await ground.rows(outbox)
+        assert (row["state"], row["attempts"], row["error"]) == ("failed", 3, "given up after 3 tries: busy")
+
+
+async def test_it_is_given_up_when_it_would_be_too_old(ground: Ground) -> None:
+    async with Life(ground, give_up_hours=0.001, first_wait_seconds=2) as life:
+        life.loft.answers = [NotNow("busy") for _ in range(9)]
+        await life.outbox.put(text())
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        await life.pass_time(2)
+        assert await states(ground) == ["failed"]
+
+
+async def test_a_fault_of_the_carriers_code_is_tried_again(ground: Ground) -> None:
+    async with Life(ground) as life:
+        life.loft.answers = [ZeroDivisionError("oops")]
+        await life.outbox.put(text())
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        assert (await ground.rows(outbox))[0]["error"] == "a fault of ours: ZeroDivisionError"
+        await life.pass_time(1)
+        assert life.loft.bodies == ["hi"]
+
+
+async def test_one_that_waits_does_not_hold_up_the_next(ground: Ground) -> None:
+    async with Life(ground) as life:
+        life.loft.answers = [NotNow("busy")]
+        await life.outbox.put(text("first"))
+        await life.outbox.put(text("second"))
+        await life.settle(lambda: bool(life.loft.took))
+        assert life.loft.bodies == ["second"]
+        await life.pass_time(1)
+        assert life.loft.bodies == ["second", "first"]
+
+
+async def test_a_sent_text_is_not_sent_again_because_sql_was_away(ground: Ground) -> None:
+    frail = Frail(ground.writer)
+    async with Life(ground, writer=frail.as_writer()) as life:
+        frail.refuses.add("outbox.over")
+        await life.outbox.put(text())
+        await until(lambda: frail.puts.count("outbox.over") > 5)
+        assert life.loft.bodies == ["hi"]
+        frail.refuses.clear()
+        await life.outbox.idle()
+        assert await states(ground) == ["sent"]
+
+
+# Crashes, and other processes
+
+
+async def test_what_a_dead_process_left_is_sent_in_order(ground: Ground) -> None:
+    async with Life(ground) as dead:
+        dead.loft.answers = [NotNow("busy") for _ in range(3)]
+        for body in ("a", "b", "c"):
+            await dead.outbox.put(text(body, tm_create=micros(Clock().now) + ord(body)))
+        await dead.settle(lambda: len(dead.loft.tries) == 3)
+    clock = Clock()
+    async with Life(ground, clock=clock) as life:
+        await life.outbox.idle()
+        assert life.loft.tries == []  # they wait for their time in the next life too
+        await life.pass_time(1)
+        assert life.loft.bodies == ["a", "b", "c"]
+        assert await states(ground) == ["sent"] * 3
+        assert {row["attempts"] for row in await ground.rows(outbox)} == {2}
+
+
+async def test_one_that_died_while_sending_sends_again_under_the_same_id(ground: Ground) -> None:
+    mine = text()
+    async with Life(ground) as dead:
+        dead.loft.stuck = True
+        await dead.outbox.put(mine)
+        await until(lambda: bool(dead.loft.took))
+    async with Life(ground) as life:
+        await life.settle(lambda: bool(life.loft.took))
+        assert [t.id for t in life.loft.took] == [mine.id]
+
+
+async def test_of_two_processes_one_sends(ground: Ground) -> None:
+    clock = Clock()
+    async with Life(ground, clock=clock) as dead:
+        dead.loft.stuck = True
+        await dead.outbox.put(text())
+        await until(lambda: bool(dead.loft.took))
+    heirs = [Life(ground, node=name, clock=clock) for name in ("two", "three")]
+    for heir in heirs:
+        await heir.outbox.start()
+    await asyncio.gather(*(heir.outbox._catch_up() for heir in heirs))
+    assert [heir.loft.tries for heir in heirs] == [[], []]  # the claim still holds
+    clock.move(LEASE.total_seconds() + 1)
+    await asyncio.gather(*(heir.outbox._catch_up() for heir in heirs))
+    await until(lambda: any(heir.loft.took for heir in heirs))
+    for heir in heirs:
+        await heir.outbox.idle()
+    assert sum(len(heir.loft.tries) for heir in heirs) == 1
+    assert await states(ground) == ["sent"]
+    for heir in heirs:
+        await heir.die()
+
+
+async def test_a_living_process_keeps_its_claims(ground: Ground) -> None:
+    clock = Clock()
+    async with Life(ground, clock=clock) as life, Life(ground, node="two", clock=clock) as other:
+        life.loft.stuck = True
+        await life.outbox.put(text())
+        await until(lambda: bool(life.loft.took))
+        for _ in range(3):
+            clock.move(LEASE.total_seconds() * 0.7)
+            await life.outbox._claims.renew(clock())
+            await other.outbox._catch_up()
+            await other.outbox.idle()
+        assert other.loft.tries == []
+
+
+async def test_a_process_that_is_stopped_leaves_its_texts_to_the_next(ground: Ground) -> None:
+    clock = Clock()
+    life = Life(ground, clock=clock)
+    await life.outbox.start()
+    life.loft.answers = [NotNow("busy")]
+    await life.outbox.put(text())
+    await life.settle(lambda: bool(life.loft.tries))
+    await life.outbox.close()
+    async with Life(ground, node="two", clock=clock) as heir:
+        await heir.pass_time(1)
+        assert heir.loft.bodies == ["hi"]
+
+
+async def test_more_texts_than_memory_takes_are_all_sent(ground: Ground) -> None:
+    async with Life(ground, held=4) as life:
+        await asyncio.gather(*(life.outbox.put(text(str(number), peer=f"+1415555{number:04}")) for number in range(40)))
+        assert len(life.sender.held) <= 4
+        await life.settle(lambda: len(life.loft.took) == 40)
+        assert sorted(map(int, life.loft.bodies)) == list(range(40))
+        await until(lambda: not life.sender.held)
+        assert await states(ground) == ["sent"] * 40
+
+
+async def test_what_no_carrier_sends_is_given_up_in_the_end(ground: Ground) -> None:
+    async with Life(ground, give_up_hours=1) as life:
+        await life.outbox.put(text(carrier="gone"))
+        await life.outbox._expire()
+        assert await states(ground) == ["queued"]
+        life.clock.move(3601)
+        await life.outbox._expire()
+        (row,) = await ground.rows(outbox)
+        assert (row["state"], row["error"]) == ("failed", "no carrier took it in time")
+
+
+async def test_depth_and_age_are_measured(ground: Ground) -> None:
+    def measured() -> tuple[float | None, float | None]:
+        labels = {"carrier": "measured"}
+        return (
+            REGISTRY.get_sample_value("edge_outbox_depth", labels),
+            REGISTRY.get_sample_value("edge_outbox_oldest_seconds", labels),
+        )
+
+    async with Life(ground, loft=Loft("measured")) as life:
+        life.loft.answers = [NotNow("busy"), NotNow("busy")]
+        await life.outbox.put(text(carrier="measured"))
+        await life.outbox.put(text(carrier="measured"))
+        await life.settle(lambda: len(life.loft.tries) == 2)
+        life.clock.move(0.5)
+        await life.outbox._measure()
+        assert measured() == (2, 0.5)
+        await life.pass_time(1)
+        await life.outbox._measure()
+        assert measured() == (0, 0)
+        counted = REGISTRY.get_sample_value(
+            "edge_texts_total", {"carrier": "measured", "direction": "outbound", "outcome": "sent"}
+        )
+        assert counted == 2
