@@ -158,9 +158,10 @@ def _stamped(request: Request, field: str, source: tuple[str, int]) -> str:
     """The first Via field, its topmost value marked with where the request came from."""
     via = request.via
     host, port = source
-    if via.rport is None and host == via.host:
+    if "%" in host:
+        host = host.partition("%")[0]  # a zone means nothing to the other side
+    if via.rport is None and via.received is None and host == via.host:
         return field
-    host = host.partition("%")[0]  # a zone means nothing to the other side
     top, others = top_of(field)
     if via.rport is None and via.received is None:
         top = f"{top};received={host}"
