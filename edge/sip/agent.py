@@ -112,7 +112,7 @@ class Agent:
         if fault.request is None:
             DISCARDED["malformed"]()
         else:
-            self._wire.respond_statelessly(fault.request, peer, fault.status)
+            self._wire.respond_statelessly(fault.request, peer, fault.status, fault.fields)
 
     def _response(self, response: Response, now: float) -> None:
         RESPONSES_RECEIVED[response.status]()
@@ -126,12 +126,12 @@ class Agent:
         wire = self._wire
         method = request.method
         REQUESTS[method]()
+        check(request)
         key = server_key(request)
         known = wire.servers.get(key)
         if known is not None and method != "ACK":
             known.repeated()
             return
-        check(request)
         if method == "ACK":
             if type(known) is not InviteServer or not known.acknowledged(now):
                 self._calls.acknowledged(request, now)

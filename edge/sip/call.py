@@ -14,6 +14,7 @@ from functools import partial
 
 from edge.sip import screen
 from edge.sip.answer import Answer
+from edge.sip.body import sdp_body
 from edge.sip.client_transaction import PlainClient
 from edge.sip.dialog import Dialog, DialogKey
 from edge.sip.digits import read_digits
@@ -26,7 +27,7 @@ from edge.sip.events import (
     ReferProgress,
     Reoffered,
 )
-from edge.sip.handle import Call, Offer, Reoffer
+from edge.sip.handle import Call, Offer, Reoffer, sdp_of
 from edge.sip.message import Request, Response
 from edge.sip.peer import Peer
 from edge.sip.referral import UNSAID, Referral
@@ -74,7 +75,7 @@ class Calls:
             return
         answer, call._answer = call._answer, None
         answer.acknowledged()
-        sdp = screen.sdp_of(request)
+        sdp = sdp_of(request)
         if not call._ended and (call._unconfirmed or answer.offered):
             self._wire.events.append(CallConfirmed(call, sdp))
         call._unconfirmed = False
@@ -242,8 +243,9 @@ class Calls:
 
     def _invite(self, call: Call, request: Request, key: ServerKey, peer: Peer) -> None:
         wire = self._wire
+        sdp = sdp_body(request)
         transaction = InviteServer(wire, key, request, back(request, peer))
-        reoffer = Reoffer(request, peer, transaction, call, screen.sdp_of(request))
+        reoffer = Reoffer(request, peer, transaction, call, sdp)
         transaction.handle = call._reoffer = reoffer
         transaction.tag = call._dialog.local_tag
         wire.fresh.append(transaction)

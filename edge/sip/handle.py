@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge.sip.message import Address, Uri
+from edge.sip.body import sdp_body
+from edge.sip.message import Address, Malformed, Uri
 from edge.sip.peer import Peer
 
 if TYPE_CHECKING:
@@ -187,3 +188,12 @@ class OutgoingCall:
 def served_by(message: Message) -> frozenset[str] | None:
     """What its Allow says; None when there is none."""
     return frozenset(message.headers.values("allow")) if "allow" in message.headers.first else None
+
+
+def sdp_of(message: Message) -> bytes | None:
+    """The session description in an ACK or a response, which cannot be refused any more: None when there is none to be
+    read."""
+    try:
+        return sdp_body(message)
+    except Malformed:
+        return None

@@ -10,11 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from edge.sip import screen
+from edge.sip.body import TEXT as TEXT_TYPE
+from edge.sip.body import body_of
 from edge.sip.client_transaction import PlainClient
 from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import TextDone, TextOffered
 from edge.sip.handle import TextOffer
-from edge.sip.limits import CLIENT_TRANSACTIONS, PENDING_TEXTS
+from edge.sip.limits import CLIENT_TRANSACTIONS, PENDING_TEXTS, TEXT
 from edge.sip.message import Request, Response, request_bytes
 from edge.sip.peer import Peer
 from edge.sip.screen import Refusal
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from edge.sip.transaction import MergeKey, ServerKey
 
 CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "iso-8859-1"}
-TEXT_TYPE: Final = "text/plain"
 ACCEPT: Final = ("Accept", "text/plain;charset=utf-8")
 
 
@@ -45,29 +46,27 @@ class Texts:
         return self._pending
 
     def offered(self, request: Request, key: ServerKey, merge: MergeKey, peer: Peer, now: float) -> None:
-        """A MESSAGE that nothing speaks against."""
+        """A MESSAGE that nothing speaks against. Raises `Malformed` for a body that must be understood and is not."""
         wire = self._wire
-        refusal = self._refusal(request)
-        if refusal is not None:
-            wire.respond_statelessly(request, peer, *refusal)
+        body = body_of(request, TEXT_TYPE) if len(request.body) <= TEXT else b""
+        refusal = self._refusal(request, body)
+        if refusal is not None or not body:
+            wire.respond_statelessly(request, peer, *(refusal or (200, ())))  # nothing in it that could be kept
             return
         transaction = PlainServer(wire, key, request, back(request, peer))
         transaction.remember_merge(merge)
         transaction.patience(self, now, GIVE_UP)
-        text = TextOffer(request, peer, transaction, request.body.decode(_charset(request) or "utf-8", "replace"))
+        text = TextOffer(request, peer, transaction, body.decode(_charset(request) or "utf-8", "replace"))
         transaction.handle = text
         self._pending += 1
         wire.events.append(TextOffered(text))
 
-    def _refusal(self, request: Request) -> Refusal | None:
-        """What is answered without asking the user."""
-        if refusal := screen.text_body(request):
-            return refusal
-        if not request.body or screen.content_type(request, TEXT_TYPE)[0] != TEXT_TYPE:
-            return 200, ()  # nothing in it, or nothing that has to be understood
-        if _charset(request) is None:
+    def _refusal(self, request: Request, body: bytes | None) -> Refusal | None:
+        if len(request.body) > TEXT:
+            return 513, ()
+        if body and _charset(request) is None:
             return 415, (ACCEPT,)
-        if self._pending >= PENDING_TEXTS:
+        if body and self._pending >= PENDING_TEXTS:
             return 503, (self._wire.retry_after(),)
         return None
 
@@ -116,8 +115,10 @@ class Texts:
 
 
 def _charset(request: Request) -> str | None:
-    """The codec of the body; None when it is none of ours."""
-    params = screen.content_type(request, TEXT_TYPE)[1]
+    """The codec of the body; None when it is none of ours. A text among the parts of another body is UTF-8."""
+    kind, params = screen.content_type(request, TEXT_TYPE)
+    if kind != TEXT_TYPE:
+        return "utf-8"
     return CHARSETS.get((params.text("charset") or "utf-8").lower())
 
 

@@ -15,7 +15,7 @@ from edge.sip.client_transaction import InviteClient, PlainClient
 from edge.sip.counts import REQUESTS_SENT
 from edge.sip.dialog import MAX_FORWARDS, Dialog
 from edge.sip.events import CallAnswered, CallFailed, CallProgress
-from edge.sip.handle import Call, OutgoingCall, served_by
+from edge.sip.handle import Call, OutgoingCall, sdp_of, served_by
 from edge.sip.limits import CLIENT_TRANSACTIONS, RINGING
 from edge.sip.message import REASONS, Response, request_bytes
 from edge.sip.peer import Peer
@@ -98,7 +98,7 @@ class Uac:
                 outgoing._transaction.wait(now, RINGING, partial(self.cancel, outgoing))
                 if outgoing._cancelled:
                     self._send_cancel(outgoing, now)
-            self._wire.events.append(CallProgress(outgoing, status, screen.sdp_of(response)))
+            self._wire.events.append(CallProgress(outgoing, status, sdp_of(response)))
 
     def _answered(self, outgoing: OutgoingCall, response: Response, now: float) -> None:
         """A 2xx: the first, a repeat, or one from another branch of a fork (§13.2.2.4)."""
@@ -118,7 +118,7 @@ class Uac:
                 self._fail(outgoing, 487, REASONS[487])
             else:
                 outgoing._done = True
-                wire.events.append(CallAnswered(outgoing, call, screen.sdp_of(response)))
+                wire.events.append(CallAnswered(outgoing, call, sdp_of(response)))
         else:
             wire.out.append(ack)
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge.sip import screen
+from edge.sip.body import sdp_body
 from edge.sip.call import Calls
 from edge.sip.dialog import Dialog
 from edge.sip.events import CallOffered
@@ -35,11 +36,12 @@ class Uas:
         self._calls = calls
 
     def offered(self, request: Request, key: ServerKey, merge: MergeKey, peer: Peer) -> None:
-        """An INVITE that nothing speaks against."""
+        """An INVITE that nothing speaks against. Raises `Malformed` for a body that must be understood and is not."""
         wire = self._wire
+        sdp = sdp_body(request)
         transaction = InviteServer(wire, key, request, back(request, peer))
         transaction.remember_merge(merge)
-        offer = transaction.handle = Offer(request, peer, transaction, screen.sdp_of(request))
+        offer = transaction.handle = Offer(request, peer, transaction, sdp)
         wire.fresh.append(transaction)
         wire.events.append(CallOffered(offer))
 

@@ -54,7 +54,7 @@ def test_schemes_that_are_read(uri: str) -> None:
     [
         ({"Require": "100rel, timer"}, 420, "unsupported", "100rel, timer"),
         ({"Content-Type": "application/isup"}, 415, "accept", "application/sdp"),
-        ({"Content-Type": "nonsense"}, 415, "accept", "application/sdp"),
+        ({"Content-Type": "nonsense"}, 400, None, None),
         ({"Content-Encoding": "gzip"}, 415, "accept-encoding", "identity"),
         ({"Accept": "text/plain, application/isup;q=1"}, 406, None, None),
         ({"Accept": ""}, 406, None, None),
@@ -86,6 +86,17 @@ def test_what_an_invite_may_want(fields: Fields, body: bytes | None) -> None:
     offer = ladder.event(CallOffered).offer
     assert isinstance(offer, Offer)
     assert offer.sdp == body
+
+
+def test_sdp_among_the_parts_of_a_body() -> None:
+    part = b"--b\r\nContent-Type: application/isup\r\nContent-Disposition: signal;handling=optional\r\n\r\nx\r\n"
+    body = part + b"--b\r\nContent-Type: application/sdp\r\n\r\n" + SDP + b"\r\n--b--\r\n"
+    ladder = Ladder()
+    ladder >> invite(body=body, fields={"Content-Type": "multipart/mixed;boundary=b"}) << 100
+    assert ladder.event(CallOffered).offer.sdp == SDP
+    refused(
+        invite(body=body.replace(b"optional", b"required"), fields={"Content-Type": "multipart/mixed;boundary=b"}), 415
+    )
 
 
 def test_a_body_that_is_too_big() -> None:
