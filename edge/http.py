@@ -1,0 +1,252 @@
+"""The guarded HTTP client: fetches what a customer's flow names, and reaches nothing that only we can reach.
+
+- The address is checked where the socket for it is made: what is checked is what is connected to, whatever a name
+  resolved to a moment ago, and for each redirect anew. Private, loopback, link-local, multicast and reserved networks
+  are refused unless the configuration allows them, IPv4 addresses inside IPv6 ones too.
+- Only http and https, only GET, at most three redirects, no proxy, no cookies.
+- One deadline for everything, and a limit on the size that counts while the body comes in, unpacked.
+
+What it raises says which URL, without its query and password: Invalid for what is no URL of ours to fetch, Forbidden
+for an address, NotFound, TooLarge, and Unavailable for all that may be better next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import zlib
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final, NamedTuple
+
+import aiohttp
+from pydantic import Field, PositiveFloat, PositiveInt
+from yarl import URL
+
+from edge.errors import EdgeError, Forbidden, Invalid, NotFound, TooLarge, Unavailable
+from edge.metrics import counter
+from edge.settings import Section
+
+REDIRECTS: Final = 3
+REDIRECT_STATUS: Final = frozenset({301, 302, 303, 307, 308})
+URL_CHARACTERS: Final = 2_048
+CHUNK_BYTES: Final = 65_536
+CONNECTIONS: Final = 50  # at once; more wait, and their deadline runs
+
+Address = IPv4Address | IPv6Address
+
+# Besides what the address registries call not global (RFC 6890 and its successors).
+REFUSED: Final = tuple(
+    map(
+        IPv4Network,
+        (
+            "100.64.0.0/10",  # shared by carriers, RFC 6598; some clouds keep their metadata there
+            "168.63.129.16/32",  # a cloud's host, reachable from its guests only
+            "192.0.0.0/24",  # protocol assignments, RFC 6890
+            "192.88.99.0/24",  # 6to4 relays, RFC 7526
+            "198.18.0.0/15",  # benchmarks, RFC 2544
+        ),
+    )
+)
+GLOBAL_UNICAST: Final = IPv6Network("2000::/3")  # RFC 4291 §2.4; nothing else of IPv6 is the Internet
+NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
+
+_FETCHES = counter("http_fetches_total", "Fetches from URLs in flows, by outcome.", ("outcome",))
+_FETCHED, _REFUSED, _FAILED = (_FETCHES.labels(outcome) for outcome in ("fetched", "refused", "failed"))
+
+
+class HttpSection(Section):
+    """What flows may fetch by http and https."""
+
+    allow_private: list[IPv4Network | IPv6Network] = Field(
+        default_factory=list,
+        description="Private networks that may be fetched from all the same, e.g. that of a server with prompts.",
+    )
+    deadline_seconds: PositiveFloat = Field(
+        default=10.0, description="A fetch takes at most this long, redirects included."
+    )
+    max_bytes: PositiveInt = Field(default=20_000_000, description="A body is at most this large, unpacked.")
+
+
+class Fetched(NamedTuple):
+    """What a URL gave. `content_type` is lower-case and without parameters: `audio/wav`."""
+
+    body: bytes
+    content_type: str
+
+
+class Guard:
+    """The client. One for the process; `close` it at the end."""
+
+    def __init__(self, section: HttpSection) -> None:
+        self._section = section
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, url: str, *, max_bytes: int | None = None, deadline: float | None = None) -> Fetched:
+        """The body behind a URL, if it is answered 200. `deadline` in seconds; the limits default to the section's.
+
+        Works in a task of its own, so that a run that has none yet can wait for it. Raises EdgeError, see above.
+        """
+        limit = self._section.max_bytes if max_bytes is None else max_bytes
+        seconds = self._section.deadline_seconds if deadline is None else deadline
+        try:
+            fetched = await asyncio.create_task(self._fetch(url, limit, seconds), name="fetch")
+        except EdgeError as error:
+            (_REFUSED if isinstance(error, (Forbidden, Invalid)) else _FAILED).inc()
+            raise
+        _FETCHED.inc()
+        return fetched
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _fetch(self, text: str, limit: int, seconds: float) -> Fetched:
+        url = _read_url(text)
+        at = url
+        try:
+            async with asyncio.timeout(seconds):
+                for _ in range(REDIRECTS + 1):
+                    async with self._client().get(at, allow_redirects=False) as response:
+                        if response.status not in REDIRECT_STATUS:
+                            return await _read(response, url, limit)
+                        at = _follow(at, response.headers.get("Location"))
+        except TimeoutError:
+            raise Unavailable(f"{shown(url)} did not come within {seconds:g} seconds") from None
+        except aiohttp.ClientConnectorError as error:
+            if error.os_error.errno == errno.EACCES:
+                raise Forbidden(f"{_via(url, at)} is at an address that is not allowed: {error.host}") from None
+            raise Unavailable(f"cannot connect to {_via(url, at)}: {error.os_error}") from None
+        except aiohttp.InvalidURL:
+            raise Invalid(f"not a URL: {_via(url, at)}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"cannot fetch {_via(url, at)}: {error or type(error).__name__}") from None
+        raise Unavailable(f"{shown(url)} redirects more than {REDIRECTS} times")
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    socket_factory=self._socket, use_dns_cache=False, force_close=True, limit=CONNECTIONS
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `_fetch` has the one deadline
+                headers={"Accept-Encoding": "gzip", "User-Agent": "edge"},
+                auto_decompress=False,  # `_Unpacked` knows when to stop
+                trust_env=False,
+            )
+        return self._session
+
+    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
+        """The socket to one address, the last moment to refuse it."""
+        family, kind, protocol, _, (host, *_) = info
+        if not self._allows(ip_address(host.partition("%")[0])):
+            raise PermissionError(errno.EACCES, f"{host} is not allowed")
+        return socket.socket(family, kind, protocol)
+
+    def _allows(self, address: Address) -> bool:
+        inner = embedded(address)
+        allowed = (address, inner) if inner is not None else (address,)
+        if any(one in network for one in allowed for network in self._section.allow_private):
+            return True
+        return is_public(address)
+
+
+def is_public(address: Address) -> bool:
+    """Whether anybody on the Internet could reach it, so that reaching it for somebody gives nothing away."""
+    inner = embedded(address)
+    if inner is not None:
+        return is_public(inner)
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, IPv6Address):
+        return address in GLOBAL_UNICAST
+    return not any(address in network for network in REFUSED)
+
+
+def embedded(address: Address) -> IPv4Address | None:
+    """The IPv4 address that packets to this IPv6 address end up at: mapped, 6to4 or NAT64. (Teredo is not global.)"""
+    if isinstance(address, IPv4Address):
+        return None
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
+def shown(url: URL) -> str:
+    """A URL as it may be logged: without user, password, query and fragment."""
+    return str(url.with_user(None).with_query(None).with_fragment(None))
+
+
+def _read_url(text: str) -> URL:
+    if len(text) > URL_CHARACTERS:
+        raise Invalid(f"a URL of more than {URL_CHARACTERS} characters: {text[:40]}…")
+    try:
+        url = URL(text)
+    except ValueError:
+        raise Invalid(f"not a URL: {text[:100]!r}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise Invalid(f"not an http or https URL: {text[:100]!r}")
+    return url
+
+
+def _follow(at: URL, location: str | None) -> URL:
+    if location is None:
+        raise Unavailable(f"{shown(at)} redirects to nowhere")
+    try:
+        return _read_url(str(at.join(URL(location))))
+    except (ValueError, Invalid) as error:
+        raise Forbidden(f"{shown(at)} redirects to what cannot be fetched: {error}") from None
+
+
+def _via(url: URL, at: URL) -> str:
+    return shown(url) if at == url else f"{shown(at)} (by redirect from {shown(url)})"
+
+
+async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Fetched:
+    """The body of a 200, unpacked, given up as soon as it is too large."""
+    if response.status in (404, 410):
+        raise NotFound(f"{shown(url)} is not there ({response.status})", reason="URL_NOT_FOUND")
+    if response.status != 200:
+        raise Unavailable(f"{shown(url)} was answered {response.status}")
+    if (response.content_length or 0) > limit:
+        raise _too_large(url, limit)
+    unpacked = _Unpacked(response.headers.get("Content-Encoding", ""), url)
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        body += unpacked.feed(chunk, limit + 1 - len(body))
+        if len(body) > limit:
+            raise _too_large(url, limit)
+    unpacked.end()
+    return Fetched(bytes(body), response.content_type)
+
+
+class _Unpacked:
+    """Unpacks a body piece by piece, and no more of it than asked for: a small one can hold gigabytes."""
+
+    def __init__(self, encoding: str, url: URL) -> None:
+        self._url = url
+        match encoding.strip().lower():
+            case "" | "identity":
+                self._inflate = None
+            case "gzip" | "x-gzip" | "deflate":
+                self._inflate = zlib.decompressobj(wbits=47)  # gzip and zlib, told apart by their headers
+            case other:
+                raise Unavailable(f"{shown(url)} came packed as {other[:20]!r}, which nobody asked for")
+
+    def feed(self, chunk: bytes, room: int) -> bytes:
+        """The next bytes, `room` at most; the rest is dropped, for the caller gives up then."""
+        if self._inflate is None:
+            return chunk
+        try:
+            return self._inflate.decompress(chunk, room)
+        except zlib.error as error:
+            raise Unavailable(f"{shown(self._url)} came damaged: {error}") from None
+
+    def end(self) -> None:
+        if self._inflate is not None and not self._inflate.eof:
+            raise Unavailable(f"{shown(self._url)} came damaged: it ends too early")
+
+
+def _too_large(url: URL, limit: int) -> TooLarge:
+    return TooLarge(f"{shown(url)} is larger than {limit} bytes")

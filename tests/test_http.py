@@ -1,0 +1,249 @@
+"""The guarded client against real servers on loopback: what it fetches, and what it refuses to touch."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from edge.errors import EdgeError, Forbidden, Invalid, NotFound, TooLarge, Unavailable
+from edge.http import Guard, HttpSection, is_public
+
+LIMIT = 1000
+PACKED = {"Content-Encoding": "gzip"}
+
+
+@dataclass
+class Site:
+    """A server and what it was asked for."""
+
+    url: str = ""
+    other: str = ""  # the same server at an address that is not allowed
+    asked: list[str] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(request.path)
+        match request.path.split("/")[1:]:
+            case ["wav"]:
+                return web.Response(body=b"RIFF", content_type="audio/wav", headers={"X-Q": request.query_string})
+            case ["text"]:
+                return web.Response(text="hello", charset="utf-8")
+            case ["bytes", count]:
+                return web.Response(body=b"x" * int(count))
+            case ["stream", count]:
+                return await self._stream(request, b"x" * 100, int(count) // 100)
+            case ["gzip", count]:
+                return web.Response(body=gzip.compress(b"x" * int(count)), headers=PACKED)
+            case ["deflate"]:
+                return web.Response(body=zlib.compress(b"hello"), headers={"Content-Encoding": "deflate"})
+            case ["brotli"]:
+                return web.Response(body=b"?", headers={"Content-Encoding": "br"})
+            case ["damaged"]:
+                return web.Response(body=b"not gzip at all", headers=PACKED)
+            case ["cut"]:
+                return web.Response(body=gzip.compress(bytes(range(256)))[:-20], headers=PACKED)
+            case ["status", code]:
+                return web.Response(status=int(code), body=b"?")
+            case ["hops", count]:
+                target = "/text" if count == "0" else f"/hops/{int(count) - 1}"
+                return web.Response(status=302, headers={"Location": target})
+            case ["to-other"]:
+                return web.Response(status=307, headers={"Location": self.other + "/text"})
+            case ["to-file"]:
+                return web.Response(status=302, headers={"Location": "file:///etc/passwd"})
+            case ["to-nowhere"]:
+                return web.Response(status=302)
+            case ["never"]:
+                await asyncio.sleep(60)
+            case ["drip"]:
+                return await self._stream(request, b"x", 1000, pause=0.02)
+        return web.Response(status=404)
+
+    async def _stream(self, request: web.Request, piece: bytes, count: int, pause: float = 0.0) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(count):
+            await response.write(piece)
+            await asyncio.sleep(pause)
+        return response
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    site = Site()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", site.answer)
+    server = TestServer(app, host="0.0.0.0")
+    await server.start_server()
+    site.url, site.other = f"http://127.0.0.1:{server.port}", f"http://127.0.0.2:{server.port}"
+    yield site
+    await server.close()
+
+
+@pytest.fixture
+async def guard() -> AsyncIterator[Guard]:
+    """It may reach 127.0.0.1 and no other private address."""
+    guard = Guard(HttpSection(allow_private=[IPv4Network("127.0.0.1/32")], max_bytes=LIMIT, deadline_seconds=5))
+    yield guard
+    await guard.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "content_type"),
+    [
+        ("/wav?token=secret", b"RIFF", "audio/wav"),
+        ("/text", b"hello", "text/plain"),
+        ("/bytes/0", b"", "application/octet-stream"),
+        (f"/bytes/{LIMIT}", b"x" * LIMIT, "application/octet-stream"),
+        (f"/stream/{LIMIT}", b"x" * LIMIT, "application/octet-stream"),
+        (f"/gzip/{LIMIT}", b"x" * LIMIT, "application/octet-stream"),
+        ("/deflate", b"hello", "application/octet-stream"),
+        ("/hops/0", b"hello", "text/plain"),
+        ("/hops/2", b"hello", "text/plain"),  # three redirects
+    ],
+)
+async def test_fetches(site: Site, guard: Guard, path: str, body: bytes, content_type: str) -> None:
+    assert await guard.fetch(site.url + path) == (body, content_type)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "says"),
+    [
+        (f"/bytes/{LIMIT + 1}", TooLarge, f"larger than {LIMIT} bytes"),
+        (f"/stream/{LIMIT + 100}", TooLarge, f"larger than {LIMIT} bytes"),
+        ("/gzip/9000000", TooLarge, f"larger than {LIMIT} bytes"),
+        ("/brotli", Unavailable, "packed as 'br'"),
+        ("/damaged", Unavailable, "damaged"),
+        ("/cut", Unavailable, "ends too early"),
+        ("/status/404", NotFound, "not there (404)"),
+        ("/status/500", Unavailable, "answered 500"),
+        ("/status/204", Unavailable, "answered 204"),
+        ("/hops/3", Unavailable, "more than 3 times"),
+        ("/to-other", Forbidden, "an address that is not allowed"),
+        ("/to-file", Forbidden, "file:///etc/passwd"),
+        ("/to-nowhere", Unavailable, "nowhere"),
+    ],
+)
+async def test_gives_up(site: Site, guard: Guard, path: str, kind: type[EdgeError], says: str) -> None:
+    with pytest.raises(kind) as raised:
+        await guard.fetch(f"{site.url}{path}?token=secret")
+    assert says in raised.value.message
+    assert site.url + path in raised.value.message  # which URL …
+    assert "secret" not in raised.value.message  # … but not what may be a password
+
+
+async def test_a_redirect_to_an_address_that_is_not_allowed_is_never_followed(site: Site, guard: Guard) -> None:
+    with pytest.raises(Forbidden):
+        await guard.fetch(site.url + "/to-other")
+    assert site.asked == ["/to-other"]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.0.0.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]"]
+)
+async def test_no_spelling_of_a_private_address_gets_through(site: Site, host: str) -> None:
+    guard = Guard(HttpSection())
+    port = site.url.rpartition(":")[2]
+    with pytest.raises((Forbidden, Invalid)):  # Invalid: the spellings that the library itself will not have
+        await guard.fetch(f"http://{host}:{port}/text")
+    await guard.close()
+    assert site.asked == []
+
+
+async def test_a_mapped_address_is_allowed_as_the_one_inside(site: Site, guard: Guard) -> None:
+    port = site.url.rpartition(":")[2]
+    assert (await guard.fetch(f"http://[::ffff:127.0.0.1]:{port}/text")).body == b"hello"
+
+
+@pytest.mark.parametrize("path", ["/never", "/drip"])
+async def test_the_deadline_counts_for_everything(site: Site, guard: Guard, path: str) -> None:
+    with pytest.raises(Unavailable, match=r"did not come within 0\.05 seconds"):
+        await guard.fetch(site.url + path, deadline=0.05, max_bytes=10**6)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.com/x",
+        "file:///etc/passwd",
+        "example.com/x",
+        "",
+        "http://",
+        "http://[::1",
+        "http://h:99999/",
+        "x" * 3000,
+    ],
+)
+async def test_what_is_no_url(guard: Guard, url: str) -> None:
+    with pytest.raises(Invalid):
+        await guard.fetch(url)
+
+
+async def test_nobody_there(guard: Guard, unused_tcp_port: int) -> None:
+    with pytest.raises(Unavailable, match="cannot connect"):
+        await guard.fetch(f"http://127.0.0.1:{unused_tcp_port}/")
+
+
+async def test_a_fetch_ends_with_who_waits_for_it(site: Site, guard: Guard) -> None:
+    waiting = asyncio.create_task(guard.fetch(site.url + "/never"))
+    while not site.asked:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "fetch" and not task.done()]
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("172.32.0.1", True),
+        ("2001:4860:4860::8888", True),
+        ("::ffff:8.8.8.8", True),
+        ("64:ff9b::808:808", True),
+        ("2002:808:808::1", True),
+        ("10.1.2.3", False),
+        ("172.31.255.255", False),
+        ("192.168.0.1", False),
+        ("127.8.8.8", False),
+        ("169.254.169.254", False),  # metadata of clouds …
+        ("100.100.100.200", False),
+        ("168.63.129.16", False),
+        ("192.0.0.192", False),
+        ("fd00:ec2::254", False),  # … in IPv6 too
+        ("0.0.0.0", False),
+        ("100.64.0.1", False),
+        ("198.18.0.1", False),
+        ("203.0.113.9", False),
+        ("224.0.1.1", False),
+        ("255.255.255.255", False),
+        ("::", False),
+        ("::1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("64:ff9b::a00:1", False),
+        ("64:ff9b:1::1", False),
+        ("2002:a00:1::1", False),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdd2", False),
+        ("2001:db8::1", False),
+        ("fe80::1", False),
+        ("fec0::1", False),
+        ("fc00::1", False),
+        ("ff02::1", False),
+    ],
+)
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert is_public(ip_address(address)) is public
+
+
+def test_networks_of_both_kinds_can_be_allowed() -> None:
+    section = HttpSection.model_validate({"allow_private": ["10.0.0.0/8", "fd00::/8"]})
+    assert section.allow_private == [IPv4Network("10.0.0.0/8"), IPv6Network("fd00::/8")]
