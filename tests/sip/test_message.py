@@ -367,7 +367,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=200, derandomize=True, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 420), st.integers(0, 3), PIECES), max_size=4))
 def test_any_damage(damage: list[tuple[int, int, bytes]]) -> None:
     data = invite("Route: <sip:a;lr>", 'Contact: "x, y" <sip:c@[2001:db8::1]>')
