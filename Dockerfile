@@ -18,7 +18,7 @@ WORKDIR /var/lib/edge
 VOLUME /var/lib/edge
 USER 10001
 EXPOSE 5060/udp 5060/tcp 8080/tcp
-# SIGTERM drains; give it longer than [daemon] drain_seconds: `docker stop --time 120`.
+# SIGTERM drains; give it longer than drain_seconds: `docker stop --time 120`.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health', timeout=2)"]

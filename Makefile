@@ -17,8 +17,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .NOTPARALLEL:
 .PHONY: run unit test lint format bench clean
 
+LISTEN = ["udp:$(SIP)","tcp:$(SIP)"]
 run: $(VENV)/.run
-	@exec $(BIN)/edge serve --demo $(if $(SIP),--sip $(SIP)) $(if $(HTTP),--http $(HTTP)) $(ARGS)
+	@$(if $(SIP),export EDGE_SIP__LISTEN='$(LISTEN)';) \
+	  $(if $(HTTP),http='$(HTTP)'; export EDGE_API__HOST="$${http%:*}" EDGE_API__PORT="$${http##*:}";) \
+	  exec $(BIN)/edge serve --demo $(ARGS)
 
 unit: $(VENV)/.test
 	@$(BIN)/pytest -q -m 'not slow and not server' --ignore tests/calls $(ARGS)

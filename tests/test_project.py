@@ -34,9 +34,17 @@ def test_each_target_is_there(target: str) -> None:
     assert run("make", "--dry-run", target).returncode == 0
 
 
-def test_the_ports_of_run_can_be_changed() -> None:
-    said = run("make", "--dry-run", "run", "SIP=127.0.0.1:5070", "HTTP=127.0.0.1:8081", "ARGS=--quiet").stdout
-    assert "edge serve --demo --sip 127.0.0.1:5070 --http 127.0.0.1:8081 --quiet" in said
+def test_the_ports_of_run_can_be_changed(tmp_path: Path) -> None:
+    """With an `edge` that only says what it was started with."""
+    bin_ = tmp_path / "bin"
+    bin_.mkdir()
+    (bin_ / "edge").write_text("#!/bin/sh\necho $@ $EDGE_SIP__LISTEN $EDGE_API__HOST $EDGE_API__PORT\n")
+    (bin_ / "edge").chmod(0o755)
+    (tmp_path / ".run").touch()
+    start = ("make", "run", f"VENV={tmp_path}")
+    said = run(*start, "SIP=127.0.0.1:5070", "HTTP=127.0.0.2:8081", "ARGS=--quiet").stdout
+    assert said == 'serve --demo --quiet ["udp:127.0.0.1:5070","tcp:127.0.0.1:5070"] 127.0.0.2 8081\n'
+    assert run(*start).stdout == "serve --demo\n"
 
 
 def test_an_old_or_missing_python_is_named(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ port = {http_port}
 listen = ["udp:{HOST}:{sip_port}", "tcp:{HOST}:{sip_port}"]
 
 [media]
-ports = [{media[0]}, {media[1]}]
+first_port = {media[0]}
+last_port = {media[1]}
 
 [[trunks]]
 name = "loopback"
