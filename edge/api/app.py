@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from edge.api import health, pages, webhooks
 from edge.api.access_keys import AccessKeys
@@ -22,6 +24,10 @@ from edge.api.operation import AnyOperation
 from edge.api.ordering import Ordering
 from edge.api.section import ApiSection
 from edge.api.services import Services
+from edge.metrics import counter
+
+KEEPALIVE_SECONDS = 75.0  # longer than the minute that proxies and Prometheus keep idle connections
+MALFORMED = counter("http_malformed_total", "Requests that were not HTTP, answered 400.")
 
 
 def operations(services: Services) -> list[AnyOperation]:
@@ -55,6 +61,21 @@ def create_app(services: Services) -> web.Application:
     return app
 
 
+class _Junk(logging.Filter):
+    """Counts what is not HTTP at all, which aiohttp answers 400 by itself and would log with a stack each time."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        junk = record.exc_info is not None and isinstance(record.exc_info[1], HttpProcessingError)
+        if junk:
+            MALFORMED.inc()
+        return not junk and record.levelno >= logging.WARNING
+
+
+_library_log = logging.getLogger("edge.api.server")
+_library_log.setLevel(logging.DEBUG)  # some junk is told at this level only
+_library_log.addFilter(_Junk())
+
+
 class Server:
     """The application on its port."""
 
@@ -62,7 +83,12 @@ class Server:
         self._section = section
         # handler_cancellation stays off: a client that goes away does not undo half of an order.
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=section.close_seconds, keepalive_timeout=75
+            app,
+            access_log=None,
+            logger=_library_log,
+            handle_signals=False,
+            shutdown_timeout=section.close_seconds,
+            keepalive_timeout=KEEPALIVE_SECONDS,
         )
 
     async def listen(self) -> tuple[str, int]:

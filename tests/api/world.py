@@ -112,9 +112,12 @@ class Mailbox:
 class World:
     """A running API. `as_a`, `as_b` and `admin` ask it with the keys of two customers and of an admin."""
 
-    def __init__(self, url: str, services: Services, directory: Directory, shop: Shop, mailbox: Mailbox) -> None:
+    def __init__(
+        self, url: str, services: Services, clock: Clock, directory: Directory, shop: Shop, mailbox: Mailbox
+    ) -> None:
         self.url = url
         self.services = services
+        self.clock = clock
         self.directory = directory
         self.shop = shop
         self.mailbox = mailbox
@@ -211,7 +214,7 @@ async def running(database_url: str, section: ApiSection | None = None) -> Async
     )
     server = Server(create_app(services), services.section)
     host, port = await server.listen()
-    world = World(f"http://{host}:{port}", services, directory, shop, mailbox)
+    world = World(f"http://{host}:{port}", services, clock, directory, shop, mailbox)
     world.a = (await services.customers.create("A")).id
     world.b = (await services.customers.create("B")).id
     world.key_a = (await services.keys.create(world.a, name="a"))[1]
