@@ -175,12 +175,9 @@ def _says_outage(error: object) -> bool:
     code = getattr(error, "sqlite_errorcode", None)  # SQLite: primary result code in the low byte
     if isinstance(code, int):
         return code & 0xFF in {5, 6, 7, 8, 10, 13, 14, 15}  # busy locked nomem readonly ioerr full cantopen protocol
-    kind = type(error)  # asyncpg on a closed connection; its DataError, a wrong argument, is an InterfaceError too
-    return (
-        kind.__module__.startswith("asyncpg")
-        and any(base.__name__ == "InterfaceError" for base in kind.__mro__)
-        and not isinstance(error, ValueError)
-    )
+    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("asyncpg")}
+    # asyncpg on a closed connection, or one closed meanwhile; its DataError, a wrong argument, is an InterfaceError too
+    return bool(names & {"InterfaceError", "InternalClientError"}) and "DataError" not in names
 
 
 def _bad_url(what: str) -> Invalid:

@@ -190,10 +190,9 @@ class _PostgresReader(ReaderBackend):
     async def start(self) -> None:
         import asyncpg  # type: ignore[import-untyped]
 
-        self._errors = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
         try:
             self._connection = await self._open()
-        except self._errors as error:
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise Unavailable(f"cannot connect to the database: {error}") from error
         self._task = asyncio.create_task(self._work(), name="sql-reader")
 
@@ -217,7 +216,7 @@ class _PostgresReader(ReaderBackend):
                 if self._connection is None:
                     self._connection = await self._open()
                 batch.answer(_by_key(await self._connection.fetch(batch.lookup.postgres, list(batch.waiting))))
-            except self._errors as error:
+            except Exception as error:  # whatever it is, those who wait must hear of it
                 if is_outage(error):
                     self._drop()
                     batch.fail(Unavailable(f"cannot read from the database: {error}"))

@@ -16,9 +16,12 @@ from typing import Any
 import asyncpg  # type: ignore[import-untyped]
 
 from edge.errors import Unavailable
+from edge.log import get_logger
 from edge.store.engine import BUSY_SECONDS, asyncpg_dsn, is_outage
 from edge.store.statement import Statement
 from edge.store.writer import COMMIT_SECONDS, GROUP_ROWS, RETRY_SECONDS, Job, Outcome, WriterBackend
+
+_log = get_logger("store")
 
 
 class PostgresWriter(WriterBackend):
@@ -45,7 +48,7 @@ class PostgresWriter(WriterBackend):
         self._closing = True
         self._wake.set()
         await self._task
-        await self._drop()
+        self._drop()
 
     async def _open(self) -> Any:
         return await asyncpg.connect(self._dsn, timeout=BUSY_SECONDS, command_timeout=BUSY_SECONDS)
@@ -94,8 +97,10 @@ class PostgresWriter(WriterBackend):
                     outcome = await self._apart(batch)
             COMMIT_SECONDS.observe(time.perf_counter() - started)
             return outcome
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            await self._drop()
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            if not is_outage(error):
+                _log.error("the database writer failed", error=f"{type(error).__name__}: {error}")
+            self._drop()
             return Outcome.outage(batch, error)
 
     async def _group(self, batch: list[Job]) -> Outcome:
@@ -143,7 +148,7 @@ class PostgresWriter(WriterBackend):
             job.inserted = [place + offset in places for offset in range(len(job.rows))]
             place += len(job.rows)
 
-    async def _drop(self) -> None:
+    def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()

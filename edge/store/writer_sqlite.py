@@ -16,6 +16,7 @@ from collections.abc import Callable
 from itertools import chain
 
 from edge.errors import Unavailable
+from edge.log import get_logger
 from edge.store.engine import is_outage, sqlite_path, sqlite_pragmas
 from edge.store.statement import Statement
 from edge.store.writer import COMMIT_SECONDS, GROUP_ROWS, RETRY_SECONDS, Job, Outcome, Row, WriterBackend
@@ -23,6 +24,8 @@ from edge.store.writer import COMMIT_SECONDS, GROUP_ROWS, RETRY_SECONDS, Job, Ou
 LOCK_SECONDS = 2.0  # the writer waits this long for another process's transaction
 CHUNK_ROWS = 100  # rows of one multi-row INSERT: each step of the driver passes the interpreter's lock twice
 PARAMETERS_MAX = 30_000  # SQLite's own limit is 32,766
+
+_log = get_logger("store")
 
 
 class SqliteWriter(WriterBackend):
@@ -98,14 +101,16 @@ class SqliteWriter(WriterBackend):
             return outcome
         try:
             return self._group(batch)
-        except (sqlite3.Error, OverflowError, ValueError) as error:  # the latter two: a value the driver cannot bind
+        except Exception as error:
             self._roll_back(error)
             if is_outage(error):
                 return Outcome.outage(batch, error)
         try:
             return self._apart(batch)
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, those who wait must hear of it
             self._roll_back(error)
+            if not is_outage(error):
+                _log.error("the database writer failed", error=f"{type(error).__name__}: {error}")
             return Outcome.outage(batch, error)
 
     def _group(self, batch: list[Job]) -> Outcome:
@@ -134,7 +139,7 @@ class SqliteWriter(WriterBackend):
             try:
                 self._run(connection, job)
                 outcome.written(job)
-            except (sqlite3.Error, OverflowError, ValueError) as error:
+            except (sqlite3.Error, OverflowError, ValueError) as error:  # the latter two: a value that cannot be bound
                 if is_outage(error):
                     raise
                 connection.execute("ROLLBACK TO job")
