@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import subprocess
 import sys
 import venv
@@ -65,20 +66,16 @@ def kamailio(*defines: str) -> Start:
     return start
 
 
-def edge(job: str) -> Start:
+@contextlib.contextmanager
+def edge(folder: Path) -> Iterator[Server]:
     """Ours: one process, its numbers in SQLite and Redis; its memory is cold."""
-
-    @contextlib.contextmanager
-    def start(folder: Path) -> Iterator[Server]:
-        port = free_port()
-        with redis(folder) as store:
-            config = ours.configure(folder, port)
-            ours.fill(config, folder, job)
-            command = [str(Path(sys.executable).parent / "edge"), "serve", "--config", str(config)]
-            with running(command, folder, lambda: ours.ready(folder)) as process:
-                yield Server(port, [process, store])
-
-    return start
+    plan = ours.Plan(folder, free_port(), free_port(socket.SOCK_STREAM), 21000)
+    plan.write()
+    command = [str(Path(sys.executable).parent / "edge"), "serve", "--config", str(plan.config)]
+    with redis(folder) as store:
+        plan.fill()
+        with running(command, folder, plan.ready) as process:
+            yield Server(plan.sip_port, [process, store])
 
 
 @contextlib.contextmanager

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import socket
 import struct
+import urllib.request
 import wave
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+
+from sqlalchemy import insert, select
+
+from bench.machine import HOST
+from edge.config import Config, load
+from edge.numbers.number import Number, NumberDraft
+from edge.numbers.table import KIND
+from edge.numbers.table import number_versions as versions
+from edge.numbers.table import numbers as table
+from edge.plugins import load as load_plugins
+from edge.store.engine import writing
+from edge.store.notice import cache_key
+from edge.stores import Stores, open_stores
 
 NUMBERS = 10_000
 SECONDS = 3.0
@@ -57,13 +74,99 @@ def write_greeting(path: Path) -> None:
         out.writeframes(b"".join(struct.pack("<h", sample) for sample in samples))
 
 
-def configure(folder: Path, port: int) -> Path:
-    raise RuntimeError("not built yet")
+@dataclass(frozen=True)
+class Plan:
+    """Where a daemon of ours listens, and its files."""
+
+    folder: Path
+    sip_port: int
+    http_port: int
+    media_port: int
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "edge.toml"
+
+    def write(self) -> None:
+        """Its configuration, and the prompt it plays."""
+        prompts = self.folder / "prompts"
+        prompts.mkdir(exist_ok=True)
+        write_greeting(prompts / "greeting.wav")
+        self.config.write_text(
+            f"""
+data = "{self.folder}/var"
+drain_seconds = 1.0
+
+[log]
+level = "warning"
+
+[store]
+url = "sqlite:///{self.folder}/edge.sqlite3"
+
+[redis]
+url = "unix://{self.folder}/redis.sock"
+
+[sip]
+listen = ["udp:{HOST}:{self.sip_port}"]
+
+[media]
+first_port = {self.media_port}
+last_port = {self.media_port + 7999}
+port_rest_seconds = 1.0
+prompts = "{prompts}"
+
+[api]
+host = "{HOST}"
+port = {self.http_port}
+"""
+        )
+
+    def fill(self) -> None:
+        """The database, made once, and the numbers in Redis, as they are after a day's work."""
+        config = load(self.config)
+        patient = config.redis.model_copy(update={"deadline_ms": 5000})  # ten thousand at once are not a call
+        fresh = not (self.folder / "edge.sqlite3").exists()
+        asyncio.run(_fill(config.model_copy(update={"redis": patient}), fresh=fresh))
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.http_port}/ready", timeout=1) as response:
+                return bool(response.status == 200)
+        except OSError:
+            return False
 
 
-def fill(config: Path, folder: Path, job: str) -> None:
-    raise RuntimeError("not built yet")
+async def _fill(config: Config, *, fresh: bool) -> None:
+    load_plugins("edge.actions")
+    async with open_stores(config) as stores:
+        if fresh:
+            await _provision(stores)
+        assert stores.redis is not None
+        async with stores.engine.connect() as connection:
+            rows = [dict(row) for row in (await connection.execute(select(table))).mappings()]
+        for start in range(0, len(rows), 500):
+            batch = [Number.from_columns(row) for row in rows[start : start + 500]]
+            await asyncio.gather(
+                *(
+                    stores.redis.put_if_newer(cache_key(KIND, one.number), one.version, one.to_json(), 600_000)
+                    for one in batch
+                )
+            )
 
 
-def ready(folder: Path) -> bool:
-    raise RuntimeError("not built yet")
+async def _provision(stores: Stores) -> None:
+    """A customer, its flows, a number for each that is not about look-ups, and ten thousand for the one that is."""
+    customer = (await stores.customers.create("bench")).id
+    greet = [{"type": "answer"}, {"type": "play", "option": {"stream_urls": ["greeting.wav"]}}, {"type": "hangup"}]
+    hold = [{"type": "sleep", "option": {"duration": 60_000}}]
+    redirect = [{"type": "redirect", "option": {"destinations": [TARGET]}}]
+    for number, actions in ((GREETED, greet), (HELD, hold)):
+        flow = await stores.flows.create(customer, {"name": number, "actions": actions})
+        await stores.numbers.create(NumberDraft(customer_id=customer, number=number, call_flow_id=flow.id))
+    flow = await stores.flows.create(customer, {"name": "redirect", "actions": redirect})
+    now = datetime.now(UTC)
+    drafts = (NumberDraft(customer_id=customer, number=number, call_flow_id=flow.id) for number in numbers())
+    rows = [draft.number_at(now).columns() for draft in drafts]
+    async with writing(stores.engine) as connection:
+        await connection.execute(insert(table), rows)
+        await connection.execute(insert(versions), [{"number": row["number"], "version": 1} for row in rows])
