@@ -9,6 +9,7 @@ import statistics
 import struct
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.machine import HOST
@@ -21,6 +22,9 @@ LATE_MS = 20.0
 SKIPPED = 5  # packets at the start of a stream, when the caller's side may still be settling
 
 
+Packet = tuple[bytes, int, bytes]  # RTP header, port it came from, time of arrival as the kernel gave it
+
+
 @dataclass(frozen=True)
 class Pacing:
     """How evenly packets came: the error is the distance between two arrivals less that of their timestamps."""
@@ -29,7 +33,7 @@ class Pacing:
     packets: int
     error_p50_ms: float
     error_p99_ms: float
-    late: int  # packets more than a packet's time behind the schedule that the stream itself began
+    late: int  # packets more than a packet's time behind where the stream's median packet is
 
 
 class Listener:
@@ -46,7 +50,7 @@ class Listener:
                 break
         self.port: int = self._socket.getsockname()[1]
         self._socket.settimeout(0.2)
-        self._packets: list[tuple[bytes, int, bytes]] = []
+        self._packets: list[Packet] = []
         self._on = True
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
@@ -70,26 +74,30 @@ class Listener:
                 keep((data[: HEADER.size], peer[1], ancillary[0][2] if ancillary else b""))
 
     def pacing(self) -> Pacing:
-        """What was heard; RTCP and what has no time of arrival is left out."""
-        streams: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
-        for header, port, stamp in self._packets:
-            _, kind, _, timestamp, source = HEADER.unpack(header)
-            if stamp and kind & 0x7F < 72:  # 72–76 is RTCP seen as RTP, RFC 5761 §4
-                seconds, nanoseconds = TIMESPEC.unpack(stamp)
-                streams[port, source].append((seconds * 1e3 + nanoseconds / 1e6, timestamp / CLOCK * 1e3))
-        errors: list[float] = []
-        late = 0
-        for packets in streams.values():
-            settled = packets[SKIPPED:]
-            errors += [abs((b[0] - a[0]) - (b[1] - a[1])) for a, b in itertools.pairwise(settled)]
-            behind = [arrival - due for arrival, due in settled]
-            start = statistics.median(behind) if behind else 0.0
-            late += sum(delay - start > LATE_MS for delay in behind)
-        errors.sort()
-        return Pacing(
-            streams=len(streams),
-            packets=sum(map(len, streams.values())),
-            error_p50_ms=errors[len(errors) // 2] if errors else 0.0,
-            error_p99_ms=errors[int(len(errors) * 0.99)] if errors else 0.0,
-            late=late,
-        )
+        return pacing(self._packets)
+
+
+def pacing(packets: Sequence[Packet]) -> Pacing:
+    """What was heard; RTCP and what has no time of arrival is left out."""
+    streams: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
+    for header, port, stamp in packets:
+        _, kind, _, timestamp, source = HEADER.unpack(header)
+        if stamp and kind & 0x7F < 72:  # 72–76 is RTCP seen as RTP, RFC 5761 §4
+            seconds, nanoseconds = TIMESPEC.unpack(stamp)
+            streams[port, source].append((seconds * 1e3 + nanoseconds / 1e6, timestamp / CLOCK * 1e3))
+    errors: list[float] = []
+    late = 0
+    for heard in streams.values():
+        settled = heard[SKIPPED:]
+        errors += [abs((b[0] - a[0]) - (b[1] - a[1])) for a, b in itertools.pairwise(settled)]
+        behind = [arrival - due for arrival, due in settled]
+        usual = statistics.median(behind) if behind else 0.0
+        late += sum(delay - usual > LATE_MS for delay in behind)
+    errors.sort()
+    return Pacing(
+        streams=len(streams),
+        packets=sum(map(len, streams.values())),
+        error_p50_ms=errors[len(errors) // 2] if errors else 0.0,
+        error_p99_ms=errors[int(len(errors) * 0.99)] if errors else 0.0,
+        late=late,
+    )
