@@ -1,0 +1,7 @@
+"""All actions, entered into their table."""
+
+from __future__ import annotations
+
+from edge.plugins import load
+
+load("edge.actions")

@@ -1,0 +1,135 @@
+"""A session that follows a script: where the network ends in tests of flows and actions.
+
+It notes what is asked of it, in order, and answers from queues, one per method:
+
+    null or absent           nothing special: hangs up, plays, gives no digits …
+    "12#"                    this is the answer
+    {"raises": "Invalid", "message": "…"}
+    {"ended": "remote"}      SessionEnded, raised while it waits
+
+With `waits` every method gives the event loop a turn before it answers, as real ones do. Time stands still but for
+`sleep`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn, cast
+
+import edge.errors
+from edge.errors import EdgeError
+from edge.flows.eager import start
+from edge.flows.executor import execute
+from edge.flows.flow import Flow
+from edge.flows.run import Run
+from edge.flows.session import CallSession, HangupReason, Medium, MessageSession, Session, SessionEnded
+
+NOON = datetime(2026, 8, 5, 12, 0, tzinfo=UTC)  # a Wednesday
+
+Script = Mapping[str, Sequence[Any]]
+
+
+class ScriptedSession:
+    """What both media can do."""
+
+    id = "01910000-0000-7000-8000-000000000001"
+    customer_id = "01910000-0000-7000-8000-000000000002"
+
+    def __init__(
+        self, script: Script | None = None, *, waits: bool = False, end_at: int | None = None, now: datetime = NOON
+    ) -> None:
+        self.asked: list[list[Any]] = []
+        self.now = now
+        self._script = {method: list(answers) for method, answers in (script or {}).items()}
+        self._waits = waits
+        self._end_at = end_at  # the other side hangs up during this question
+        self._ids = itertools.count(1)
+
+    def clock(self) -> datetime:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        await self._ask("sleep", seconds)
+        self.now += timedelta(seconds=seconds)
+
+    async def send_text(self, source: str, destination: str, text: str) -> str:
+        await self._ask("send_text", source, destination, text)
+        return f"text-{next(self._ids)}"
+
+    async def _ask(self, method: str, *arguments: Any) -> Any:
+        self.asked.append([method, *arguments])
+        if self._waits:
+            await asyncio.sleep(0)
+        if self._end_at == len(self.asked) - 1:
+            raise SessionEnded("remote")
+        queue = self._script.get(method)
+        match queue.pop(0) if queue else None:
+            case {"raises": kind, "message": message}:
+                raise cast(type[EdgeError], getattr(edge.errors, kind))(message)
+            case {"bug": message}:
+                raise RuntimeError(message)
+            case {"ended": by}:
+                raise SessionEnded(by)
+            case answer:
+                return answer
+
+
+class ScriptedCall(ScriptedSession):
+    """A call."""
+
+    async def answer(self) -> None:
+        await self._ask("answer")
+
+    async def play(self, sources: Sequence[str]) -> None:
+        await self._ask("play", *sources)
+
+    async def beep(self) -> None:
+        await self._ask("beep")
+
+    async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
+        return await self._ask("receive_digits", end_keys, length, seconds) or ""
+
+    async def redirect(self, destinations: Sequence[str]) -> NoReturn:
+        await self._ask("redirect", *destinations)
+        raise SessionEnded("local", "redirected")
+
+    async def hangup(self, reason: HangupReason) -> NoReturn:
+        await self._ask("hangup", reason)
+        raise SessionEnded("local", reason)
+
+
+class ScriptedText(ScriptedSession):
+    """A text."""
+
+    async def reply(self, text: str) -> str:
+        await self._ask("reply", text)
+        return f"text-{next(self._ids)}"
+
+
+def session_for(
+    medium: Medium,
+    script: Script | None = None,
+    *,
+    waits: bool = False,
+    end_at: int | None = None,
+    now: datetime = NOON,
+) -> ScriptedCall | ScriptedText:
+    kind = ScriptedCall if medium == "call" else ScriptedText
+    return kind(script, waits=waits, end_at=end_at, now=now)
+
+
+async def run_through(flow: Flow, session: ScriptedSession, variables: Mapping[str, str] | None = None) -> Run:
+    """The whole run, started as sessions start it."""
+    run = Run(flow, id="run", clock=session.clock, variables=variables or {})
+    task = start(execute(run, session))
+    if task is not None:
+        await task
+    return run
+
+
+_a_call_is_a_call_session: type[CallSession] = ScriptedCall
+_a_text_is_a_message_session: type[MessageSession] = ScriptedText
+_both_are_sessions: tuple[type[Session], type[Session]] = (ScriptedCall, ScriptedText)
