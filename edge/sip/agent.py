@@ -222,6 +222,13 @@ class Agent:
         """BYE, once our 200 is acknowledged; `reason` is the value of its Reason field (RFC 3326)."""
         self._calls.end(call, now, reason)
 
+    def give_up(self, asked: Call | Offer, now: float) -> None:
+        """End a call, or refuse an offer with 500, whichever it is: a fault of ours happened."""
+        if isinstance(asked, Offer):
+            self._uas.refuse(asked, 500, now)
+        else:
+            self._calls.end(asked, now, None)
+
     def refer(self, call: Call, target: str, now: float) -> None:
         """REFER to a URI; `ReferProgress` tells how it goes, the last one with `final`."""
         self._calls.refer(call, target, now)

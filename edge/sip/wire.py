@@ -98,7 +98,10 @@ class Wire:
     def sent_by(self, peer: Peer) -> str:
         """Our side of `peer`, as the outside has to write it: `host:port`."""
         host, port = peer.local
-        return f"{print_host(self._advertise.get(host, host))}:{port}"
+        if self._advertise:
+            everywhere = self._advertise.get("::" if ":" in host else "0.0.0.0", host)  # as a socket may be bound
+            host = self._advertise.get(host, everywhere)
+        return f"{print_host(host)}:{port}"
 
     def contact(self, peer: Peer) -> str:
         """Our Contact towards `peer`."""
