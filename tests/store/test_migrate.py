@@ -1,0 +1,110 @@
+"""Migrations: from nothing, twice at once, and equal to the tables in the code."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+import edge
+from edge.errors import Unavailable
+from edge.store.engine import open_engine, reading
+from edge.store.metadata import metadata
+from edge.store.migrate import current, migrate
+from tests.servers import free_port
+
+VERSIONS = Path(edge.__file__).parent / "store" / "migrations"
+HEAD = ScriptDirectory(str(VERSIONS)).get_current_head()
+
+
+def test_the_revisions_are_one_line() -> None:
+    script = ScriptDirectory(str(VERSIONS))
+    chain = [revision.revision for revision in script.walk_revisions()]
+    assert chain == [f"{n:04}" for n in range(len(chain), 0, -1)]
+
+
+async def test_an_empty_database_is_brought_to_the_newest_revision_once(sql_url: str) -> None:
+    assert await current(sql_url) is None
+    applied = await migrate(sql_url)
+    assert applied[0] == "0001"
+    assert applied[-1] == HEAD == await current(sql_url)
+    assert await migrate(sql_url) == []
+
+
+async def test_migrations_and_tables_are_equal(database_url: str) -> None:
+    for package in ("accounts", "numbers", "flows", "sessions"):
+        for module in pkgutil.iter_modules(importlib.import_module(f"edge.{package}").__path__):
+            importlib.import_module(f"edge.{package}.{module.name}")
+
+    def differences(connection: Connection) -> list[Any]:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+
+    engine = await open_engine(database_url)
+    async with reading(engine) as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+def test_two_processes_that_start_at_once_do_not_collide(sql_url: str, tmp_path: Path) -> None:
+    """Somewhere without the source tree, as from an installed wheel."""
+    program = "import asyncio, sys; from edge.store.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(edge.__file__).parent.parent)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, sql_url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=environment,
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    printed = sorted(out.decode().strip() for out, _ in outputs)
+    assert printed[1] == "[]"
+    assert printed[0].endswith(f"'{HEAD}']")
+
+
+async def test_two_tasks_that_start_at_once_do_not_collide(sql_url: str) -> None:
+    results = await asyncio.gather(migrate(sql_url), migrate(sql_url), migrate(sql_url))
+    assert sorted(map(len, results))[:2] == [0, 0]
+    assert await current(sql_url) == HEAD
+
+
+async def test_a_migration_that_fails_leaves_nothing(sql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import alembic.command
+
+    real = alembic.command.upgrade
+
+    def upgrade_then_fail(config: Any, revision: str) -> None:
+        real(config, revision)
+        raise RuntimeError("in the last step")
+
+    monkeypatch.setattr("alembic.command.upgrade", upgrade_then_fail)
+    with pytest.raises(RuntimeError):
+        await migrate(sql_url)
+    monkeypatch.undo()
+    assert await current(sql_url) is None
+    engine = await open_engine(sql_url)
+    async with reading(engine) as connection:
+        with pytest.raises(Exception, match="numbers"):
+            await connection.execute(text("SELECT * FROM numbers"))
+    await engine.dispose()
+    assert (await migrate(sql_url))[-1] == HEAD
+
+
+async def test_a_database_that_is_away() -> None:
+    with pytest.raises(Unavailable):
+        await migrate(f"postgresql://u@127.0.0.1:{free_port()}/d")
