@@ -16,7 +16,7 @@ from edge.api.app import MALFORMED
 from edge.api.host import REQUESTS
 from edge.api.section import ApiSection
 from edge.errors import Fault, Unavailable
-from tests.api.world import START, World, running, wheres
+from tests.api.world import START, World, on_still, running, wheres
 
 NUMBERS = "/v1.0/numbers"
 NOBODY = "01900000-0000-7000-8000-000000000000"
@@ -35,9 +35,10 @@ def entries(stream: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-async def test_alive_and_ready_need_no_key(world: World) -> None:
-    assert await world.did("GET", "/health", key="") == {"status": "ok"}
-    assert await world.did("GET", "/ready", key="") == {"status": "ready"}
+@on_still
+async def test_alive_and_ready_need_no_key(still: World) -> None:
+    assert await still.did("GET", "/health", key="") == {"status": "ok"}
+    assert await still.did("GET", "/ready", key="") == {"status": "ready"}
 
 
 async def test_not_ready_says_why(world: World) -> None:
@@ -48,6 +49,7 @@ async def test_not_ready_says_why(world: World) -> None:
     assert (await world.did("GET", "/health", key=""))["status"] == "ok"
 
 
+@on_still
 @pytest.mark.parametrize(
     ("header", "query", "status", "reason"),
     [
@@ -65,10 +67,10 @@ async def test_not_ready_says_why(world: World) -> None:
         (None, "?accesskey={key}&page_size=3", 200, ""),
     ],
 )
-async def test_who_may_ask(world: World, header: str | None, query: str, status: int, reason: str) -> None:
-    headers = {} if header is None else {"Authorization": header.format(key=world.key_a)}
-    path = NUMBERS + query.format(key=world.key_a)
-    found, answer, response = await world.ask("GET", path, key="", headers=headers)
+async def test_who_may_ask(still: World, header: str | None, query: str, status: int, reason: str) -> None:
+    headers = {} if header is None else {"Authorization": header.format(key=still.key_a)}
+    path = NUMBERS + query.format(key=still.key_a)
+    found, answer, response = await still.ask("GET", path, key="", headers=headers)
     assert found == status
     if status == 401:
         assert answer["error"]["reason"] == reason
@@ -97,11 +99,13 @@ async def test_a_suspended_account_is_refused_until_it_is_taken_up_again(world: 
     await world.did("GET", NUMBERS)
 
 
+@on_still
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v1.0/customers"), ("POST", "/v1.0/customers")])
-async def test_a_customers_key_does_no_admins_work(world: World, method: str, path: str) -> None:
-    assert (await world.refused(403, method, path, {"name": "x"}))["reason"] == "ADMIN_REQUIRED"
+async def test_a_customers_key_does_no_admins_work(still: World, method: str, path: str) -> None:
+    assert (await still.refused(403, method, path, {"name": "x"}))["reason"] == "ADMIN_REQUIRED"
 
 
+@on_still
 @pytest.mark.parametrize(
     ("method", "path", "status", "reason", "allow"),
     [
@@ -124,19 +128,21 @@ async def test_a_customers_key_does_no_admins_work(world: World, method: str, pa
     ],
 )
 async def test_where_nothing_is_served(
-    world: World, method: str, path: str, status: int, reason: str, allow: str | None
+    still: World, method: str, path: str, status: int, reason: str, allow: str | None
 ) -> None:
-    found, answer, response = await world.ask(method, path)
+    found, answer, response = await still.ask(method, path)
     assert (found, answer["error"]["reason"]) == (status, reason)
     assert response.headers.get("Allow") == allow
 
 
-async def test_head_is_get_without_a_body(world: World) -> None:
-    status, body, response = await world.ask("HEAD", "/health", key="")
+@on_still
+async def test_head_is_get_without_a_body(still: World) -> None:
+    status, body, response = await still.ask("HEAD", "/health", key="")
     assert (status, body) == (200, None) or (status, body) == (200, "")
     assert int(response.headers["Content-Length"]) > 0
 
 
+@on_still
 @pytest.mark.parametrize(
     ("kind", "data", "status", "reason", "where"),
     [
@@ -153,36 +159,39 @@ async def test_head_is_get_without_a_body(world: World) -> None:
     ],
 )
 async def test_bodies_that_are_not_taken(
-    world: World, kind: str, data: bytes, status: int, reason: str, where: str | None
+    still: World, kind: str, data: bytes, status: int, reason: str, where: str | None
 ) -> None:
-    headers = {"Content-Type": kind, "Authorization": f"Bearer {world.key_a}"}
-    async with world.client.post(world.url + NUMBERS, data=data, headers=headers) as response:
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {still.key_a}"}
+    async with still.client.post(still.url + NUMBERS, data=data, headers=headers) as response:
         error = (await response.json())["error"]
         assert (response.status, error["reason"]) == (status, reason)
         assert where is None or where in wheres(error)
 
 
-async def test_a_stranger_sends_no_megabyte(world: World) -> None:
+@on_still
+async def test_a_stranger_sends_no_megabyte(still: World) -> None:
     """The key is looked at before the body is read."""
-    error = await world.refused(401, "POST", NUMBERS, key="", data=b"x" * 2_000_000)
+    error = await still.refused(401, "POST", NUMBERS, key="", data=b"x" * 2_000_000)
     assert error["reason"] == "AUTHENTICATION_REQUIRED"
 
 
-async def test_the_request_id_is_the_clients_or_ours(world: World) -> None:
+@on_still
+async def test_the_request_id_is_the_clients_or_ours(still: World) -> None:
     for given, kept in (("trace-1.a", True), ("a b", False), ("x" * 65, False)):
-        _, answer, response = await world.ask("GET", "/v1.0/nothing", headers={"X-Request-Id": given})
+        _, answer, response = await still.ask("GET", "/v1.0/nothing", headers={"X-Request-Id": given})
         assert (response.headers["X-Request-Id"] == given) is kept
         assert answer["error"]["request_id"] == response.headers["X-Request-Id"]
 
 
+@on_still
 async def test_a_fault_of_ours_is_logged_once_and_tells_nothing(
-    world: World, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    still: World, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise RuntimeError("password=hunter2")
 
-    monkeypatch.setattr(type(world.services.numbers), "get", broken)
-    _, answer, response = await world.ask("GET", f"{NUMBERS}/{NOBODY}")
+    monkeypatch.setattr(type(still.services.numbers), "get", broken)
+    _, answer, response = await still.ask("GET", f"{NUMBERS}/{NOBODY}")
     assert response.status == 500
     assert answer["error"]["reason"] == "INTERNAL"
     assert "hunter2" not in json.dumps(answer)
@@ -192,32 +201,35 @@ async def test_a_fault_of_ours_is_logged_once_and_tells_nothing(
     assert failed[0]["request_id"] == answer["error"]["request_id"]
 
 
+@on_still
 async def test_an_outage_is_a_503_without_its_particulars(
-    world: World, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
+    still: World, lines: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: object, **__: object) -> None:
         raise Unavailable("cannot read: postgresql://edge:secret@db refused")
 
-    monkeypatch.setattr(type(world.services.numbers), "get", away)
-    error = await world.refused(503, "GET", f"{NUMBERS}/{NOBODY}")
+    monkeypatch.setattr(type(still.services.numbers), "get", away)
+    error = await still.refused(503, "GET", f"{NUMBERS}/{NOBODY}")
     assert error["status"] == "UNAVAILABLE"
     assert "secret" not in json.dumps(error)
     assert any("secret" in str(entry.get("error")) for entry in entries(lines))
 
 
-async def test_one_line_a_request_and_no_secret_in_it(world: World, lines: io.StringIO) -> None:
-    await world.ask("GET", f"{NUMBERS}?accesskey={world.key_a}&number=%2B14155550100", key="")
-    await world.ask("GET", "/health", key="")
+@on_still
+async def test_one_line_a_request_and_no_secret_in_it(still: World, lines: io.StringIO) -> None:
+    await still.ask("GET", f"{NUMBERS}?accesskey={still.key_a}&number=%2B14155550100", key="")
+    await still.ask("GET", "/health", key="")
     text = lines.getvalue()
-    assert world.key_a not in text
+    assert still.key_a not in text
     assert "4155550100" not in text
     request, health = (entry for entry in entries(lines) if entry["event"] == "request")
     assert (request["method"], request["path"], request["status"]) == ("GET", NUMBERS, 200)
-    assert request["customer"] == world.a
+    assert request["customer"] == still.a
     assert (request["level"], health["level"]) == ("info", "debug")
 
 
-async def test_requests_are_counted_by_template(world: World) -> None:
+@on_still
+async def test_requests_are_counted_by_template(still: World) -> None:
     def count(route: str, method: str, code: str) -> float:
         return float(REQUESTS.labels(route, method, code)._value.get())
 
@@ -226,9 +238,9 @@ async def test_requests_are_counted_by_template(world: World) -> None:
         count("unmatched", "GET", "404"),
         count("/health", "other", "405"),
     )
-    await world.ask("GET", f"{NUMBERS}/{NOBODY}")
-    await world.ask("GET", f"/v1.0/{NOBODY}")
-    await world.ask("PROPFIND", "/health")
+    await still.ask("GET", f"{NUMBERS}/{NOBODY}")
+    await still.ask("GET", f"/v1.0/{NOBODY}")
+    await still.ask("PROPFIND", "/health")
     after = (
         count("/v1.0/numbers/{id}", "GET", "404"),
         count("unmatched", "GET", "404"),
@@ -237,9 +249,10 @@ async def test_requests_are_counted_by_template(world: World) -> None:
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 1]
 
 
-async def test_metrics_are_text_for_prometheus(world: World) -> None:
-    await world.did("GET", NUMBERS)
-    status, text, response = await world.ask("GET", "/metrics", key="")
+@on_still
+async def test_metrics_are_text_for_prometheus(still: World) -> None:
+    await still.did("GET", NUMBERS)
+    status, text, response = await still.ask("GET", "/metrics", key="")
     assert status == 200
     assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     families = {family.name: family for family in text_string_to_metric_families(text)}
@@ -265,17 +278,19 @@ async def test_while_draining_texts_go_elsewhere_and_the_rest_goes_on(world: Wor
     await world.did("GET", NUMBERS)
 
 
-async def test_the_front_page_leads_to_the_documents(world: World) -> None:
-    status, _, response = await world.ask("GET", "/", key="")
+@on_still
+async def test_the_front_page_leads_to_the_documents(still: World) -> None:
+    status, _, response = await still.ask("GET", "/", key="")
     assert (status, response.headers["Location"]) == (302, "/docs")
 
 
+@on_still
 @pytest.mark.parametrize(
     "data", [b"BREW /health HTTP/1.1\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"GET /health HTTP/1.1\r\nA: " + b"x" * 9000]
 )
-async def test_what_is_not_http_is_counted_and_not_logged(world: World, lines: io.StringIO, data: bytes) -> None:
+async def test_what_is_not_http_is_counted_and_not_logged(still: World, lines: io.StringIO, data: bytes) -> None:
     before = MALFORMED._value.get()
-    host, port = world.url.removeprefix("http://").split(":")
+    host, port = still.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(data)
     assert (await reader.read(12)) in (b"HTTP/1.0 400", b"HTTP/1.1 400")
@@ -284,7 +299,8 @@ async def test_what_is_not_http_is_counted_and_not_logged(world: World, lines: i
     assert lines.getvalue() == ""
 
 
-async def test_many_at_once(world: World) -> None:
-    answers = await asyncio.gather(*(world.did("GET", NUMBERS) for _ in range(50)))
+@on_still
+async def test_many_at_once(still: World) -> None:
+    answers = await asyncio.gather(*(still.did("GET", NUMBERS) for _ in range(50)))
     assert answers == [{"result": [], "next_page_token": ""}] * 50
-    assert world.clock.now > START
+    assert still.clock.now > START

@@ -9,7 +9,7 @@ import pytest
 from edge.errors import Conflict, Unavailable
 from edge.numbers.provider import Order
 from edge.store.metadata import NIL
-from tests.api.world import BOTH_FLOW, CALL_FLOW, FREE, MESSAGE_FLOW, World, wheres
+from tests.api.world import BOTH_FLOW, CALL_FLOW, FREE, MESSAGE_FLOW, World, on_still, wheres
 
 NUMBERS = "/v1.0/numbers"
 NOBODY = "01900000-0000-7000-8000-000000000000"
@@ -94,6 +94,7 @@ async def test_changes_that_are_refused(world: World, method: str, path: str, bo
     assert await world.did("GET", f"{NUMBERS}/{made['id']}") == made
 
 
+@on_still
 @pytest.mark.parametrize(
     ("body", "status", "reason", "where"),
     [
@@ -113,12 +114,12 @@ async def test_changes_that_are_refused(world: World, method: str, path: str, bo
     ],
 )
 async def test_numbers_that_cannot_be_created(
-    world: World, body: dict[str, Any], status: int, reason: str, where: str | None
+    still: World, body: dict[str, Any], status: int, reason: str, where: str | None
 ) -> None:
-    error = await world.refused(status, "POST", NUMBERS, body)
+    error = await still.refused(status, "POST", NUMBERS, body)
     assert error["reason"] == reason
     assert where is None or where in wheres(error)
-    assert (await world.did("GET", NUMBERS))["result"] == []
+    assert (await still.did("GET", NUMBERS))["result"] == []
 
 
 async def test_a_number_lives_once(each_world: World) -> None:
@@ -247,6 +248,7 @@ async def test_the_list_is_filtered(world: World) -> None:
         assert (await world.did("GET", f"{NUMBERS}?{query}"))["result"] == expected
 
 
+@on_still
 @pytest.mark.parametrize(
     ("query", "count"),
     [
@@ -260,16 +262,17 @@ async def test_the_list_is_filtered(world: World) -> None:
         ("contains=99999", 0),
     ],
 )
-async def test_available_numbers_are_searched(world: World, query: str, count: int) -> None:
-    offers = (await world.did("GET", f"/v1.0/available_numbers?{query}"))["result"]
+async def test_available_numbers_are_searched(still: World, query: str, count: int) -> None:
+    offers = (await still.did("GET", f"/v1.0/available_numbers?{query}"))["result"]
     assert len(offers) == count
 
 
+@on_still
 @pytest.mark.parametrize(
     "query", ["country_code=USA", "type=special", "page_size=x", "contains=abc", "features=voice;sms", "features=telex"]
 )
-async def test_searches_that_are_refused(world: World, query: str) -> None:
-    error = await world.refused(400, "GET", f"/v1.0/available_numbers?{query}")
+async def test_searches_that_are_refused(still: World, query: str) -> None:
+    error = await still.refused(400, "GET", f"/v1.0/available_numbers?{query}")
     assert wheres(error) == [query.partition("=")[0]]
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+import pytest
 
 from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
@@ -42,6 +43,8 @@ from edge.trunks.trunk import Trunk
 
 load("edge.actions")
 load("edge.carriers")
+
+on_still = pytest.mark.asyncio(loop_scope="session")  # for tests that take the fixture `still`
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
 FREE = "+14155550100"  # the first of a hundred numbers of the pool
