@@ -296,12 +296,12 @@ class RedisTier:
             parts: list[bytes] = []
             keys, futures, commands = self._keys, self._key_futures, self._commands
             self._keys, self._key_futures, self._commands = [], [], []
-            for start in range(0, len(keys), KEYS_MAX):
-                parts.append(_packed(("MGET", *keys[start : start + KEYS_MAX])))
-                self._expect(_Sent(futures[start : start + KEYS_MAX], single=False))
             for packed, sent in commands:
                 parts.append(packed)
                 self._expect(sent)
+            for start in range(0, len(keys), KEYS_MAX):
+                parts.append(_packed(("MGET", *keys[start : start + KEYS_MAX])))
+                self._expect(_Sent(futures[start : start + KEYS_MAX], single=False))
             await connection.send_packed_command(parts, check_health=False)
 
     def _expect(self, sent: _Sent) -> None:

@@ -12,8 +12,8 @@ never
   served so: what is not known is `Unavailable`, not missing.
 - *Versions*: a lower version never replaces a higher one; a Redis that came back with yesterday's value is passed over.
 
-Memory is bounded by two generations: when the young one is full it becomes the old one, and what is used moves over.
-What is not nice: an entry that is only ever peeked at stays in the old generation until it expires; then it moves.
+Memory is bounded by two generations: what is used moves into the young one; when that is full it becomes the old one,
+and what nobody used since the last time is dropped. That is nearly the order of use, at the price of a dict look-up.
 """
 
 from __future__ import annotations
@@ -168,8 +168,13 @@ class Tiers(Generic[V]):
 
     def peek(self, key: str, now: float) -> Found[V] | None:
         """What memory knows, fresh; None when it does not know. Never waits."""
-        entry = self._young.get(key) or self._old.get(key)
-        if entry is None or entry.expires <= now or entry.epoch != self._epoch:
+        entry = self._young.get(key)
+        if entry is None:
+            entry = self._old.get(key)
+            if entry is None:
+                return None
+            self._keep(key, entry)
+        if entry.expires <= now or entry.epoch != self._epoch:
             return None
         found = entry.found
         if found[0] is None:
@@ -292,10 +297,14 @@ class Tiers(Generic[V]):
             seconds = min(seconds, section.negative_seconds)
         if flight.dirty:
             seconds = 0.0
+        self._keep(key, _Entry(version, value, flight.epoch, now + seconds, now + section.stale_seconds))
+
+    def _keep(self, key: str, entry: _Entry[V]) -> None:
+        """Put an entry among the young ones."""
         self._old.pop(key, None)
         if len(self._young) >= self._half and key not in self._young:
             self._old, self._young = self._young, {}
-        self._young[key] = _Entry(version, value, flight.epoch, now + seconds, now + section.stale_seconds)
+        self._young[key] = entry
 
     def _fill(self, redis: RedisTier, key: str, loaded: Versioned[V], had: int | None) -> None:
         """Tell Redis what SQL said: where it has nothing, or has an older version or something unreadable."""
