@@ -16,12 +16,11 @@ from edge.sip.client_transaction import PlainClient
 from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import TextDone, TextOffered
 from edge.sip.handle import TextOffer
-from edge.sip.limits import CLIENT_TRANSACTIONS, PENDING_TEXTS, TEXT
+from edge.sip.limits import CLIENT_TRANSACTIONS, PENDING_TEXTS, TEXT, UNDECIDED_TEXT
 from edge.sip.message import Request, Response, request_bytes
 from edge.sip.peer import Peer
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import PROCEEDING, PlainServer, ServerTransaction
-from edge.sip.timers import GIVE_UP
 from edge.sip.wire import Fields, Wire, back
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Texts:
             return
         transaction = PlainServer(wire, key, request, back(request, peer))
         transaction.remember_merge(merge)
-        transaction.patience(self, now, GIVE_UP)
+        transaction.patience(self, now, UNDECIDED_TEXT)
         text = TextOffer(request, peer, transaction, body.decode(_charset(request) or "utf-8", "replace"))
         transaction.handle = text
         self._pending += 1

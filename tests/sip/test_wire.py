@@ -1,0 +1,290 @@
+"""Two agents talk over a bad wire: it loses, repeats, delays and reorders. Whatever it does, everything ends.
+
+Each message meets the next of a list of fates, in turn: the delays of its copies in seconds; none means it is lost.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count, cycle
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.sip.agent import Agent
+from edge.sip.events import (
+    CallAnswered,
+    CallConfirmed,
+    CallEnded,
+    CallFailed,
+    CallOffered,
+    Event,
+    OfferCancelled,
+    TextDone,
+    TextOffered,
+)
+from edge.sip.peer import Peer
+from tests.sip.ladder import OURS, SDP
+
+CALLER, CALLEE = ("192.0.2.9", 5060), ("192.0.2.1", 5060)
+URI = "sip:+14155550100@192.0.2.1"
+
+Fate = tuple[float, ...]
+GOOD: list[Fate] = [(0.02,)]
+FATES: list[Fate] = [(0.02,), (0.02,), (0.3,), (1.1,), (3.0,), (), (), (0.02, 0.02), (0.02, 0.7), (0.4, 2.5)]
+HANGS_UP_AT_LAST = 400.0  # when nobody else did
+
+
+@dataclass
+class Plan:
+    """What the users do; None means never. Times of the caller are since the INVITE, of the callee since the offer."""
+
+    answer: int = 200  # or a refusal
+    answer_after: float | None = 0.0
+    ring: bool = False
+    cancel_at: float | None = None
+    caller_ends_after: float | None = None  # the answer
+    callee_ends_after: float | None = None
+    refers: bool = False  # the callee sends a REFER
+    fates: list[Fate] = field(default_factory=lambda: list(GOOD))
+
+
+class Side:
+    def __init__(self, name: str, wire: Simulation) -> None:
+        tokens = count(1)
+        self.agent = Agent(lambda: f"{name}{next(tokens)}")
+        self.wire = wire
+        self.events: list[Event] = []
+        self.calls: list[Any] = []
+
+    def count(self, kind: type) -> int:
+        return sum(isinstance(event, kind) for event in self.events)
+
+    def first(self, kind: type) -> Any:
+        return next((event for event in self.events if isinstance(event, kind)), None)
+
+
+class Simulation:
+    """The wire, the clock and both users."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.now = 0.0
+        self.fates = cycle(plan.fates)
+        self.queue: list[tuple[float, int, Callable[[], object]]] = []
+        self.order = count()
+        self.caller, self.callee = Side("a", self), Side("b", self)
+        self.sides = {CALLER: self.caller, CALLEE: self.callee}
+        self.outgoing: Any = None
+
+    def after(self, seconds: float, what: Callable[[], object]) -> None:
+        heapq.heappush(self.queue, (self.now + seconds, next(self.order), what))
+
+    def drain(self) -> None:
+        """Both sides end their turns."""
+        busy = True
+        while busy:
+            busy = False
+            for side in self.sides.values():
+                while (event := side.agent.next_event()) is not None:
+                    busy = True
+                    side.events.append(event)
+                    self.told(side, event)
+                for peer, data in side.agent.to_send(self.now):
+                    back = Peer("udp", peer.remote, peer.local)
+                    there = self.sides[peer.remote].agent
+                    for delay in next(self.fates):
+                        self.after(delay, lambda there=there, data=data, back=back: there.receive(data, back, self.now))  # type: ignore[misc]
+
+    def run(self) -> None:
+        """Until nothing is left to happen."""
+        self.drain()
+        for _ in range(20_000):
+            deadlines = [d for side in self.sides.values() if (d := side.agent.get_timer()) is not None]
+            if self.queue:
+                deadlines.append(self.queue[0][0])
+            if not deadlines:
+                return
+            self.now = max(self.now, min(deadlines))
+            while self.queue and self.queue[0][0] <= self.now:
+                heapq.heappop(self.queue)[2]()
+                self.drain()
+            for side in self.sides.values():
+                side.agent.handle_timer(self.now)
+            self.drain()
+        pytest.fail("it never ends")
+
+    # The users
+
+    def told(self, side: Side, event: Event) -> None:
+        plan, agent = self.plan, side.agent
+        match event:
+            case CallOffered(offer):
+                if plan.ring:
+                    agent.ring(offer, self.now)
+                if plan.answer_after is not None:
+                    self.after(plan.answer_after, lambda: self.decide(offer))
+            case CallAnswered(_, call, _):
+                side.calls.append(call)
+                self.end_later(side, call, plan.caller_ends_after)
+            case TextOffered(text):
+                if plan.answer_after is not None:
+                    self.after(plan.answer_after, lambda: agent.take_text(text, 202, self.now))
+
+    def decide(self, offer: Any) -> None:
+        agent = self.callee.agent
+        if self.plan.answer == 302:
+            agent.redirect(offer, ["sip:a@b"], self.now)
+        elif self.plan.answer >= 300:
+            agent.reject(offer, self.plan.answer, self.now)
+        else:
+            call = agent.answer(offer, OURS, self.now)
+            if not call.ended:
+                self.callee.calls.append(call)
+                self.end_later(self.callee, call, self.plan.callee_ends_after)
+                if self.plan.refers:
+                    self.after(1.0, lambda: agent.refer(call, "sip:x@y", self.now))
+
+    def end_later(self, side: Side, call: Any, seconds: float | None) -> None:
+        self.after(HANGS_UP_AT_LAST if seconds is None else seconds, lambda: side.agent.end(call, self.now))
+
+    def call(self) -> None:
+        agent = self.caller.agent
+        peer = Peer("udp", CALLER, CALLEE)
+        self.outgoing = agent.invite(peer=peer, uri=URI, from_="sip:a@192.0.2.9", to=URI, sdp=SDP, now=0.0)
+        if self.plan.cancel_at is not None:
+            self.after(self.plan.cancel_at, lambda: agent.cancel(self.outgoing, self.now))
+        self.run()
+
+    def text(self) -> None:
+        peer = Peer("udp", CALLER, CALLEE)
+        self.caller.agent.send_text(peer=peer, uri=URI, from_="sip:a@192.0.2.9", to=URI, body=b"hello", now=0.0)
+        self.run()
+
+
+def nothing_is_left(simulation: Simulation) -> None:
+    for side in simulation.sides.values():
+        assert set(side.agent.stats().values()) == {0}, side.agent.stats()
+
+
+def each_ends_once(simulation: Simulation) -> None:
+    for side in simulation.sides.values():
+        ended = Counter(id(event.call) for event in side.events if isinstance(event, CallEnded))
+        assert ended == Counter(id(call) for call in side.calls)
+        assert all(call.ended for call in side.calls)
+    caller, callee = simulation.caller, simulation.callee
+    assert caller.count(CallAnswered) + caller.count(CallFailed) == 1
+    assert callee.count(CallOffered) <= 1
+    assert callee.count(CallConfirmed) <= 1
+    assert len(callee.calls) + callee.count(OfferCancelled) <= 1
+
+
+def both_tell_the_same_story(simulation: Simulation) -> None:
+    """As far as any wire allows: nobody hears what the other did not say."""
+    plan, caller, callee = simulation.plan, simulation.caller, simulation.callee
+    if caller.count(CallAnswered):
+        assert plan.answer == 200
+        assert len(callee.calls) == 1
+    failed = caller.first(CallFailed)
+    if failed is not None:
+        assert failed.status in (plan.answer, 408, 487, 480)
+        if failed.status == plan.answer:
+            assert callee.count(CallOffered) == 1
+    if callee.count(OfferCancelled):
+        assert not caller.count(CallAnswered)
+    if callee.count(CallConfirmed):  # an ACK is only sent for a 200 that came
+        assert caller.count(CallAnswered) == 1 or failed is not None
+
+
+times = st.sampled_from([0.0, 0.05, 0.5, 2.0, 40.0])
+plans = st.builds(
+    Plan,
+    answer=st.sampled_from([200, 200, 200, 404, 302, 486]),
+    answer_after=st.sampled_from([0.0, 0.0, 0.05, 1.0, 6.0, 70.0, None]),
+    ring=st.booleans(),
+    cancel_at=st.none() | times,
+    caller_ends_after=st.none() | times,
+    callee_ends_after=st.none() | times,
+    refers=st.booleans(),
+    fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=10),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(plans)
+def test_a_call_over_a_bad_wire(plan: Plan) -> None:
+    simulation = Simulation(plan)
+    simulation.call()
+    each_ends_once(simulation)
+    both_tell_the_same_story(simulation)
+    nothing_is_left(simulation)
+
+
+@settings(max_examples=50, deadline=None)
+@given(plans)
+def test_a_text_over_a_bad_wire(plan: Plan) -> None:
+    simulation = Simulation(plan)
+    simulation.text()
+    assert simulation.callee.count(TextOffered) <= 1  # repeats are known
+    assert simulation.caller.count(TextDone) == 1
+    status = simulation.caller.first(TextDone).status
+    assert status in (202, 408)
+    if status == 202:
+        assert simulation.callee.count(TextOffered) == 1
+    nothing_is_left(simulation)
+
+
+@pytest.mark.parametrize("answer", [200, 302, 404])
+@pytest.mark.parametrize("ring", [False, True])
+def test_over_a_good_wire_they_agree(answer: int, ring: bool) -> None:
+    simulation = Simulation(Plan(answer=answer, ring=ring, answer_after=1.0, caller_ends_after=2.0))
+    simulation.call()
+    if answer == 200:
+        assert simulation.caller.first(CallEnded).by == "local"
+        assert simulation.callee.first(CallEnded).by == "remote"
+        assert simulation.callee.count(CallConfirmed) == 1
+    else:
+        assert simulation.caller.first(CallFailed).status == answer
+    each_ends_once(simulation)
+    nothing_is_left(simulation)
+
+
+def test_over_a_good_wire_a_cancel_is_heard() -> None:
+    simulation = Simulation(Plan(answer_after=None, ring=True, cancel_at=1.0))
+    simulation.call()
+    assert simulation.caller.first(CallFailed).status == 487
+    assert simulation.callee.count(OfferCancelled) == 1
+    nothing_is_left(simulation)
+
+
+def test_when_the_wire_is_cut_in_a_call_both_still_end() -> None:
+    good: list[Fate] = [(0.02,)]
+    simulation = Simulation(Plan(caller_ends_after=5.0, callee_ends_after=9.0))
+    simulation.fates = cycle([*good * 3, *[()] * 1000])
+    simulation.call()
+    assert len(simulation.callee.calls) == len(simulation.caller.calls) == 1
+    each_ends_once(simulation)
+    nothing_is_left(simulation)
+
+
+def test_the_wire_is_really_bad() -> None:
+    """The fates reach what they are for: among many calls there are answered, failed, cancelled and timed-out ones."""
+    seen: Counter[str] = Counter()
+    for number in range(60):
+        if number % 4:
+            fates = [FATES[(number * 7 + step * 3) % len(FATES)] for step in range(1 + number % 7)]
+        else:  # cut after some messages
+            fates = [*GOOD * (number // 4), *[()] * 100]
+        cancelled = number % 3 == 0
+        plan = Plan(fates=fates, cancel_at=1.0 if cancelled else None, answer_after=None if cancelled else 0.5)
+        simulation = Simulation(plan)
+        simulation.call()
+        each_ends_once(simulation)
+        seen.update(type(event).__name__ for side in simulation.sides.values() for event in side.events)
+        seen.update(e.by for side in simulation.sides.values() for e in side.events if isinstance(e, CallEnded))
+    assert {"CallAnswered", "CallFailed", "OfferCancelled", "CallEnded", "remote", "local", "timeout"} <= set(seen)
