@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench import ours
@@ -19,7 +21,7 @@ REDIRECT_CALLS = 20_000
 GREETING_RATES = (20, 50, 100)
 GREETING_SECONDS = 10
 HELD_CALLS = 500
-HELD_RATE = 100
+HELD_RATE = {False: 100, True: 50}  # calls a second, with and without media
 
 
 @dataclass(frozen=True)
@@ -74,46 +76,35 @@ def greeting(server: Server, folder: Path, *, rate: int, seconds: int = GREETING
 
 
 def memory(server: Server, folder: Path, *, media: bool) -> Round:
-    """kB a call that is up: the most the server took over the run, less what it took before it, after one warm run."""
-    scenario = "greeting" if media else "hold"
-    most = 0
+    """kB a call that is up: the most the server took over the run, less what it took before it, after a warm one.
+
+    Without media all calls ring at the same time; with it there are as many as begin within a greeting.
+    """
+    rate = HELD_RATE[media]
+    held = round(rate * ours.SECONDS) if media else HELD_CALLS
     with Listener() as listener:
-        arguments = ["-s", ours.GREETED if media else ours.HELD, "-key", "rtp_port", str(listener.port)]
-        held = round(HELD_RATE * ours.SECONDS) if media else HELD_CALLS
-        # signalling: all are up together; media: three seconds' worth of them
-        load(
-            scenario,
+        offer = partial(
+            load,
+            "greeting" if media else "hold",
             folder,
             port=server.port,
             local_port=LOCAL_PORT,
-            calls=50,
-            rate=HELD_RATE,
-            seconds=ours.SECONDS,
-            arguments=[*arguments, "-d", "500"],
+            rate=rate,
+            seconds=8,
         )
+        arguments = ["-s", ours.GREETED if media else ours.HELD, "-key", "rtp_port", str(listener.port)]
+        offer(calls=50, arguments=[*arguments, "-d", "500"])
         time.sleep(SETTLE_SECONDS)
         before = server.memory_bytes()
         with _Watch(server) as watch:
-            result = load(
-                scenario,
-                folder,
-                port=server.port,
-                local_port=LOCAL_PORT,
-                calls=HELD_CALLS,
-                rate=HELD_RATE,
-                seconds=8,
-                arguments=[*arguments, "-d", "6000"],
-            )
-        most = watch.most
-    return Round((most - before) / held / 1000, result.calls, result.failed, result.retransmissions)
+            result = offer(calls=HELD_CALLS, arguments=[*arguments, "-d", "6000"])
+    return Round((watch.most - before) / held / 1000, result.calls, result.failed, result.retransmissions)
 
 
 class _Watch:
     """Looks at the memory of a server several times a second, in a thread."""
 
     def __init__(self, server: Server) -> None:
-        import threading
-
         self.most = 0
         self._server = server
         self._over = threading.Event()
