@@ -119,6 +119,7 @@ class World:
         self, url: str, services: Services, clock: Clock, directory: Directory, shop: Shop, mailbox: Mailbox
     ) -> None:
         self.url = url
+        self.database_url = ""
         self.services = services
         self.clock = clock
         self.directory = directory
@@ -218,6 +219,7 @@ async def running(database_url: str, section: ApiSection | None = None) -> Async
     server = Server(create_app(services), services.section)
     host, port = await server.listen()
     world = World(f"http://{host}:{port}", services, clock, directory, shop, mailbox)
+    world.database_url = database_url
     world.a = (await services.customers.create("A")).id
     world.b = (await services.customers.create("B")).id
     world.key_a = (await services.keys.create(world.a, name="a"))[1]
