@@ -101,7 +101,7 @@ class Description(NamedTuple):
         return ("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
 
 
-_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:_-]{0,253}[A-Za-z0-9.:])?|::", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9.])?", re.ASCII)
 _IP4_SHAPE = re.compile(r"[\d.]+", re.ASCII)
 
 
@@ -204,15 +204,15 @@ def _connection(value: str, number: int) -> Connection:
 @lru_cache(maxsize=1024)
 def _wrong_host(family: str, host: str) -> str | None:
     """What is wrong with the host of a `c=` line, or None."""
-    if not _HOST.fullmatch(host):
-        return f"{host[:40]!r} is no address and no host name"
     if ":" in host or _IP4_SHAPE.fullmatch(host):
         try:
             version = ip_address(host).version
         except ValueError:
-            return f"{host} is not an address"
+            return f"{host[:40]!r} is not an address"
         if family != f"IP{version}":
             return f"{host} is not of the family {family}"
+    elif not _HOST.fullmatch(host):
+        return f"{host[:40]!r} is no address and no host name"
     return None
 
 

@@ -84,8 +84,7 @@ def press(digit: str, milliseconds: int, ptime_ms: int) -> list[bytes]:
 
 def check(text: str) -> str:
     """The text in upper case. Raises Invalid when something in it is neither a digit nor a pause."""
-    text = text.upper()
     for place, character in enumerate(text, 1):
-        if character not in DIGITS and character != PAUSE:
+        if character.upper() not in DIGITS and character != PAUSE:
             raise Invalid(f"digits: {character!r} at place {place} is none of {DIGITS} and no pause ({PAUSE})")
-    return text
+    return text.upper()

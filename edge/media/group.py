@@ -48,7 +48,7 @@ class Groups(Generic[M]):
         self._count = 0  # of all groups ever made, so that no two entries of the heap are equal
 
     def join(self, member: M, ptime_ms: int, now: float) -> Group[M]:
-        """Give the member a group: the fullest that is not full, else a new one, else, without room for one, the least."""
+        """Give the member a group: the fullest that is not full, a new one, or, without room for it, the least."""
         groups = self._by_ptime.setdefault(ptime_ms, [])
         open_ones = [group for group in groups if len(group.members) < FULL]
         if open_ones:

@@ -161,7 +161,7 @@ def read_file(directory: Path, source: str, known: Identity | None) -> tuple[Ide
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise _wrong(source, f"cannot be opened: {reason}") from None
-    with open(handle, "rb") as file:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise _wrong(source, "is not a file")
@@ -170,7 +170,10 @@ def read_file(directory: Path, source: str, known: Identity | None) -> tuple[Ide
             return identity, None
         if found.st_size > MAX_FILE_BYTES:
             raise _wrong(source, f"{found.st_size} bytes are more than {MAX_FILE_BYTES}")
-        data = file.read(MAX_FILE_BYTES + 1)
+        with open(handle, "rb", closefd=False) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(handle)
     return identity, _decode(data, source)
 
 

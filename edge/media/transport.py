@@ -487,6 +487,7 @@ class MediaEngine:
 
     def _speak(self, now: float) -> None:
         sent = late = failed = 0
+        broken: list[tuple[Stream, Group[Stream]]] = []
         for group, is_late in self._groups.due(now + EARLY_SECONDS):
             before = sent
             for stream in group.members:
@@ -497,15 +498,17 @@ class MediaEngine:
                         sent += 1
                 except OSError:  # refused by its host, or the system has no room: the next one may go
                     failed += 1
-                except Exception:  # a fault of ours must not silence the others
+                except Exception:  # a fault of ours silences this stream, not the others
                     log.exception("stream cannot send", port=stream.local[1])
-                    failed += 1
+                    broken.append((stream, group))
             if is_late:
                 late += sent - before
             if now - group.swept >= SWEEP_SECONDS:
                 group.swept = now
                 for stream in group.members:
                     stream.sweep(now)
+        for stream, group in broken:
+            self._groups.leave(stream, group)
         if sent:
             _sent.inc(sent)
         if late:
@@ -529,6 +532,8 @@ class MediaEngine:
                     heard += ear(now)
                 except Exception:
                     log.exception("stream cannot hear", socket=number)
+                    self._epoll.unregister(number)
+                    del ears[number]
         if heard:
             _received.inc(heard)
 

@@ -1,0 +1,515 @@
+"""Streams over real sockets on this machine: what is heard, bit for bit, and when, by RTP timestamps."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+import pytest
+from pydantic import ValidationError
+
+from edge.errors import Exhausted, Internal, Invalid
+from edge.media import dtmf, rtcp, transport
+from edge.media.audio import Audio, Recording, write_wav
+from edge.media.g711 import STATIC_TYPE, Codec, decode, encode, silence
+from edge.media.rtp import Packet, read
+from edge.media.sdp import Negotiated
+from edge.media.transport import MediaEngine, MediaSection, Stream, StreamClosed, open_prompts
+from edge.metrics import REGISTRY
+from tests.media.conftest import sine
+
+HOST = "127.0.0.1"
+HELLO = Audio(sine(440, 8000, 0.2).tobytes())
+
+
+class Phone:
+    """The other side: a pair of sockets, and what arrived on them."""
+
+    def __init__(self, host: str = HOST) -> None:
+        self.rtp, self.rtcp = self._pair(host)
+        self.address: tuple[str, int] = self.rtp.getsockname()[:2]
+        self.reports_at: tuple[str, int] = self.rtcp.getsockname()[:2]
+        self.sequence = 0
+
+    @staticmethod
+    def _pair(host: str) -> tuple[socket.socket, socket.socket]:
+        pair = []
+        for _ in range(2):
+            one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+            one.bind((host, 0))
+            one.setblocking(False)
+            pair.append(one)
+        return pair[0], pair[1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.rtp.close()
+        self.rtcp.close()
+
+    def agreed(self, **changes: object) -> Negotiated:
+        base = Negotiated("PCMU", 0, 101, 20, self.address, "sendrecv", self.reports_at)
+        return base._replace(**changes)  # type: ignore[arg-type]
+
+    def say(self, stream: Stream, payload: bytes = b"\xff" * 160, kind: int = 0, timestamp: int | None = None) -> None:
+        self.sequence += 1
+        when = self.sequence * 160 if timestamp is None else timestamp
+        self.rtp.sendto(Packet(kind, self.sequence, when, 77, payload).to_bytes(), stream.local)
+
+    def packets(self) -> list[Packet]:
+        return [read(data) for data in arrived(self.rtp)]
+
+    def reports(self) -> list[rtcp.Report | rtcp.Bye]:
+        return [item for data in arrived(self.rtcp) for item in rtcp.read(data)]
+
+
+def arrived(from_: socket.socket) -> list[bytes]:
+    found = []
+    while True:
+        try:
+            found.append(from_.recv(2048))
+        except BlockingIOError:
+            return found
+
+
+async def until(what: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait for something that media brings about."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen"
+        await asyncio.sleep(0.002)
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[MediaEngine]:
+    made = MediaEngine(MediaSection(first_port=17000, last_port=17999, press_ms=60, gap_ms=40))
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def phone() -> object:
+    with Phone() as made:
+        yield made
+
+
+@pytest.mark.parametrize(("codec", "ptime"), [("PCMU", 20), ("PCMA", 20), ("PCMU", 10), ("PCMA", 60)])
+async def test_a_greeting_is_heard_bit_for_bit(engine: MediaEngine, phone: Phone, codec: Codec, ptime: int) -> None:
+    kind = STATIC_TYPE[codec]
+    stream = engine.open(HOST)
+    assert stream.local[0] == HOST
+    assert stream.local[1] % 2 == 0
+    stream.connect(phone.agreed(codec=codec, payload_type=kind, ptime_ms=ptime))
+    began = time.monotonic()
+    await stream.play(HELLO)
+    assert time.monotonic() - began >= HELLO.seconds - ptime / 1000
+    stream.close()
+    packets = phone.packets()
+    sound = b"".join(packet.payload for packet in packets)
+    greeting = encode(HELLO.pcm, codec)
+    at = sound.index(greeting)
+    assert at % (8 * ptime) == 0
+    assert set(sound[:at] + sound[at + len(greeting) :]) <= set(silence(codec, 1))
+    assert {packet.payload_type for packet in packets} == {kind}
+    assert [packet.marker for packet in packets] == [True] + [False] * (len(packets) - 1)
+    assert all(b.timestamp - a.timestamp & 0xFFFFFFFF == 8 * ptime for a, b in pairwise(packets))
+    assert all(b.sequence - a.sequence & 0xFFFF == 1 for a, b in pairwise(packets))
+
+
+async def test_from_connect_to_close_it_never_stops(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    await asyncio.sleep(0.03)
+    assert phone.packets() == []
+    stream.connect(phone.agreed())
+    await until(lambda: stream.stats.sent_packets >= 5)
+    stream.close()
+    packets = phone.packets()
+    assert {packet.payload for packet in packets} == {silence("PCMU", 160)}
+    await asyncio.sleep(0.05)
+    assert phone.packets() == []
+    assert len(packets) == stream.stats.sent_packets
+
+
+async def test_several_in_a_row_and_playing_before_the_connection(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    playing = asyncio.ensure_future(stream.play(HELLO, HELLO))
+    await asyncio.sleep(0)
+    stream.connect(phone.agreed())
+    await playing
+    sound = b"".join(packet.payload for packet in phone.packets())
+    assert encode(HELLO.pcm, "PCMU") * 2 in sound
+
+
+async def test_cancelling_stops_at_the_next_frame(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    playing = asyncio.ensure_future(stream.play(HELLO))
+    await until(lambda: stream.stats.sent_packets >= 4)
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    phone.packets()
+    await until(lambda: stream.stats.sent_packets >= 8)
+    assert {packet.payload for packet in phone.packets()} == {silence("PCMU", 160)}
+
+
+async def test_closing_ends_what_plays(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    waiting = [asyncio.ensure_future(stream.play(HELLO)), asyncio.ensure_future(stream.send_digits("1"))]
+    await asyncio.sleep(0)
+    stream.close()
+    stream.close()
+    for one in waiting:
+        with pytest.raises(StreamClosed):
+            await one
+    with pytest.raises(StreamClosed):
+        await stream.play(HELLO)
+    with pytest.raises(StreamClosed):
+        await stream.send_digits("1")
+    stream.connect(phone.agreed(ptime_ms=30))
+
+
+async def test_keys_are_heard_once_each(engine: MediaEngine, phone: Phone) -> None:
+    digits: list[str] = []
+    stream = engine.open(HOST, on_digit=digits.append)
+    stream.connect(phone.agreed(dtmf_payload_type=96))
+    for timestamp, digit in ((1000, "1"), (3000, "1"), (5000, "#")):
+        for payload in dtmf.press(digit, 60, 20):
+            phone.say(stream, payload, 96, timestamp)
+            phone.say(stream)
+    await until(lambda: len(digits) == 3)
+    await until(lambda: stream.stats.received_packets == 30)
+    assert "".join(digits) == "11#"
+
+
+async def test_two_of_us_talk(engine: MediaEngine) -> None:
+    """Keys one way, audio both ways, and each recording is what the other played."""
+    digits: list[str] = []
+    one, two = engine.open(HOST), engine.open(HOST, on_digit=digits.append)
+    heard = {one: Recording(), two: Recording()}
+    for stream, other in ((one, two), (two, one)):
+        reports = (other.local[0], other.local[1] + 1)
+        stream.connect(Negotiated("PCMU", 0, 101, 20, other.local, "sendrecv", reports))
+        stream.record(heard[stream])
+    tune = Audio(sine(700, 8000, 0.1).tobytes())
+    await asyncio.gather(one.play(tune), two.play(HELLO))
+    await one.send_digits("4*")
+    await until(lambda: len(digits) == 2)
+    assert "".join(digits) == "4*"
+    assert decode(encode(HELLO.pcm, "PCMU"), "PCMU") in heard[one].pcm
+    assert decode(encode(tune.pcm, "PCMU"), "PCMU") in heard[two].pcm
+    assert (one.remote, two.remote) == (two.local, one.local)
+    assert one.stats.lost_packets == 0
+
+
+async def test_keys_need_telephone_event(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed(dtmf_payload_type=None))
+    with pytest.raises(Invalid, match="telephone-event"):
+        await stream.send_digits("1")
+    with pytest.raises(Invalid, match="'x'"):
+        await stream.send_digits("x")
+
+
+async def test_it_sends_where_rtp_really_comes_from(engine: MediaEngine, phone: Phone) -> None:
+    """The SDP names an address that is not the phone's, as behind NAT."""
+    stream = engine.open(HOST)
+    with Phone() as wrong:
+        stream.connect(wrong.agreed())
+        await until(lambda: stream.stats.sent_packets >= 2)
+        phone.rtp.sendto(b"not RTP", stream.local)
+        phone.say(stream, kind=8)  # a payload type of another session
+        await until(lambda: stream.stats.strange_packets == 2)
+        assert stream.remote == wrong.address
+        phone.say(stream)
+        await until(lambda: stream.remote == phone.address)
+        wrong.packets()
+        wrong.say(stream)
+        await until(phone.packets)
+        await until(lambda: len(phone.packets()) >= 1)
+        assert wrong.packets() == []
+        assert stream.stats.received_packets == 1
+
+
+async def test_strangers_that_came_before_the_lock_are_counted(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    with Phone() as stranger:
+        phone.say(stream)
+        for _ in range(3):
+            stranger.say(stream)
+        phone.say(stream)
+        stream.connect(phone.agreed())
+        await until(lambda: stream.stats.received_packets == 2)
+        assert stream.stats.strange_packets == 3
+        assert stream.remote == phone.address
+
+
+async def test_a_name_for_an_address_waits_for_the_first_packet(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed(remote=None, rtcp=None))
+    await asyncio.sleep(0.05)
+    assert stream.stats.sent_packets == 0
+    phone.say(stream)
+    await until(phone.packets)
+
+
+async def test_hold_and_back_again(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    phone.say(stream)
+    await until(lambda: stream.stats.received_packets == 1 and stream.stats.sent_packets >= 2)
+    stream.connect(phone.agreed(remote=None, direction="recvonly"))
+    before = phone.packets()
+    await asyncio.sleep(0.05)
+    assert phone.packets() == []
+    stream.connect(phone.agreed())
+    await until(lambda: stream.stats.sent_packets >= len(before) + 2)
+    after = phone.packets()
+    assert after[0].marker
+    assert after[0].sequence == before[-1].sequence + 1 & 0xFFFF
+    assert after[0].timestamp - before[-1].timestamp & 0xFFFFFFFF > 160
+
+
+async def test_a_new_address_in_a_later_offer_is_followed(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    phone.say(stream)
+    await until(lambda: stream.stats.received_packets == 1)
+    with Phone() as second, Phone() as real:
+        stream.connect(second.agreed(ptime_ms=10))
+        await until(second.packets)
+        assert stream.remote == second.address
+        real.say(stream)  # it, too, is behind NAT
+        await until(lambda: stream.remote == real.address)
+        await until(real.packets)
+        assert len(real.packets() or [None]) >= 1
+    assert {packet.ssrc for packet in phone.packets()} == {stream.sender.ssrc}
+
+
+async def test_reports_and_bye(engine: MediaEngine, phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rtcp, "INTERVAL_SECONDS", 0.02)
+    monkeypatch.setattr(transport, "SWEEP_SECONDS", 0.02)
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    phone.say(stream)
+    reports: list[rtcp.Report] = []
+
+    def heard_of_us() -> bool:
+        reports.extend(item for item in phone.reports() if isinstance(item, rtcp.Report) and item.blocks)
+        return bool(reports)
+
+    await until(heard_of_us)
+    report = reports[0]
+    assert report.ssrc == stream.sender.ssrc
+    assert report.sent is not None
+    assert report.sent.octets == 160 * report.sent.packets
+    assert [(block.ssrc, block.lost) for block in report.blocks] == [(77, 0)]
+    theirs = rtcp.Report(77, rtcp.Sent(0x1234567890ABCDEF, 0, 1, 160), (rtcp.Block(report.ssrc, 0, 3, 0, 80),))
+    phone.rtcp.sendto(b"junk", (stream.local[0], stream.local[1] + 1))
+    phone.rtcp.sendto(rtcp.compound(theirs, "phone"), (stream.local[0], stream.local[1] + 1))
+    await until(lambda: stream.stats.remote_lost_packets == 3)
+    assert stream.stats.remote_jitter_ms == 10.0
+    assert stream.stats.strange_packets == 1
+    phone.reports()
+    stream.close()
+    last = phone.reports()
+    assert isinstance(last[-2], rtcp.Report)
+    assert last[-2].blocks[0].last_report == 0x567890AB
+    assert last[-1] == rtcp.Bye((stream.sender.ssrc,))
+
+
+async def test_who_never_sent_says_no_bye(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed(direction="recvonly"))
+    stream.close()
+    assert phone.reports() == []
+
+
+async def test_silence_of_the_other_side_is_told_once(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "SWEEP_SECONDS", 0.01)
+    engine = MediaEngine(MediaSection(first_port=17000, last_port=17999, silence_seconds=0.1))
+    await engine.start()
+    told: list[float] = []
+    stream = engine.open(HOST, on_timeout=lambda: told.append(time.monotonic()))
+    held = engine.open(HOST, on_timeout=lambda: told.append(-1.0))
+    began = time.monotonic()
+    stream.connect(phone.agreed())
+    held.connect(phone.agreed(direction="sendonly"))
+    await until(lambda: stream.stats.sent_packets >= 3)
+    phone.say(stream)
+    await until(lambda: told)
+    assert told[0] - began > 0.1
+    await asyncio.sleep(0.15)
+    assert len(told) == 1
+    await engine.close()
+
+
+async def test_ports_run_out_and_come_back(phone: Phone) -> None:
+    engine = MediaEngine(MediaSection(first_port=17100, last_port=17103, port_rest_seconds=0.05))
+    await engine.start()
+    one, two = engine.open(HOST), engine.open(HOST)
+    assert {one.local[1], two.local[1]} == {17100, 17102}
+    with pytest.raises(Exhausted, match="17100 and 17103"):
+        engine.open(HOST)
+    two.close()
+    with pytest.raises(Exhausted):
+        engine.open(HOST)
+    await asyncio.sleep(0.06)
+    assert engine.open(HOST).local[1] == 17102
+    await engine.close()
+
+
+async def test_a_port_of_another_program_is_passed_over() -> None:
+    engine = MediaEngine(MediaSection(first_port=17200, last_port=17205))
+    await engine.start()
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtp,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
+    ):
+        rtp.bind((HOST, 17200))
+        other.bind((HOST, 17203))
+        assert engine.open(HOST).local == (HOST, 17204)
+        with pytest.raises(Exhausted):
+            engine.open(HOST)
+    await engine.close()
+
+
+async def test_an_address_that_is_not_ours(engine: MediaEngine) -> None:
+    with pytest.raises(Internal, match=r"192\.0\.2\.77"):
+        engine.open("192.0.2.77")
+
+
+async def test_behind_nat_another_address_is_named() -> None:
+    engine = MediaEngine(MediaSection(first_port=17300, last_port=17309, advertise="203.0.113.9"))
+    await engine.start()
+    assert engine.open(HOST).local == ("203.0.113.9", 17300)
+    assert engine.open("::1").local[0] == "::1"  # the address is of the other family
+    await engine.close()
+
+
+async def test_ipv6(engine: MediaEngine) -> None:
+    with Phone("::1") as phone:
+        stream = engine.open("::1")
+        stream.connect(phone.agreed())
+        await until(phone.packets)
+        phone.say(stream)
+        await until(lambda: stream.stats.received_packets == 1)
+        await until(phone.packets)
+        assert stream.remote == phone.address
+        stream.close()
+        assert isinstance(phone.reports()[-1], rtcp.Bye)
+
+
+async def test_nobody_listens_there(engine: MediaEngine, phone: Phone) -> None:
+    """An ICMP error on the connected socket is no reason to stop."""
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    phone.say(stream)
+    await until(lambda: stream.stats.received_packets == 1)
+    phone.rtp.close()
+    await stream.play(HELLO)
+    assert stream.stats.sent_packets >= 10
+
+
+async def test_one_broken_stream_does_not_silence_the_others(engine: MediaEngine, phone: Phone) -> None:
+    broken, sound = engine.open(HOST), engine.open(HOST)
+
+    def fail() -> bytes:
+        raise RuntimeError("a fault of ours")
+
+    broken.connect(phone.agreed())
+    broken.next_packet = fail
+    broken.record(lambda timestamp, pcm: print(fail()))
+    phone.say(broken)
+    sound.connect(phone.agreed())
+    await sound.play(HELLO)
+    assert encode(HELLO.pcm, "PCMU") in b"".join(
+        packet.payload for packet in phone.packets() if packet.ssrc == sound.sender.ssrc
+    )
+
+
+async def test_many_streams_keep_their_time(engine: MediaEngine, phone: Phone) -> None:
+    streams = [engine.open(HOST) for _ in range(40)]
+    for number, stream in enumerate(streams):
+        stream.connect(phone.agreed(ptime_ms=(10, 20, 30, 60)[number % 4]))
+    began = time.monotonic()
+    await asyncio.gather(*(stream.play(HELLO) for stream in streams))
+    assert time.monotonic() - began < 2.0
+    counts = [stream.stats.sent_packets for stream in streams[:4]]
+    assert all(wanted <= count <= wanted * 1.5 + 3 for count, wanted in zip(counts, (20, 10, 6, 3), strict=True))
+
+
+async def test_a_closed_stream_is_forgotten(engine: MediaEngine, phone: Phone) -> None:
+    async def live() -> weakref.ref[Stream]:
+        stream = engine.open(HOST)
+        stream.connect(phone.agreed())
+        phone.say(stream)
+        for _ in range(500):
+            if stream.stats.received_packets:
+                break
+            await asyncio.sleep(0.002)
+        stream.close()
+        return weakref.ref(stream)
+
+    gc.disable()
+    try:
+        assert (await live())() is None
+    finally:
+        gc.enable()
+
+
+async def test_metrics(engine: MediaEngine, phone: Phone) -> None:
+    def value(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"edge_{name}", labels) or 0.0
+
+    before = {direction: value("rtp_packets_total", direction=direction) for direction in ("sent", "received")}
+    streams = value("media_streams")
+    stream = engine.open(HOST)
+    assert value("media_streams") == streams + 1
+    stream.connect(phone.agreed())
+    phone.say(stream)
+    await until(lambda: stream.stats.sent_packets >= 3 and stream.stats.received_packets == 1)
+    stream.close()
+    assert value("media_streams") == streams
+    assert value("rtp_packets_total", direction="received") == before["received"] + 1
+    assert value("rtp_packets_total", direction="sent") == before["sent"] + stream.stats.sent_packets
+
+
+async def test_the_prompts_of_a_running_daemon(tmp_path: Path) -> None:
+    (tmp_path / "hello.wav").write_bytes(write_wav(HELLO.pcm))
+
+    async def fetch(url: str) -> bytes:
+        return write_wav(HELLO.pcm[:320])
+
+    prompts = open_prompts(MediaSection(prompts=tmp_path), fetch)
+    heard = await asyncio.gather(*(prompts.load("hello.wav") for _ in range(3)))
+    assert heard[0] == HELLO
+    assert heard[0] is heard[2]
+    assert (await prompts.load("http://x/y.wav")).pcm == HELLO.pcm[:320]
+    with pytest.raises(Invalid):
+        await prompts.load("../hello.wav")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"first_port": 80},
+        {"first_port": 20000, "last_port": 20000},
+        {"advertise": "edge.example"},
+        {"ptime_ms": 9},
+        {"x": 1},
+    ],
+)
+def test_a_wrong_section(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        MediaSection.model_validate(wrong)
