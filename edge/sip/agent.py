@@ -180,6 +180,7 @@ class Agent:
         wire = self._wire
         return {
             "transactions": len(wire.servers) + len(wire.clients),
+            "clients": len(wire.clients),
             "merged": len(wire.merged),
             "dialogs": len(self._calls),
             "texts": self._texts.pending,

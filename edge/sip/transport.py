@@ -32,13 +32,14 @@ from edge.sip.limits import CONNECT, CONNECTIONS, PEERS, QUEUED, UNSENT
 from edge.sip.peer import Peer
 from edge.sip.section import LISTEN
 from edge.sip.timers import T1
-from edge.sip.turn import Turn
+from edge.sip.turn import Trace, Turn
 
 BATCH = 64  # datagrams read in one turn; TCP and the API get their share after it
 DATAGRAM = 65_535
 KEEP_ALIVE = 4  # octets; no message is so short
 BUFFER = 4 << 20  # octets of the socket's receive buffer: half a second of INVITEs at 5,000/s
 TICK = 0.01  # s
+SETTLE = 0.01  # s between looks at what is still to be answered
 SWEEP = 5.0  # s between looks at idle and slow connections
 
 Address = tuple[str, int]
@@ -47,15 +48,23 @@ Address = tuple[str, int]
 class Endpoint:
     """The transport of one agent. After verbs of the user outside of an event call `flush`."""
 
-    def __init__(self, agent: Agent, handle: Callable[[Event], None], admit: Callable[[str], bool]) -> None:
-        """`handle` gets each event; `admit` says whether an address may talk to us."""
+    def __init__(
+        self,
+        agent: Agent,
+        handle: Callable[[Event], None],
+        admit: Callable[[str], bool],
+        trace: Trace | None = None,
+    ) -> None:
+        """`handle` gets each event; `admit` says whether an address may talk to us; `trace` sees what passes."""
+        self.agent = agent
         self._agent = agent
         self._admit = admit
-        self._turn = Turn(agent, handle, self._send)
+        self._turn = Turn(agent, handle, self._send, trace)
         self._loop = asyncio.get_running_loop()
         self._datagrams: list[_Datagrams] = []
         self._by_local: dict[Address, _Datagrams] = {}
         self._servers: list[asyncio.Server] = []
+        self._tcp_locals: list[Address] = []
         self._streams: dict[int, _Stream] = {}
         self._crowd = Crowd()
         self._to: dict[Address, _Stream | Waiting] = {}  # connections of ours
@@ -109,6 +118,21 @@ class Endpoint:
             stream.close()
         await asyncio.gather(*self._connecting, return_exceptions=True)
         await asyncio.sleep(0)
+
+    def local_for(self, peer: Peer) -> Address:
+        """The address of ours that messages to this peer leave from. Raises OSError when none fits."""
+        family = socket.AF_INET6 if ":" in peer.remote[0] else socket.AF_INET
+        bound = [one.local for one in self._datagrams] if peer.transport == "udp" else self._tcp_locals
+        for host, port in bound:
+            if (":" in host) == (family == socket.AF_INET6):
+                return (outward(peer.remote, family), port) if is_any(host) else (host, port)
+        raise OSError(f"no address of ours can reach {peer.transport}:{peer.remote[0]}")
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until our last requests have their answers, up to that time."""
+        deadline = self.now() + seconds
+        while self._agent.stats()["clients"] and self.now() < deadline:  # noqa: ASYNC110 - the agent has no event for it
+            await asyncio.sleep(SETTLE)
 
     @property
     def connections(self) -> int:
@@ -231,6 +255,7 @@ class Endpoint:
         server = await self._loop.create_server(self._accept, host, port, backlog=1024)
         self._servers.append(server)
         local = server.sockets[0].getsockname()
+        self._tcp_locals.append((local[0], local[1]))
         return local[0], local[1]
 
     def _accept(self) -> _Stream:

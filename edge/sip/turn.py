@@ -14,14 +14,23 @@ from edge.sip.peer import Peer
 
 log = get_logger("sip")
 
+Trace = Callable[[bool, Peer, bytes], None]  # whether we sent it, to or from whom, what
+
 
 class Turn:
     """The turns of one agent; one cannot begin within another."""
 
-    __slots__ = ("_agent", "_handle", "_running", "_send")
+    __slots__ = ("_agent", "_handle", "_running", "_send", "_trace")
 
-    def __init__(self, agent: Agent, handle: Callable[[Event], None], send: Callable[[Peer, bytes], bool]) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        handle: Callable[[Event], None],
+        send: Callable[[Peer, bytes], bool],
+        trace: Trace | None = None,
+    ) -> None:
         """`handle` is the user; `send` returns False for a peer that cannot be reached."""
+        self._trace = trace
         self._agent = agent
         self._handle = handle
         self._send = send
@@ -36,6 +45,8 @@ class Turn:
 
     def receive(self, data: bytes, peer: Peer, now: float) -> None:
         """One message, whatever is in it."""
+        if self._trace is not None:
+            self._trace(False, peer, data)
         try:
             self._agent.receive(data, peer, now)
         except Exception:
@@ -59,7 +70,11 @@ class Turn:
                     except Exception:
                         log.exception("event not handled", kind=type(event).__name__)
                         self._excuse(event, now)
-                lost = {peer for peer, data in agent.to_send(now) if not send(peer, data)}
+                out = agent.to_send(now)
+                if self._trace is not None:
+                    for peer, data in out:
+                        self._trace(True, peer, data)
+                lost = {peer for peer, data in out if not send(peer, data)}
                 if not lost:
                     return
                 for peer in lost:

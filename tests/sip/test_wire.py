@@ -9,7 +9,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count, cycle
+from itertools import count, cycle, pairwise
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ from edge.sip.events import (
     TextOffered,
 )
 from edge.sip.peer import Peer
+from edge.sip.timers import GIVE_UP
 from tests.sip.ladder import OURS, SDP
 
 CALLER, CALLEE = ("192.0.2.9", 5060), ("192.0.2.1", 5060)
@@ -61,6 +62,7 @@ class Side:
         self.wire = wire
         self.events: list[Event] = []
         self.calls: list[Any] = []
+        self.offered_at: list[float] = []  # when calls and texts were offered
 
     def count(self, kind: type) -> int:
         return sum(isinstance(event, kind) for event in self.events)
@@ -123,6 +125,8 @@ class Simulation:
 
     def told(self, side: Side, event: Event) -> None:
         plan, agent = self.plan, side.agent
+        if isinstance(event, CallOffered | TextOffered):
+            side.offered_at.append(self.now)
         match event:
             case CallOffered(offer):
                 if plan.ring:
@@ -179,9 +183,15 @@ def each_ends_once(simulation: Simulation) -> None:
         assert all(call.ended for call in side.calls)
     caller, callee = simulation.caller, simulation.callee
     assert caller.count(CallAnswered) + caller.count(CallFailed) == 1
-    assert callee.count(CallOffered) <= 1
-    assert callee.count(CallConfirmed) <= 1
-    assert len(callee.calls) + callee.count(OfferCancelled) <= 1
+    assert callee.count(CallConfirmed) <= len(callee.calls)
+    assert len(callee.calls) + callee.count(OfferCancelled) <= callee.count(CallOffered)
+    repeats_are_known(callee)
+
+
+def repeats_are_known(side: Side) -> None:
+    """One request is offered once; but the RFC's timers forget it after 64·T1, and the last repeat may come later."""
+    for before, after in pairwise(side.offered_at):
+        assert after - before >= GIVE_UP
 
 
 def both_tell_the_same_story(simulation: Simulation) -> None:
@@ -189,13 +199,13 @@ def both_tell_the_same_story(simulation: Simulation) -> None:
     plan, caller, callee = simulation.plan, simulation.caller, simulation.callee
     if caller.count(CallAnswered):
         assert plan.answer == 200
-        assert len(callee.calls) == 1
+        assert callee.calls
     failed = caller.first(CallFailed)
     if failed is not None:
         assert failed.status in (plan.answer, 408, 487, 480)
         if failed.status == plan.answer:
-            assert callee.count(CallOffered) == 1
-    if callee.count(OfferCancelled):
+            assert callee.count(CallOffered)
+    if callee.count(OfferCancelled) == callee.count(CallOffered):
         assert not caller.count(CallAnswered)
     if callee.count(CallConfirmed):  # an ACK is only sent for a 200 that came
         assert caller.count(CallAnswered) == 1 or failed is not None
@@ -230,12 +240,12 @@ def test_a_call_over_a_bad_wire(plan: Plan) -> None:
 def test_a_text_over_a_bad_wire(plan: Plan) -> None:
     simulation = Simulation(plan)
     simulation.text()
-    assert simulation.callee.count(TextOffered) <= 1  # repeats are known
+    repeats_are_known(simulation.callee)
     assert simulation.caller.count(TextDone) == 1
     status = simulation.caller.first(TextDone).status
     assert status in (202, 408)
     if status == 202:
-        assert simulation.callee.count(TextOffered) == 1
+        assert simulation.callee.count(TextOffered)
     nothing_is_left(simulation)
 
 
