@@ -3,7 +3,7 @@
 - The address is checked where the socket for it is made: what is checked is what is connected to, whatever a name
   resolved to a moment ago, and for each redirect anew. Private, loopback, link-local, multicast and reserved networks
   are refused unless the configuration allows them, IPv4 addresses inside IPv6 ones too.
-- Only http and https, only GET, at most three redirects, no proxy, no cookies.
+- Only http and https, only GET and POST of JSON, at most three redirects, no proxy, no cookies.
 - One deadline for everything, and a limit on the size that counts while the body comes in, unpacked.
 
 What it raises says which URL, without its query and password: Invalid for what is no URL of ours to fetch, Forbidden
@@ -16,6 +16,8 @@ import asyncio
 import errno
 import socket
 import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, NamedTuple
 
@@ -97,31 +99,34 @@ class Guard:
         _FETCHED.inc()
         return fetched
 
+    async def post(self, url: str, body: dict[str, Any]) -> int:
+        """POST JSON; returns the status of the answer, whose body is not looked at. No redirect is followed.
+
+        Raises EdgeError, see above.
+        """
+        return await asyncio.create_task(self._post(url, body), name="post")
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
     async def _fetch(self, text: str, limit: int, seconds: float) -> Fetched:
-        url = _read_url(text)
-        at = url
-        try:
-            async with asyncio.timeout(seconds):
-                for _ in range(REDIRECTS + 1):
-                    async with self._client().get(at, allow_redirects=False) as response:
-                        if response.status not in REDIRECT_STATUS:
-                            return await _read(response, url, limit)
-                        at = _follow(at, response.headers.get("Location"))
-        except TimeoutError:
-            raise Unavailable(f"{shown(url)} did not come within {seconds:g} seconds") from None
-        except aiohttp.ClientConnectorError as error:
-            if error.os_error.errno == errno.EACCES:
-                raise Forbidden(f"{_via(url, at)} is at an address that is not allowed: {error.host}") from None
-            raise Unavailable(f"cannot connect to {_via(url, at)}: {error.os_error}") from None
-        except aiohttp.InvalidURL:
-            raise Invalid(f"not a URL: {_via(url, at)}") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unavailable(f"cannot fetch {_via(url, at)}: {error or type(error).__name__}") from None
-        raise Unavailable(f"{shown(url)} redirects more than {REDIRECTS} times")
+        trip = _Trip(_read_url(text))
+        async with trip.told(seconds):
+            for _ in range(REDIRECTS + 1):
+                async with self._client().get(trip.at, allow_redirects=False) as response:
+                    if response.status not in REDIRECT_STATUS:
+                        return await _read(response, trip.url, limit)
+                    trip.at = _follow(trip.at, response.headers.get("Location"))
+        raise Unavailable(f"{shown(trip.url)} redirects more than {REDIRECTS} times")
+
+    async def _post(self, text: str, body: dict[str, Any]) -> int:
+        trip = _Trip(_read_url(text))
+        async with (
+            trip.told(self._section.deadline_seconds),
+            self._client().post(trip.url, json=body, allow_redirects=False) as response,
+        ):
+            return response.status
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -150,6 +155,32 @@ class Guard:
         if any(one in network for one in allowed for network in self._section.allow_private):
             return True
         return is_public(address)
+
+
+class _Trip:
+    """The way to one URL: `at` is where redirects have led so far."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = self.at = url
+
+    @asynccontextmanager
+    async def told(self, seconds: float) -> AsyncIterator[None]:
+        """What goes wrong within, and what takes longer, told as an EdgeError."""
+        url = self.url
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            raise Unavailable(f"{shown(url)} did not come within {seconds:g} seconds") from None
+        except aiohttp.ClientConnectorError as error:
+            at = self.at
+            if error.os_error.errno == errno.EACCES:
+                raise Forbidden(f"{_via(url, at)} is at an address that is not allowed: {error.host}") from None
+            raise Unavailable(f"cannot connect to {_via(url, at)}: {error.os_error}") from None
+        except aiohttp.InvalidURL:
+            raise Invalid(f"not a URL: {_via(url, self.at)}") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unavailable(f"cannot fetch {_via(url, self.at)}: {error or type(error).__name__}") from None
 
 
 def is_public(address: Address) -> bool:

@@ -81,7 +81,10 @@ class Explain:
         self._routes = routes
 
     async def explain(self, ask: Ask[ExplainQuery, Nothing]) -> Explanation:
-        query = ask.query
+        return await self.of(ask.query, scope(ask.asker))
+
+    async def of(self, query: ExplainQuery, customer_id: str | None) -> Explanation:
+        """What would become of a dialed string; another customer's numbers are unknown ones. None: an admin asks."""
         country = self._country(query.trunk)
         e164: str | None = None
         found: Found[Number] | None = None
@@ -89,7 +92,7 @@ class Explain:
         refused: Refused | None = None
         try:
             e164 = read_dialed(query.number, country)
-            found = _seen(await self._routes.number(e164), scope(ask.asker))
+            found = _seen(await self._routes.number(e164), customer_id)
             reached = reachable(found, e164)
             await self._routes.account(reached)
             flow = await self._routes.flow(bound(reached, query.medium))

@@ -34,9 +34,15 @@ class Targets:
 
     def __init__(self, trunks: Iterable[Trunk], resolver: Resolve = resolve) -> None:
         self._resolve = resolver
+        self._addresses: dict[Target, str] = {}
+        self.replace(trunks)
+
+    def replace(self, trunks: Iterable[Trunk]) -> None:
+        """Other trunks, for all who hold this. A new name has no address until the next `refresh`."""
         targets = {trunk.target for trunk in trunks if trunk.target is not None}
         self._names = sorted((target for target in targets if target.is_name), key=str)
-        self._addresses = {target: target.host for target in targets if not target.is_name}
+        known = {target: address for target, address in self._addresses.items() if target in targets}
+        self._addresses = known | {target: target.host for target in targets if not target.is_name}
 
     def address(self, target: Target) -> str | None:
         """The address of a target now; None for a name that was never resolved."""
@@ -47,8 +53,8 @@ class Targets:
         await asyncio.gather(*(self._refresh(target) for target in self._names))
 
     async def keep_fresh(self, seconds: float = REFRESH_SECONDS) -> None:
-        """Refresh now and then, for ever; returns at once when there are no names."""
-        while self._names:
+        """Refresh now and then, for ever."""
+        while True:
             await asyncio.sleep(seconds)
             await self.refresh()
 

@@ -20,6 +20,10 @@ class TrunkTable:
     """All trunks. Raises Invalid when a name or a network is there twice, naming both places."""
 
     def __init__(self, trunks: Sequence[Trunk]) -> None:
+        self.replace(trunks)
+
+    def replace(self, trunks: Sequence[Trunk]) -> None:
+        """Other trunks in the same table, for all who hold it. Raises Invalid, and then nothing changed."""
         faults = [*_double_names(trunks), *_double_networks(trunks)]
         if faults:
             raise Invalid("trunks get in each other's way", faults=faults)

@@ -49,8 +49,16 @@ async def test_a_name_that_is_lost_keeps_its_address_and_hurts_no_other() -> Non
     assert targets.address(OTHER) == "192.0.2.5"
 
 
-async def test_keeping_fresh_ends_when_there_is_nothing_to_resolve() -> None:
-    await Targets(NAMES[2:], Zone()).keep_fresh()
+async def test_other_trunks_take_the_place_of_the_old_ones() -> None:
+    zone = Zone()
+    targets = Targets(NAMES[:2], zone)
+    await targets.refresh()
+    targets.replace(NAMES[1:])
+    kept, fixed = NAMES[1].target, NAMES[2].target
+    assert kept is not None
+    assert fixed is not None
+    assert targets.address(kept) is not None
+    assert targets.address(fixed) == fixed.host
 
 
 async def test_the_system_resolver_knows_this_machine() -> None:

@@ -1,0 +1,280 @@
+"""The command line: `edge serve | check | settings | migrate | key | lookup | explain | call | text`.
+
+A wrong configuration ends with status 2, which systemd does not restart; any other failure with 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from edge import __version__
+from edge import config as configuration
+from edge.config import Config
+from edge.errors import EdgeError, Invalid
+
+T = TypeVar("T")
+
+app = typer.Typer(name="edge", help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+keys = typer.Typer(help="Access keys of the API.", no_args_is_help=True)
+app.add_typer(keys, name="key")
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; without it, defaults and EDGE_*.", envvar="EDGE_CONFIG"),
+]
+To = Annotated[str, typer.Option("--to", help="Where the SIP server is: host[:port].")]
+Way = Annotated[str, typer.Option("--transport", help="udp or tcp.")]
+From = Annotated[str, typer.Option("--from", help="Who calls: the user part of the From header.")]
+
+
+@app.command()
+def serve(
+    config: ConfigFile = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Furnish an empty database with a number to try.")] = False,
+) -> None:
+    """Serve calls, texts and the API until a signal says to stop."""
+    from edge import daemon
+
+    def read() -> Config:
+        return configuration.load(config)
+
+    def announce(up: daemon.Daemon, shown: Any) -> None:
+        if shown is not None:
+            print(_screen(up, shown), flush=True)
+
+    _checked(read)
+    try:
+        _run(daemon.serve(read, demo=demo, announce=announce))
+    except OSError as error:
+        _fail(f"cannot serve: {error}")
+
+
+def _screen(up: Any, demo: Any) -> str:
+    """What a newcomer sees: what listens where, the number, the key, and what to type next."""
+    bound = up.sip[0].split(":", 1)[1]
+    to = "" if bound == "127.0.0.1:5060" else f" --to {bound}"
+    key = demo.key or "(this database was there before the demo: edge key create --admin)"
+    return f"""
+edge {__version__} is up.
+
+  SIP        {"  ".join(up.sip)}
+  API        {up.http}/v1.0    documents: {up.http}/docs    metrics: {up.http}/metrics
+  number     {demo.number}
+  API key    {key}
+
+Try it in another terminal:
+
+  {_command()} call {demo.number}{to}
+  {_command()} text {demo.number} "hello"{to}
+
+Ctrl-C ends it.
+"""
+
+
+def _command() -> str:
+    """How this command was called, so that what the screen says can be pasted."""
+    path = Path(sys.argv[0])
+    if path.name == "__main__.py":
+        return f"{sys.executable} -m edge"
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return path.name
+
+
+@app.command()
+def check(config: ConfigFile = None) -> None:
+    """Read the configuration and say what is wrong with it."""
+    _checked(lambda: configuration.load(config))
+    print("the configuration is good")
+
+
+@app.command()
+def settings() -> None:
+    """Print every setting with its default and what it means, as a configuration file."""
+    print(configuration.text(), end="")
+
+
+@app.command()
+def migrate(config: ConfigFile = None) -> None:
+    """Bring the database up to date. `serve` does it by itself for SQLite."""
+    from edge.store import migrate as migrations
+
+    applied = _run(migrations.migrate(_checked(lambda: configuration.load(config)).store.url))
+    print("\n".join(f"applied {revision}" for revision in applied) or "the database is up to date")
+
+
+@keys.command("create")
+def create_key(
+    config: ConfigFile = None,
+    admin: Annotated[bool, typer.Option("--admin", help="A key that may do everything, for all accounts.")] = False,
+    customer: Annotated[str | None, typer.Option(help="Id of the account the key is for.")] = None,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+) -> None:
+    """Make an access key and print it; it is shown this once."""
+    if admin == (customer is not None):
+        _fail("either --admin or --customer ID", status=2)
+    loaded = _checked(lambda: configuration.load(config))
+
+    async def create() -> str:
+        from edge.stores import open_stores
+
+        async with open_stores(loaded) as stores:
+            _, token = await stores.keys.create(customer, admin=admin, name=name)
+            return token
+
+    print(_run(create()))
+
+
+@app.command()
+def lookup(number: Annotated[str, typer.Argument(help="A number in E.164.")], config: ConfigFile = None) -> None:
+    """Show a number as the directory finds it, and which tier knew it."""
+    loaded = _checked(lambda: configuration.load(config))
+
+    async def look() -> dict[str, Any]:
+        from edge.stores import open_stores
+
+        async with open_stores(loaded) as stores:
+            found = await stores.directory.find(number)
+            return {"source": found.source, "number": found.value.public() if found.value is not None else None}
+
+    answer = _run(look())
+    print(json.dumps(answer, indent=2))
+    if answer["number"] is None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    dialed: Annotated[str, typer.Argument(help="As it is dialed: +1415…, 00…, sip:…, tel:….")],
+    config: ConfigFile = None,
+    trunk: Annotated[str | None, typer.Option(help="Trunk it would come by, for its national forms.")] = None,
+    medium: Annotated[str, typer.Option(help="call or message.")] = "call",
+) -> None:
+    """Say how a dialed number would be resolved and what would run."""
+    loaded = _checked(lambda: configuration.load(config))
+
+    async def ask() -> Any:
+        from edge.api.explain import Explain, ExplainQuery
+        from edge.plugins import load
+        from edge.stores import open_stores
+        from edge.trunks.table import TrunkTable
+
+        load("edge.actions")
+        query = ExplainQuery.model_validate({"number": dialed, "trunk": trunk, "medium": medium})
+        async with open_stores(loaded) as stores:
+            return await Explain(TrunkTable(loaded.trunks), stores.routes).of(query, None)
+
+    print(json.dumps(_run(ask()).model_dump(mode="json"), indent=2))
+
+
+@app.command()
+def call(
+    number: Annotated[str, typer.Argument(help="The number to call.")],
+    to: To = "127.0.0.1:5060",
+    transport: Way = "udp",
+    caller: From = "+14155550199",
+    digits: Annotated[str, typer.Option(help="Keys to press after the answer; a comma waits a second.")] = "",
+    save: Annotated[Path | None, typer.Option(help="WAV file for what is heard.")] = None,
+    seconds: Annotated[float, typer.Option(help="Hang up after this time.")] = 60.0,
+) -> None:
+    """Call a number, print the ladder as it happens, and say what was heard."""
+    from edge import phone
+
+    heard = _run(
+        phone.call(
+            phone.read_server(to, _transport(transport)),
+            number,
+            say=_say,
+            caller=caller,
+            digits=digits,
+            seconds=seconds,
+            save=save,
+        )
+    )
+    if heard.status != 200:
+        _fail(f"not answered: {heard.status} {heard.reason}")
+    print(f"heard {heard.audio_seconds:.1f} s of audio, {heard.sound_seconds:.1f} s of it sound", end="")
+    print(f"; pressed {heard.digits}" if heard.digits else "", end="")
+    print(f"; saved to {save}" if save else "")
+
+
+@app.command()
+def text(
+    number: Annotated[str, typer.Argument(help="The number to text.")],
+    body: Annotated[str, typer.Argument(help="What to write.")],
+    to: To = "127.0.0.1:5060",
+    transport: Way = "udp",
+    caller: From = "+14155550199",
+    seconds: Annotated[float, typer.Option(help="How long to wait for a reply.")] = 5.0,
+) -> None:
+    """Send a text by SIP MESSAGE and print the reply that comes back."""
+    from edge import phone
+
+    status, reply = _run(
+        phone.text(phone.read_server(to, _transport(transport)), number, body, say=_say, caller=caller, seconds=seconds)
+    )
+    if not 200 <= status < 300:
+        _fail(f"not taken: {status}")
+    if reply is None:
+        _fail(f"taken with {status}; no reply within {seconds:g} s")
+    print(reply)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _transport(text: str) -> Any:
+    if text not in ("udp", "tcp"):
+        _fail(f"{text} is no transport: udp or tcp", status=2)
+    return text
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _checked(read: Any) -> Config:
+    """The configuration; one line per fault and status 2 when it is bad."""
+    try:
+        loaded: Config = read()
+    except Invalid as error:
+        _fail("\n".join(map(str, error.faults)) or error.message, status=2)
+    return loaded
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except Invalid as error:
+        _fail("\n".join(map(str, error.faults)) or error.message)
+    except EdgeError as error:
+        _fail(error.message)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _fail(message: str, *, status: int = 1) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(status)
+
+
+def main() -> None:
+    """The console script."""
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""The configuration: one frozen tree of sections, read from a TOML file and from EDGE_* in the environment.
+
+`EDGE_API__PORT=9090` overrides `port` of `[api]`; what holds lists or tables is written as JSON there. Everything has
+a default, so an empty file is a good one: the edge on this machine's loopback, on embedded stores. Unknown keys are
+faults, and a bad configuration is refused whole, one line per fault.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from edge.api.section import ApiSection
+from edge.carriers.sip import SipSection as SipCarrier
+from edge.errors import Fault, Invalid
+from edge.http import HttpSection
+from edge.log import LogSection
+from edge.media.transport import MediaSection
+from edge.providers.pool import PoolSection
+from edge.sessions.inbox import InboxSection
+from edge.sessions.sender import OutboxSection
+from edge.settings import Section, render
+from edge.sip.section import SipSection
+from edge.sms.carrier import CarrierSection
+from edge.store.engine import StoreSection
+from edge.store.redis import RedisSection
+from edge.store.tiers import CacheSection
+from edge.trunks.table import TrunkTable
+from edge.trunks.trunk import Trunk
+
+LOOPBACK = Trunk.model_validate({"name": "loopback", "networks": ["127.0.0.0/8", "::1/128"], "country": "US"})
+
+
+class ProvidersSection(Section):
+    """Where numbers come from, one section each."""
+
+    pool: PoolSection = Field(default=PoolSection(), description="Ranges of numbers that are ours to give out.")
+
+
+class Config(Section, BaseSettings):
+    """Everything that can be set. Relative paths are taken from the working directory."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", validate_default=True, env_prefix="EDGE_", env_nested_delimiter="__"
+    )
+
+    data: Path = Field(default=Path("var"), description="Folder for what the edge itself writes.")
+    drain_seconds: PositiveFloat = Field(
+        default=30.0, description="After SIGTERM calls may go on for this long before they are hung up."
+    )
+    keep_days: NonNegativeInt = Field(
+        default=90, description="Records of calls and texts are deleted after this many days; 0 keeps them for ever."
+    )
+    node: str | None = Field(
+        default=None,
+        description="This process's name where several share a database: the same after a restart, and nobody else's."
+        " Without it, host name and data folder.",
+    )
+    log: LogSection = Field(default=LogSection(), description="What is logged, and how.")
+    sip: SipSection = Field(default=SipSection(), description="SIP over UDP and TCP.")
+    media: MediaSection = Field(default=MediaSection(), description="Audio of calls: RTP with G.711.")
+    api: ApiSection = Field(default=ApiSection(), description="The HTTP door: API, webhooks, health and metrics.")
+    store: StoreSection = Field(default=StoreSection(), description="Where the record is kept.")
+    redis: RedisSection = Field(default=RedisSection(), description="The cache that processes share.")
+    cache: CacheSection = Field(default=CacheSection(), description="How long what was looked up is believed.")
+    inbox: InboxSection = Field(default=InboxSection(), description="Texts that come in.")
+    outbox: OutboxSection = Field(default=OutboxSection(), description="Texts that go out.")
+    http: HttpSection = Field(default=HttpSection(), description="What the edge itself may fetch over HTTP.")
+    providers: ProvidersSection = Field(default=ProvidersSection(), description="Where numbers come from.")
+    carriers: tuple[CarrierSection, ...] = Field(
+        default=(SipCarrier(),), description="A way for texts to come in and go out."
+    )
+    trunks: tuple[Trunk, ...] = Field(
+        default=(LOOPBACK,), description="A carrier's SIP side. Anyone else gets no answer at all."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment goes before the file, whose content comes in as arguments."""
+        return env_settings, init_settings
+
+
+def load(path: Path | None) -> Config:
+    """Read a configuration file (None: only defaults and the environment).
+
+    Raises Invalid with one `Fault` for each thing that is wrong, each naming file and key.
+    """
+    values = _read(path) if path is not None else {}
+    source = str(path) if path is not None else "defaults"
+    unknown = [
+        Fault(f"environment: {name}", "there is no such setting")
+        for name in sorted(os.environ)
+        if name.startswith("EDGE_") and name.removeprefix("EDGE_").split("__")[0].lower() not in Config.model_fields
+    ]
+    try:
+        config = Config(**values)
+        TrunkTable(config.trunks)
+    except ValidationError as error:
+        raise Invalid("bad configuration", faults=[*unknown, *_faults(error, source)]) from None
+    except Invalid as error:
+        raise Invalid("bad configuration", faults=[*unknown, *(_in(source, fault) for fault in error.faults)]) from None
+    if unknown:
+        raise Invalid("bad configuration", faults=unknown)
+    return config
+
+
+def text() -> str:
+    """The whole configuration with its defaults as a commented file, which is what `config/edge.toml` holds."""
+    return render(Config.model_construct())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise Invalid("bad configuration", faults=[Fault(str(path), what)]) from None
+
+
+def _faults(error: ValidationError, source: str) -> list[Fault]:
+    return [_in(source, Fault(_dotted(e["loc"]), _sentence(e["msg"]))) for e in error.errors(include_url=False)]
+
+
+def _in(source: str, fault: Fault) -> Fault:
+    return Fault(f"{source}: {fault.where}" if fault.where else source, fault.what)
+
+
+def _dotted(place: tuple[int | str, ...]) -> str:
+    out = ""
+    for part in place:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part
+    return out
+
+
+def _sentence(message: str) -> str:
+    if message == "Extra inputs are not permitted":
+        return "there is no such setting"
+    return message.removeprefix("Value error, ")

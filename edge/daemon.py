@@ -1,0 +1,348 @@
+"""The daemon: builds all of it, top to bottom, serves, and takes it down again.
+
+SIGTERM, SIGINT   not ready, 503 for what is new; calls run on for `drain_seconds`, then BYE. A second one: at once.
+SIGHUP            read the configuration again: trunks and log change at once; what else differs needs a restart
+                  and is named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import platform
+import secrets
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from edge import __version__, systemd
+from edge.api.app import Server, create_app
+from edge.api.services import Services
+from edge.carriers.sip import Sip
+from edge.carriers.site import Site, build
+from edge.config import Config
+from edge.demo import Demo, furnish
+from edge.errors import Fault, Invalid, Unavailable
+from edge.http import Guard
+from edge.log import configure, get_logger
+from edge.media.transport import MediaEngine, open_prompts
+from edge.metrics import gauge
+from edge.numbers.provider import PROVIDERS, Provider
+from edge.plugins import load
+from edge.sessions.call import Call, Desk
+from edge.sessions.inbox import Inbox
+from edge.sessions.message import MessageTable
+from edge.sessions.outbox import Outbox
+from edge.sessions.record import CallRecords, CallTable
+from edge.sessions.router import Router
+from edge.sessions.sip_door import SipDoor
+from edge.sessions.sip_messages import SipMessages
+from edge.sessions.texting import TextSending
+from edge.sessions.texts import TextDesk, TextRuns
+from edge.sip.agent import Agent
+from edge.sip.transport import Endpoint
+from edge.sms.carrier import Carrier
+from edge.store.metadata import new_id
+from edge.store.writer import Writer
+from edge.stores import Stores, open_stores
+from edge.trunks.resolve import Targets
+from edge.trunks.table import TrunkTable
+
+log = get_logger("daemon")
+
+PLUGINS: Final = ("edge.actions", "edge.carriers", "edge.providers")
+PURGE_SECONDS: Final = 3600.0  # between two looks for records that are too old
+PURGE_BATCH: Final = 1000  # rows of one DELETE, so that nobody waits long for it
+LAG_SECONDS: Final = 0.5  # between two measurements of the loop's lag
+PURGE_PAUSE: Final = 0.1
+CLOSE_SECONDS: Final = 1.0  # for the answers to the last BYEs
+
+BUILD = gauge("build_info", "Always 1; the labels say what runs.", ("version", "python"))
+LAG = gauge("event_loop_lag_seconds", "How late the event loop was at the last measurement.")
+DRAINING = gauge("draining", "1 from SIGTERM on.")
+
+
+class Daemon:
+    """What is up. Made by `running`; everything that changes while it runs is in here."""
+
+    def __init__(
+        self,
+        config: Config,
+        stores: Stores,
+        endpoint: Endpoint,
+        router: Router,
+        trunks: TrunkTable,
+        targets: Targets,
+        tables: Sequence[CallTable | MessageTable],
+    ) -> None:
+        self.config = config
+        self.stores = stores
+        self.endpoint = endpoint
+        self.sip: list[str] = []
+        self.http = ""
+        self.draining = False
+        self._refreshing: asyncio.Task[None] | None = None
+        self._router = router
+        self._trunks = trunks
+        self._targets = targets
+        self._tables = tables
+
+    def readiness(self) -> list[Fault]:
+        """Reasons against traffic. A database that is away is none: what is in the caches is served."""
+        if not self.sip:
+            return [Fault("sip", "not listening yet")]
+        return [Fault("daemon", "draining")] if self.draining else []
+
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Take nothing new; let calls run on, but not for ever, and not once somebody is in a hurry."""
+        self.draining = True
+        DRAINING.set(1)
+        self.endpoint.agent.drain(self.endpoint.now())
+        log.info("draining", calls=self._router.active, seconds=self.config.drain_seconds)
+        systemd.stopping(f"draining, {self._router.active} calls")
+        waits = [asyncio.create_task(self._router.idle()), asyncio.create_task(hurry.wait())]
+        await asyncio.wait(waits, timeout=self.config.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        if self._router.active:
+            log.warning("calls hung up at the end of the drain", calls=self._router.active)
+            self._router.hang_up_all()
+            await self.endpoint.settle(CLOSE_SECONDS)
+
+    def reload(self, new: Config) -> None:
+        """Take over what can change in flight, and say what cannot."""
+        old, self.config = self.config, new
+        changed = [name for name in Config.model_fields if getattr(old, name) != getattr(new, name)]
+        if "trunks" in changed:
+            self._trunks.replace(new.trunks)
+            self._targets.replace(new.trunks)
+            self._refreshing = asyncio.create_task(self._targets.refresh())
+        if "log" in changed:
+            configure(new.log)
+        applied = [name for name in changed if name in ("trunks", "log", "drain_seconds", "keep_days")]
+        restart = [name for name in changed if name not in applied]
+        log.info(
+            "configuration read again", changed=", ".join(applied) or "nothing", restart=", ".join(restart) or None
+        )
+
+    # What goes on beside the traffic
+
+    async def measure_lag(self) -> None:
+        while True:
+            due = time.monotonic() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            LAG.set(max(0.0, time.monotonic() - due))
+
+    async def feed_watchdog(self) -> None:
+        """From the event loop: a loop that hangs must not look alive."""
+        seconds = systemd.watchdog_seconds()
+        while seconds is not None:
+            systemd.alive()
+            await asyncio.sleep(seconds)
+
+    async def purge(self) -> None:
+        """Delete old records in batches, with a pause after each for those who write."""
+        while True:
+            if self.config.keep_days:
+                before = _now() - timedelta(days=self.config.keep_days)
+                for table in self._tables:
+                    await self._purge(table, before)
+            await asyncio.sleep(PURGE_SECONDS)
+
+    async def _purge(self, table: CallTable | MessageTable, before: datetime) -> None:
+        try:
+            while await table.purge(before, PURGE_BATCH) == PURGE_BATCH:  # noqa: ASYNC110 - a pause for those who write
+                await asyncio.sleep(PURGE_PAUSE)
+        except Unavailable as error:
+            log.warning("old records stay for now", error=error.message)
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Daemon]:
+    """Everything up and listening; down again at the end. Raises EdgeError, or OSError for an address that is taken."""
+    for package in PLUGINS:
+        load(package)
+    BUILD.labels(__version__, platform.python_version()).set(1)
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(open_stores(config, embedded_redis=True))
+        writer = Writer(config.store)
+        await writer.start()
+        stack.push_async_callback(writer.close)
+
+        trunks, targets = TrunkTable(config.trunks), Targets(config.trunks)
+        guard = Guard(config.http)
+        stack.push_async_callback(guard.close)
+        media = MediaEngine(config.media)
+        await media.start()
+        stack.push_async_callback(media.close)
+
+        agent = Agent(lambda: secrets.token_hex(8), advertise=config.sip.advertised())
+        endpoint = Endpoint(agent, lambda event: router.handle(event), trunks.admits)
+        stack.push_async_callback(endpoint.close)
+        messages = SipMessages(endpoint)
+        carriers = build(config.carriers, Site(messages=messages, post=guard.post, trunks=trunks, targets=targets))
+
+        node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
+        outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node)
+        sending = TextSending(outbox, stores.owned, _micros)
+        runs = TextRuns(stores.directory, stores.library, sending, _now)
+        inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
+        texts = TextDesk(stores.directory, inbox)
+        sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
+        door = SipDoor(sip, trunks, texts, endpoint, _now)
+
+        calls, records = CallTable(stores.engine), MessageTable(stores.engine)
+        router = Router(
+            trunks=trunks,
+            routes=stores.routes,
+            desk=Desk(endpoint, media, open_prompts(config.media, _body_of(guard)), _send_for_calls(sending, carriers)),
+            records=CallRecords(writer),
+            take_text=door.take,
+            other=messages.handle,
+        )
+        daemon = Daemon(config, stores, endpoint, router, trunks, targets, (calls, records))
+        server = Server(
+            create_app(
+                Services(
+                    section=config.api,
+                    version=__version__,
+                    customers=stores.customers,
+                    accounts=stores.accounts,
+                    keys=stores.keys,
+                    numbers=stores.numbers,
+                    providers=_providers(config, stores),
+                    flows=stores.flows,
+                    calls=calls,
+                    messages=records,
+                    trunks=trunks,
+                    routes=stores.routes,
+                    carriers=list(carriers.values()),
+                    keep=texts.receive,
+                    clock=_now,
+                    readiness=daemon.readiness,
+                    draining=lambda: daemon.draining,
+                )
+            ),
+            config.api,
+        )
+
+        await targets.refresh()
+        await outbox.start()
+        stack.push_async_callback(outbox.close)
+        await inbox.start()
+        stack.push_async_callback(inbox.close)
+        stack.push_async_callback(router.close)
+        daemon.http = "http://{}:{}".format(*_shown(await server.listen()))
+        stack.push_async_callback(server.close)
+        daemon.sip = await endpoint.listen(config.sip.listen)
+        for work in (daemon.measure_lag(), daemon.feed_watchdog(), daemon.purge(), targets.keep_fresh()):
+            stack.push_async_callback(_cancel, asyncio.create_task(_insist(work)))
+        gc.collect()
+        gc.freeze()  # what is here now stays: the collector need not walk it again
+        yield daemon
+
+
+async def serve(
+    read_config: Callable[[], Config], *, demo: bool, announce: Callable[[Daemon, Demo | None], None]
+) -> None:
+    """Serve until a signal says to stop. `read_config` is called again for each SIGHUP."""
+    config = read_config()
+    configure(config.log)
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: hurry.set() if stop.is_set() else stop.set())
+    async with running(config) as daemon:
+        loop.add_signal_handler(signal.SIGHUP, _reload, daemon, read_config)
+        stores = daemon.stores
+        furnished = (
+            await furnish(
+                config.data, config.media.prompts, stores.customers, stores.keys, stores.numbers, stores.flows
+            )
+            if demo
+            else None
+        )
+        announce(daemon, furnished)
+        log.info("ready", sip=" ".join(daemon.sip), http=daemon.http, version=__version__)
+        systemd.ready(f"serving {' '.join(daemon.sip)} and {daemon.http}")
+        await stop.wait()
+        await daemon.drain(hurry)
+    log.info("stopped")
+
+
+def _reload(daemon: Daemon, read_config: Callable[[], Config]) -> None:
+    systemd.reloading()
+    try:
+        daemon.reload(read_config())
+    except Invalid as error:
+        for fault in error.faults:
+            log.error("configuration not taken over", where=fault.where, error=fault.what)
+    systemd.ready("serving")
+
+
+def _providers(config: Config, stores: Stores) -> list[Provider]:
+    kinds = ((name, getattr(config.providers, name, None), kind) for name, kind in PROVIDERS)
+    return [_provider(kind, options, stores) for _, options, kind in kinds if options is not None]
+
+
+def _provider(kind: Any, options: Any, stores: Stores) -> Provider:
+    provider: Provider = kind(options, stores.numbers.taken)
+    return provider
+
+
+def _send_for_calls(
+    sending: TextSending, carriers: Mapping[str, Carrier]
+) -> Callable[[Call, str, str, str], Coroutine[Any, Any, str]]:
+    """How the flow of a call sends a text: by the first carrier there is."""
+    carrier = next(iter(carriers), "")
+
+    async def send(call: Call, source: str, destination: str, text: str) -> str:
+        if not carrier:
+            raise Unavailable("no carrier for texts is configured")
+        return await sending.send(
+            id=new_id(),
+            customer_id=call.customer_id,
+            source=source,
+            destination=destination,
+            text=text,
+            carrier=carrier,
+            reference_id=call.id,
+        )
+
+    return send
+
+
+def _body_of(guard: Guard) -> Callable[[str], Coroutine[Any, Any, bytes]]:
+    async def fetch(url: str) -> bytes:
+        return (await guard.fetch(url)).body
+
+    return fetch
+
+
+async def _insist(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        log.exception("background work ended")
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _micros() -> int:
+    return time.time_ns() // 1000
+
+
+def _shown(address: tuple[str, int]) -> tuple[str, int]:
+    host, port = address
+    return (f"[{host}]" if ":" in host else host), port

@@ -1,0 +1,410 @@
+"""A call on its way through its flow: the session that joins dialog, stream and flow, and is none of them.
+
+The dialog is the SIP agent's (`edge/sip`), the stream the media engine's (`edge/media`), the order of things the flow's
+(`edge/flows`). This file only carries wishes from the flow to the other two, and news from them back to the flow.
+
+A flow does one thing at a time, so at most one method waits at any moment, always on one future (`_wait`). Whoever ends
+the call resolves that future with `SessionEnded`; nothing here is ever cancelled but by the shutdown of the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NoReturn, TypeVar
+
+from edge.errors import EdgeError, Invalid, Unavailable
+from edge.flows.session import HangupReason, SessionEnded
+from edge.media import sdp
+from edge.media.audio import Audio
+from edge.media.prompt import Prompts
+from edge.media.stream import StreamClosed
+from edge.media.tone import beep
+from edge.media.transport import MediaEngine, Stream
+from edge.sessions.record import Attempt, wall_micros
+from edge.sip.events import By, Offer, Reoffer
+from edge.sip.events import Call as Dialog
+from edge.sip.transport import Endpoint
+
+T = TypeVar("T")
+
+TYPE_AHEAD: Final = 64  # keys kept that no step has asked for yet; older ones go first
+REFER_SECONDS: Final = 40.0  # a REFER whose NOTIFYs say nothing final in this time has failed (a ring timeout and more)
+
+DECLINED: Final = 603
+NORMAL_CAUSE: Final = 16
+STATUS_OF_REASON: Final[dict[str, int]] = {  # a hangup before the answer
+    "normal": 603,
+    "cancel": 603,
+    "timeout": 603,
+    "amd": 603,
+    "failed": 408,
+    "busy": 486,
+    "noanswer": 480,
+    "dialout": 480,
+}
+CAUSE_OF_REASON: Final[dict[str, int]] = {  # Q.850
+    "normal": 16,
+    "cancel": 16,
+    "timeout": 16,
+    "amd": 16,
+    "failed": 18,
+    "busy": 17,
+    "noanswer": 19,
+    "dialout": 19,
+}
+
+Fields = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every call uses of the daemon. `send_text` is (call, source, destination, text) → message id."""
+
+    endpoint: Endpoint
+    media: MediaEngine
+    prompts: Prompts
+    send_text: Callable[[Call, str, str, str], Coroutine[Any, Any, str]]
+
+
+class Call:
+    """Implements `flows.session.CallSession` for one offered call."""
+
+    __slots__ = (
+        "_body",
+        "_collecting",
+        "_desk",
+        "_dialog",
+        "_ended",
+        "_keys",
+        "_local",
+        "_offering",
+        "_refer_status",
+        "_stream",
+        "_waiting",
+        "attempt",
+        "offer",
+    )
+
+    def __init__(self, offer: Offer, desk: Desk, attempt: Attempt) -> None:
+        self.offer = offer
+        self.attempt = attempt
+        self._desk = desk
+        self._dialog: Dialog | None = None
+        self._stream: Stream | None = None
+        self._local: sdp.Local | None = None  # our side of the session, once media are open
+        self._body = b""  # the SDP we sent: the same in a 183 and the 200 behind it
+        self._offering: sdp.Local | None = None  # set while an offer of ours has no answer
+        self._ended: SessionEnded | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self._keys: list[str] = []  # typed and not yet asked for
+        self._collecting = False
+        self._refer_status: int | None = None
+
+    # What the flow may ask
+
+    @property
+    def id(self) -> str:
+        return self.attempt.id
+
+    @property
+    def customer_id(self) -> str:
+        return self.attempt.customer_id
+
+    async def sleep(self, seconds: float) -> None:
+        self._alive()
+        await self._wait(seconds)
+
+    async def send_text(self, source: str, destination: str, text: str) -> str:
+        self._alive()
+        return await self._until(self._desk.send_text(self, source, destination, text))
+
+    async def answer(self) -> None:
+        self._alive()
+        if self._dialog is not None:
+            return
+        self._open()
+        endpoint = self._desk.endpoint
+        self._dialog = endpoint.agent.answer(self.offer, self._body, endpoint.now())
+        self._dialog.owner = self
+        self.attempt.tm_progressing = wall_micros()
+        self.attempt.sip_code, self.attempt.outcome = 200, "answered"
+        endpoint.flush()
+        if self.offer.sdp is None:  # our offer went out: nobody can be played to until the ACK brings the answer
+            await self._wait(None)
+
+    async def play(self, sources: Sequence[str]) -> None:
+        self._alive()
+        prompts = [await self._until(self._desk.prompts.load(source)) for source in sources]
+        await self._play(prompts)
+
+    async def beep(self) -> None:
+        self._alive()
+        await self._play([beep()])
+
+    async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
+        self._alive()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        digits = ""
+        self._collecting = True
+        try:
+            while True:
+                while self._keys:
+                    key = self._keys.pop(0)
+                    digits += key
+                    if key in end_keys or len(digits) == length:
+                        return digits
+                left = deadline - loop.time()
+                if left <= 0:
+                    return digits
+                await self._wait(left)
+        finally:
+            self._collecting = False
+
+    async def redirect(self, destinations: Sequence[str]) -> NoReturn:
+        self._alive()
+        if self._dialog is None:
+            spent = self.offer.request.max_forwards == 0  # RFC 7332 §3: the agent then says 483
+            self.attempt.sip_code, self.attempt.outcome = (483, "rejected") if spent else (302, "redirected")
+            endpoint = self._desk.endpoint
+            endpoint.agent.redirect(self.offer, destinations, endpoint.now())
+            raise self._end("local", "redirect")
+        if self._dialog.allow is not None and "REFER" not in self._dialog.allow:
+            raise Invalid("the caller's side does not allow REFER")
+        status = 0
+        for destination in destinations:
+            status = await self._transfer(self._dialog, destination)
+            if 200 <= status < 300:
+                self.hang_up("redirect")
+                self._alive()
+        raise Unavailable(f"the transfer failed with {status}")
+
+    async def hangup(self, reason: HangupReason) -> NoReturn:
+        self._alive()
+        self.hang_up(reason)
+        raise self._ended or SessionEnded("local", reason)
+
+    # What the router and the daemon may do
+
+    @property
+    def answered(self) -> bool:
+        return self._dialog is not None
+
+    @property
+    def ended(self) -> SessionEnded | None:
+        return self._ended
+
+    def hang_up(self, reason: str = "normal", *, status: int | None = None) -> None:
+        """End the call, unless it is over: BYE after the answer, before it `status` or what `reason` means."""
+        if self._ended is not None:
+            return
+        cause = CAUSE_OF_REASON.get(reason, NORMAL_CAUSE)
+        if self._dialog is None:
+            self.refuse(status or STATUS_OF_REASON.get(reason, DECLINED), cause)
+            self.attempt.hangup_reason = reason
+            return
+        endpoint = self._desk.endpoint
+        endpoint.agent.end(self._dialog, endpoint.now(), reason=f"Q.850;cause={cause}")
+        self._end("local", reason)
+
+    def refuse(self, status: int, cause: int | None = None, text: str = "", fields: Fields = ()) -> None:
+        """Answer the offer with a final status, unless the call is answered or over."""
+        if self._ended is not None or self._dialog is not None:
+            return
+        if cause is not None:  # RFC 3326
+            fields = (("Reason", f"Q.850;cause={cause}" + (f';text="{text}"' if text else "")), *fields)
+        self.attempt.sip_code, self.attempt.outcome = status, "rejected"
+        endpoint = self._desk.endpoint
+        endpoint.agent.reject(self.offer, status, endpoint.now(), fields=fields)
+        self._end("local", "rejected")
+
+    def close(self) -> None:
+        """Let go of the media; what they came to goes into the record."""
+        if self._stream is None:
+            return
+        stream, self._stream = self._stream, None
+        stats, attempt = stream.stats, self.attempt
+        attempt.rtp_sent, attempt.rtp_received = stats.sent_packets, stats.received_packets
+        attempt.rtp_lost, attempt.jitter_ms = stats.lost_packets, round(stats.jitter_ms, 3)
+        stream.close()
+
+    # What the wire says
+
+    def cancelled(self) -> None:
+        """The caller gave up before the answer, and the agent has said 487; or nobody answered for very long."""
+        self.attempt.sip_code, self.attempt.outcome = 487, "cancelled"
+        self._end("remote", "cancel")
+
+    def closed(self, by: By, reason: str | None) -> None:
+        """The dialog is over: by a BYE, for want of an ACK, because the other side is gone."""
+        self._end("remote" if by == "remote" else "local", reason or ("normal" if by == "remote" else by))
+
+    def confirmed(self, body: bytes | None) -> None:
+        """The ACK came; when the offer was ours it has to bring the answer (RFC 3261 §13.2.2.4)."""
+        if self._offering is None or self._stream is None:
+            return
+        offering, self._offering = self._offering, None
+        try:
+            if body is None:
+                raise Invalid("the ACK brought no answer to our offer")
+            self._agree(sdp.accept(offering, sdp.read(body)))
+        except EdgeError as error:
+            self.attempt.error = error.message
+            self.hang_up("failed")
+            return
+        self._wake()
+
+    def reoffered(self, reoffer: Reoffer) -> None:
+        """A re-INVITE: hold, resume, another address. What cannot be agreed leaves the session as it was (§14.2)."""
+        endpoint = self._desk.endpoint
+        if self._stream is None or self._local is None:
+            endpoint.agent.refuse(reoffer, 488, endpoint.now())
+            return
+        if reoffer.sdp is None:
+            self._offering = self._local = self._local._replace(session_version=self._local.session_version + 1)
+            self._body = sdp.offer(self._local)
+        else:
+            try:
+                offered = sdp.read(reoffer.sdp)
+                self._body, agreed, self._local = sdp.reanswer(offered, self._local, self._body)
+            except EdgeError as error:
+                endpoint.agent.refuse(reoffer, error.sip, endpoint.now(), fields=_warning(error, self._local.host))
+                return
+            self._agree(agreed)
+        endpoint.agent.accept(reoffer, self._body, endpoint.now())
+
+    def typed(self, keys: str) -> None:
+        """Keys came in, by RTP or INFO."""
+        self._keys.extend(keys)
+        del self._keys[:-TYPE_AHEAD]
+        if self._collecting:
+            self._wake()
+
+    def transferred(self, status: int, final: bool) -> None:
+        """A NOTIFY of our REFER, or its refusal."""
+        if final:
+            self._refer_status = status
+            self._wake()
+
+    # Inside
+
+    def _open(self) -> None:
+        """Take a port and agree on media, once. What the offer makes impossible is answered here, for good."""
+        if self._stream is not None:
+            return
+        media = self._desk.media
+        try:
+            offered = sdp.read(self.offer.sdp) if self.offer.sdp is not None else None
+            stream = media.open(self.offer.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
+        except EdgeError as error:
+            raise self._impossible(error, "") from None
+        host, port = stream.local
+        local = sdp.Local(
+            host, port, session_id=stream.sender.ssrc, session_version=1, ptime_default=media.section.ptime_ms
+        )
+        try:
+            if offered is None:
+                self._offering, self._body = local, sdp.offer(local)
+            else:
+                self._body, agreed = sdp.answer(offered, local)
+                self._stream = stream
+                self._agree(agreed)
+        except EdgeError as error:
+            stream.close()
+            raise self._impossible(error, host) from None
+        self._stream, self._local = stream, local
+
+    def _impossible(self, error: EdgeError, host: str) -> SessionEnded:
+        self.attempt.error = error.message
+        self.refuse(error.sip, error.cause, fields=_warning(error, host))
+        return self._ended or SessionEnded("local", "rejected")
+
+    def _agree(self, agreed: sdp.Negotiated) -> None:
+        assert self._stream is not None
+        self._stream.connect(agreed)
+        self.attempt.codec = agreed.codec
+
+    async def _play(self, prompts: Sequence[Audio]) -> None:
+        """Play to the end; before the answer as early media behind a 183 (RFC 3960)."""
+        if self._dialog is None and self._stream is None:
+            if self.offer.sdp is None:
+                raise Invalid("an INVITE without SDP has no media before its answer")
+            self._open()
+            endpoint = self._desk.endpoint
+            endpoint.agent.progress(self.offer, self._body, endpoint.now())
+            self.attempt.tm_ringing = wall_micros()
+            endpoint.flush()
+        assert self._stream is not None
+        try:
+            await self._stream.play(*prompts)
+        except StreamClosed:
+            self._alive()
+            raise
+
+    async def _transfer(self, dialog: Dialog, destination: str) -> int:
+        """REFER, and the final status of what came of it; 408 when nothing did."""
+        endpoint = self._desk.endpoint
+        self._refer_status = None
+        endpoint.agent.refer(dialog, destination, endpoint.now())
+        endpoint.flush()
+        deadline = asyncio.get_running_loop().time() + REFER_SECONDS
+        while self._refer_status is None:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                return 408
+            await self._wait(left)
+        return self._refer_status
+
+    async def _wait(self, seconds: float | None) -> None:
+        """Wait until `_wake`, the time is over, or the session."""
+        loop = asyncio.get_running_loop()
+        self._waiting = waiting = loop.create_future()
+        timer = loop.call_later(seconds, self._wake) if seconds is not None else None
+        try:
+            await waiting
+        finally:
+            self._waiting = None
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def _until(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the work returns; SessionEnded at once when the session ends first, and the work is given up then."""
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(lambda _: self._wake())
+        try:
+            while not task.done():
+                await self._wait(None)
+        finally:
+            task.cancel()
+        self._alive()
+        return task.result()
+
+    def _alive(self) -> None:
+        if self._ended is not None:
+            raise self._ended
+
+    def _end(self, by: Literal["remote", "local"], reason: str) -> SessionEnded:
+        """The session is over. Only the first end counts."""
+        if self._ended is None:
+            self._ended = SessionEnded(by, reason)
+            self.attempt.hangup_by, self.attempt.hangup_reason = by, reason
+            self.close()
+            if self._waiting is not None and not self._waiting.done():
+                self._waiting.set_exception(self._ended)
+            self._desk.endpoint.flush()
+        return self._ended
+
+    def _silent(self) -> None:
+        """No RTP for too long: the other side is gone without a word."""
+        self.attempt.error = "no media from the caller"
+        self.hang_up("timeout")
+
+
+def _warning(error: EdgeError, host: str) -> Fields:
+    return (("Warning", error.warning(host)),) if isinstance(error, sdp.NoCommonCodec) else ()

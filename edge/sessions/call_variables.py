@@ -1,0 +1,55 @@
+"""What a flow can read of its call: the platform's names, each computed only when a step asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from edge.numbers.number import Number
+from edge.sessions.record import Attempt
+
+_Read = Callable[[Attempt, Number], str]
+
+_NAMES: Final[dict[str, _Read]] = {
+    "voipbin.activeflow.id": lambda attempt, number: attempt.id,
+    "voipbin.activeflow.flow_id": lambda attempt, number: attempt.flow_id,
+    "voipbin.activeflow.reference_type": lambda attempt, number: "call",
+    "voipbin.activeflow.reference_id": lambda attempt, number: attempt.id,
+    "voipbin.call.id": lambda attempt, number: attempt.id,
+    "voipbin.call.direction": lambda attempt, number: attempt.direction,
+    "voipbin.call.digits": lambda attempt, number: "",  # until `digits_receive` sets it
+    "voipbin.call.source.type": lambda attempt, number: "tel",
+    "voipbin.call.source.target": lambda attempt, number: attempt.source,
+    "voipbin.call.source.target_name": lambda attempt, number: attempt.source_name,
+    "voipbin.call.source.name": lambda attempt, number: "",
+    "voipbin.call.source.detail": lambda attempt, number: "",
+    "voipbin.call.destination.type": lambda attempt, number: "tel",
+    "voipbin.call.destination.target": lambda attempt, number: attempt.destination,
+    "voipbin.call.destination.target_name": lambda attempt, number: "",
+    "voipbin.call.destination.name": lambda attempt, number: number.name,
+    "voipbin.call.destination.detail": lambda attempt, number: number.detail,
+    "edge.call.sip_call_id": lambda attempt, number: attempt.call_id,
+    "edge.call.trunk": lambda attempt, number: attempt.trunk,
+    "edge.number.id": lambda attempt, number: number.id,
+    "edge.number.name": lambda attempt, number: number.name,
+    "edge.number.detail": lambda attempt, number: number.detail,
+}
+
+
+class CallVariables(Mapping[str, str]):
+    """A view of one call's attempt and number; copies nothing."""
+
+    __slots__ = ("_attempt", "_number")
+
+    def __init__(self, attempt: Attempt, number: Number) -> None:
+        self._attempt = attempt
+        self._number = number
+
+    def __getitem__(self, name: str) -> str:
+        return _NAMES[name](self._attempt, self._number)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)

@@ -1,0 +1,184 @@
+"""The record: one row for every call that was offered, refused ones too, written once the attempt is over.
+
+An `Attempt` is filled in as the call goes along its path. `CallRecords.keep` hands it to the SQL writer's lazy queue: a
+record costs the call microseconds, and reaches the disk with the next commit, a quarter of a second later at most.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from edge.metrics import counter
+from edge.sessions.tables import calls
+from edge.store.metadata import NIL, instant_text
+from edge.store.writer import Writer, insert
+
+Outcome = Literal["answered", "redirected", "rejected", "cancelled", "failed"]
+
+OUTCOMES: Final[tuple[Outcome, ...]] = ("answered", "redirected", "rejected", "cancelled", "failed")
+CALLS = counter("calls_total", "Calls offered, by how they ended.", ("outcome",))
+_CALLS = {outcome: CALLS.labels(outcome) for outcome in OUTCOMES}
+
+
+def wall_micros() -> int:
+    """Microseconds since the epoch, the unit of all times in SQL."""
+    return time.time_ns() // 1000
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What is known of one offered call. Times are microseconds since the epoch."""
+
+    id: str
+    call_id: str
+    remote: str
+    dialed: str
+    source: str
+    source_name: str
+    tm_create: int
+    trunk: str = ""
+    customer_id: str = NIL
+    number_id: str = NIL
+    number: str = ""
+    destination: str = ""
+    flow_id: str = NIL
+    flow_version: int = 0
+    direction: str = "incoming"
+    status: str = "hangup"
+    hangup_by: str = ""
+    hangup_reason: str = ""
+    sip_code: int = 0
+    lookup_source: str = ""
+    outcome: Outcome = "failed"
+    error: str = ""
+    cut_by: str = ""
+    steps: str = "[]"
+    codec: str = ""
+    rtp_sent: int = 0
+    rtp_received: int = 0
+    rtp_lost: int = 0
+    jitter_ms: float = 0.0
+    tm_ringing: int | None = None
+    tm_progressing: int | None = None
+    tm_hangup: int | None = field(default=None)
+
+
+_COLUMNS: Final = tuple(f.name for f in fields(Attempt))
+_values: Final = attrgetter(*_COLUMNS)
+
+KEEP: Final = insert("calls.keep", "calls", _COLUMNS, "ON CONFLICT DO NOTHING")
+
+
+class CallRecords:
+    """Where ended attempts are written to."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def keep(self, attempt: Attempt) -> None:
+        _CALLS[attempt.outcome].inc()
+        self._writer.put_later(KEEP, [_values(attempt)])
+
+
+class CallTable:
+    """The records as the API reads them."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def get(self, call_id: str, customer_id: str | None = None) -> dict[str, Any] | None:
+        """One record in its public form, or None. `customer_id` None: whoever it belongs to."""
+        query = sa.select(calls).where(calls.c.id == call_id)
+        if customer_id is not None:
+            query = query.where(calls.c.customer_id == customer_id)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(query)).mappings().first()
+        return public(row) if row is not None else None
+
+    async def list(
+        self,
+        customer_id: str | None,
+        *,
+        number: str | None = None,
+        call_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        after: tuple[datetime, str] | None = None,
+        size: int = 100,
+    ) -> list[dict[str, Any]]:
+        """Newest first. `after` is the (tm_create, id) of the last item of the page before."""
+        query = sa.select(calls).order_by(calls.c.tm_create.desc(), calls.c.id.desc()).limit(size)
+        if customer_id is not None:
+            query = query.where(calls.c.customer_id == customer_id)
+        if number is not None:
+            query = query.where(calls.c.number == number)
+        if call_id is not None:
+            query = query.where(calls.c.call_id == call_id)
+        if since is not None:
+            query = query.where(calls.c.tm_create >= since)
+        if until is not None:
+            query = query.where(calls.c.tm_create < until)
+        if after is not None:
+            query = query.where(sa.tuple_(calls.c.tm_create, calls.c.id) < sa.tuple_(*map(sa.literal, after)))
+        async with self._engine.connect() as connection:
+            return [public(row) for row in (await connection.execute(query)).mappings()]
+
+    async def purge(self, before: datetime, batch: int) -> int:
+        """Delete up to `batch` records older than `before`; returns how many went."""
+        old = sa.select(calls.c.id).where(calls.c.tm_create < before).limit(batch)
+        async with self._engine.begin() as connection:
+            result = await connection.execute(sa.delete(calls).where(calls.c.id.in_(old)))
+        return result.rowcount
+
+
+def public(row: sa.RowMapping) -> dict[str, Any]:
+    """A record as the API shows it: the platform's call object, and below `edge` what only we know."""
+
+    def when(name: str) -> str | None:
+        return instant_text(row[name]) if row[name] is not None else None
+
+    def address(target: str, name: str = "") -> dict[str, str]:
+        return {"type": "tel", "target": target, "target_name": name, "name": "", "detail": ""}
+
+    return {
+        "id": row["id"],
+        "customer_id": row["customer_id"],
+        "flow_id": row["flow_id"],
+        "type": "flow",
+        "source": address(row["source"], row["source_name"]),
+        "destination": address(row["destination"] or row["dialed"]),
+        "direction": row["direction"],
+        "status": row["status"],
+        "hangup_by": row["hangup_by"],
+        "hangup_reason": row["hangup_reason"],
+        "tm_create": when("tm_create"),
+        "tm_ringing": when("tm_ringing"),
+        "tm_progressing": when("tm_progressing"),
+        "tm_hangup": when("tm_hangup"),
+        "edge": {
+            "call_id": row["call_id"],
+            "trunk": row["trunk"],
+            "remote": row["remote"],
+            "dialed": row["dialed"],
+            "number_id": row["number_id"],
+            "flow_version": row["flow_version"],
+            "lookup_source": row["lookup_source"],
+            "outcome": row["outcome"],
+            "sip_code": row["sip_code"],
+            "error": row["error"],
+            "cut_by": row["cut_by"],
+            "steps": row["steps"],
+            "codec": row["codec"],
+            "rtp_sent": row["rtp_sent"],
+            "rtp_received": row["rtp_received"],
+            "rtp_lost": row["rtp_lost"],
+            "jitter_ms": row["jitter_ms"],
+        },
+    }

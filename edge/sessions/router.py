@@ -1,0 +1,221 @@
+"""The router: takes what the SIP agent tells and hands it to the session it is about.
+
+An offered call becomes a `Call`, and one coroutine (`_serve`) sees it from here to its record. It is stepped eagerly,
+so a call whose number and flow are in memory and whose flow does not wait is over before the next datagram is read. All
+errors of a call end here: those that know their answer give it, any other ends that call with a 500 and is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from edge import errors
+from edge.errors import EdgeError, FlowUnbound
+from edge.flows.eager import start
+from edge.flows.executor import execute
+from edge.flows.run import Run
+from edge.flows.session import SessionEnded
+from edge.log import get_logger
+from edge.metrics import counter, gauge
+from edge.numbers.e164 import read_dialed
+from edge.sessions.call import Call, Desk
+from edge.sessions.call_variables import CallVariables
+from edge.sessions.record import Attempt, CallRecords, wall_micros
+from edge.sessions.route import Routes, bound, reachable
+from edge.sip.events import (
+    CallConfirmed,
+    CallEnded,
+    CallOffered,
+    DigitsReceived,
+    Event,
+    Offer,
+    OfferCancelled,
+    ReferProgress,
+    Reoffered,
+    TextOffer,
+    TextOffered,
+)
+from edge.store.metadata import json_text, new_id
+from edge.trunks.table import TrunkTable
+
+log = get_logger("calls")
+
+ACTIVE = gauge("calls_active", "Calls that are ringing or answered.")
+REASONS: Final = tuple(
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, EdgeError)
+)
+REFUSED = counter(
+    "calls_refused_total", "Calls refused before their flow ran, by the error that refused them.", ("reason",)
+)
+_REFUSED: Final = {reason: REFUSED.labels(reason) for reason in REASONS}
+
+
+class Router:
+    """One for the daemon. `take_text` sees to an offered MESSAGE; `other` gets the news of requests of our own."""
+
+    def __init__(
+        self,
+        *,
+        trunks: TrunkTable,
+        routes: Routes,
+        desk: Desk,
+        records: CallRecords,
+        take_text: Callable[[TextOffer], None],
+        other: Callable[[Event], None],
+    ) -> None:
+        self._trunks = trunks
+        self._routes = routes
+        self._desk = desk
+        self._records = records
+        self._take_text = take_text
+        self._other = other
+        self._calls: set[Call] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case CallOffered(offer):
+                self._offered(offer)
+            case CallConfirmed(call, body):
+                call.owner.confirmed(body)
+            case CallEnded(call, by, reason):
+                call.owner.closed(by, reason)
+            case OfferCancelled(offer):
+                offer.owner.cancelled()
+            case TextOffered(text):
+                self._take_text(text)
+            case DigitsReceived(handle, digits):
+                handle.owner.typed(digits)
+            case Reoffered(reoffer):
+                reoffer.call.owner.reoffered(reoffer)
+            case ReferProgress(call, status, final):
+                call.owner.transferred(status, final)
+            case _:
+                self._other(event)
+
+    @property
+    def active(self) -> int:
+        return len(self._calls)
+
+    async def idle(self) -> None:
+        """Wait until no call is left."""
+        await self._idle.wait()
+
+    def hang_up_all(self) -> None:
+        """The end of the drain: BYE for what is answered, 503 for what is not."""
+        for call in list(self._calls):
+            call.hang_up("normal", status=503)
+
+    async def close(self) -> None:
+        """Cancel what still runs: flows that do something else than serve their ended call."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _offered(self, offer: Offer) -> None:
+        source = offer.from_
+        user = source.uri.user or ""
+        attempt = Attempt(
+            id=new_id(),
+            call_id=offer.call_id,
+            remote=offer.peer.remote[0],
+            dialed=offer.request.uri,
+            source=user,
+            source_name=source.display or "",
+            tm_create=wall_micros(),
+        )
+        call = offer.owner = Call(offer, self._desk, attempt)
+        self._calls.add(call)
+        self._idle.clear()
+        ACTIVE.inc()
+        task = start(self._serve(call))
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, call: Call) -> None:
+        """One call from its offer to its record."""
+        run: Run | None = None
+        try:
+            run = await self._begin(call)
+            await execute(run, call)
+            self._conclude(call, run)
+        except SessionEnded:
+            pass  # given up while we were looking
+        except EdgeError as error:
+            _REFUSED[type(error).__name__].inc()
+            call.attempt.error = error.message
+            call.refuse(error.sip, error.cause, "no flow bound" if isinstance(error, FlowUnbound) else "")
+        except asyncio.CancelledError:
+            call.hang_up("normal", status=503)
+            raise
+        except Exception as error:
+            call.attempt.error = f"{type(error).__name__}: {error}"
+            log.exception("call failed", call_id=call.attempt.call_id)
+            call.hang_up("failed", status=500)
+        finally:
+            self._leave(call, run)
+
+    async def _begin(self, call: Call) -> Run:
+        """Find the number and its flow, and make the run. Raises EdgeError, or SessionEnded when the caller gave up."""
+        attempt = call.attempt
+        trunk = self._trunks.find(attempt.remote)
+        attempt.trunk = trunk.name if trunk else ""
+        e164 = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
+        found = await self._routes.number(e164)
+        attempt.lookup_source = found.source
+        number = reachable(found, e164)
+        attempt.number, attempt.number_id, attempt.customer_id = number.number, number.id, number.customer_id
+        await self._routes.account(number)
+        attempt.flow_id = bound(number, "call")
+        flow = await self._routes.flow(attempt.flow_id)
+        attempt.flow_version = flow.version
+        if call.ended is not None:
+            raise call.ended
+        return Run(flow, id=attempt.id, clock=_now, variables=CallVariables(attempt, number))
+
+    def _conclude(self, call: Call, run: Run) -> None:
+        """The flow is over; so is the call, if it is still up."""
+        if run.exception is not None and not isinstance(run.exception, EdgeError):
+            log.error("flow failed", call_id=call.attempt.call_id, error=run.error, exc_info=run.exception)
+        if run.error:
+            call.attempt.error = run.error
+        if run.outcome in ("failed", "cut"):
+            if call.ended is None and not call.answered:
+                call.attempt.outcome = "failed"
+            call.hang_up("failed", status=500)
+        else:
+            call.hang_up("normal")
+
+    def _leave(self, call: Call, run: Run | None) -> None:
+        self._calls.discard(call)
+        if not self._calls:
+            self._idle.set()
+        ACTIVE.dec()
+        attempt = call.attempt
+        attempt.tm_hangup = wall_micros()
+        if run is not None:
+            attempt.cut_by = run.cut_by or ""
+            attempt.steps = json_text([entry._asdict() for entry in run.log])
+        call.close()
+        self._records.keep(attempt)
+        log.info(
+            "call ended",
+            call_id=attempt.call_id,
+            trunk=attempt.trunk,
+            source=attempt.source,
+            destination=attempt.destination or attempt.dialed,
+            outcome=attempt.outcome,
+            code=attempt.sip_code,
+            by=attempt.hangup_by,
+            error=attempt.error or None,
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

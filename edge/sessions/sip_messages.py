@@ -1,0 +1,47 @@
+"""Sends the SIP MESSAGEs of the outbox: puts the agent's "done" back together with whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from edge.carriers.site import ANY_LOCAL
+from edge.sip.events import Event, TextDone
+from edge.sip.grammar import print_host
+from edge.sip.peer import Peer
+from edge.sip.transport import Endpoint
+
+
+class SipMessages:
+    """Implements `carriers.site.MessageSender` on one endpoint; `handle` must get the endpoint's TextDone events."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._waiting: dict[int, asyncio.Future[int]] = {}
+
+    async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes) -> int:
+        """See `MessageSender`. Raises OSError when no address of ours fits the peer."""
+        endpoint = self._endpoint
+        if peer.local == ANY_LOCAL:
+            peer = peer._replace(local=endpoint.local_for(peer))
+        host, port = peer.local
+        message_id = endpoint.agent.send_text(
+            peer=peer,
+            uri=uri,
+            from_=f"<sip:{from_user}@{print_host(host)}:{port}>",
+            to=f"<{uri}>",
+            body=body,
+            now=endpoint.now(),
+        )
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting[message_id] = done
+        endpoint.flush()
+        try:
+            return await done
+        finally:
+            del self._waiting[message_id]
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, TextDone):
+            waiting = self._waiting.get(event.id)
+            if waiting is not None and not waiting.done():
+                waiting.set_result(event.status)

@@ -1,0 +1,50 @@
+"""What of the SIP side can be configured."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Final
+
+from pydantic import Field, field_validator
+
+from edge.settings import Section
+
+LISTEN: Final = re.compile(r"(udp|tcp):(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})")
+
+
+class SipSection(Section):
+    """SIP over UDP and TCP."""
+
+    listen: tuple[str, ...] = Field(
+        default=("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"),
+        min_length=1,
+        description="Where to listen: transport:address:port, an IPv6 address in brackets. Port 0 takes a free one.",
+    )
+    advertise: str | None = Field(
+        default=None,
+        description="Address to write into Via and Contact instead of the local one, when behind NAT.",
+    )
+
+    @field_validator("listen")
+    @classmethod
+    def _are_addresses(cls, listen: tuple[str, ...]) -> tuple[str, ...]:
+        for text in listen:
+            match = LISTEN.fullmatch(text)
+            if match is None or int(match[3]) > 65535:
+                raise ValueError(f"{text} is not transport:address:port, e.g. udp:0.0.0.0:5060 or tcp:[::1]:5060")
+            ip_address(match[2].strip("[]"))
+        return listen
+
+    @field_validator("advertise")
+    @classmethod
+    def _is_address(cls, advertise: str | None) -> str | None:
+        return None if advertise is None else str(ip_address(advertise))
+
+    def advertised(self) -> dict[str, str]:
+        """For each local address the one that others know it by."""
+        if self.advertise is None:
+            return {}
+        hosts = {match[2].strip("[]") for text in self.listen if (match := LISTEN.fullmatch(text))}
+        family = ip_address(self.advertise).version
+        return {host: self.advertise for host in hosts if ip_address(host).version == family}
