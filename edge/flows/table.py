@@ -194,8 +194,8 @@ class FlowTable:
     ) -> StoredFlow:
         """Store the next version. Sessions that run keep theirs.
 
-        `in_use` is asked, with the flow locked, for which media numbers are bound to it: a version that drops one of them
-        is a Conflict that names the step. Raises Invalid with one fault per place, and NotFound.
+        `in_use` is asked, with the flow locked, for which media numbers are bound to it: a version that drops one of
+        them is a Conflict that names the step. Raises Invalid with one fault per place, and NotFound.
         """
         draft = compile_flow(document)
         async with self._cache.change() as change:
@@ -241,9 +241,14 @@ class FlowTable:
             return await _one(connection, query)
 
     async def _locked(self, change: Change, flow_id: str, customer_id: str | None) -> StoredFlow:
-        """A flow that nobody else changes until the transaction ends."""
-        query = _of(_LIVE, customer_id).where(flows.c.id == flow_id).with_for_update(of=flows)
-        stored = await _one(change.connection, query)
+        """A flow that nobody else changes until the transaction ends.
+
+        Two statements: one that joined would, having waited for another's update on PostgreSQL, still look for the
+        version that was the newest when it began.
+        """
+        mine = _of(select(flows.c.id), customer_id).where(flows.c.id == flow_id, flows.c.tm_delete.is_(None))
+        await change.connection.execute(mine.with_for_update())
+        stored = await _one(change.connection, _of(_LIVE, customer_id).where(flows.c.id == flow_id))
         if stored is None:
             raise NotFound(f"there is no flow {flow_id}", reason="FLOW_NOT_FOUND")
         return stored
