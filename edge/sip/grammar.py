@@ -23,8 +23,9 @@ LWS: Final = r"[ \t]*+"
 QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
 HOST: Final = r"(?:[A-Za-z0-9_][A-Za-z0-9_.\-]*+|\[[0-9A-Fa-f:.]++\])"
 PORT: Final = r"[0-9]{1,5}+"
-PLAIN_HOST: Final = r"[A-Za-z0-9_][A-Za-z0-9_.\-]*+"  # these two need no look after the expression matched
-PLAIN_PORT: Final = r"(?:[1-5]?[0-9]{1,4}|6[0-4][0-9]{3})"
+# A host and a port as most write them: what matches is right and canonical without a further look.
+PLAIN_HOST: Final = r"[a-z0-9_][a-z0-9_.\-]*+"
+PLAIN_PORT: Final = r"(?:[1-5][0-9]{0,4}+|[06-9][0-9]{0,3}+)"
 VALUE: Final = r'[^\x00-\x20\x7f;,"<>]'  # one character of a parameter value outside quotes
 
 PORT_MAX: Final = 65535

@@ -116,28 +116,30 @@ class Headers:
         headers.more = {}
         headers.first = first = {}
         names = NAMES
-        try:  # nearly every message: a blank behind each colon, no name twice, no empty value
+        try:  # nearly every message: a blank behind each colon, no empty value
             for line in lines:
-                name, _, value = line.partition(": ")
-                first[names[name]] = value.strip(" \t")
+                name, colon, value = line.partition(": ")
+                name = names[name]
+                if name in first:
+                    if not colon:
+                        raise Unreadable("header line without a colon")
+                    headers._add(name, value.strip(" \t"))
+                else:
+                    first[name] = value.strip(" \t")
         except Unreadable:
             headers._read_each(lines)
         else:
-            if len(first) != len(lines) or "" in first.values():
+            if "" in first.values():  # empty, or a line without a colon
                 headers._read_each(lines)
         return headers
 
     def _read_each(self, lines: list[str]) -> None:
-        self.first = first = {}
+        self.first, self.more = {}, {}
         for line in lines:
             name, colon, value = line.partition(":")
             if not colon:
                 raise Unreadable("header line without a colon")
-            name = NAMES[name]
-            if name in first:
-                self._add(name, value.strip(" \t"))
-            else:
-                first[name] = value.strip(" \t")
+            self._add(NAMES[name], value.strip(" \t"))
 
     @classmethod
     def salvage(cls, lines: list[str]) -> Headers:

@@ -149,22 +149,25 @@ def check(request: Request) -> None:
     except KeyError as missing:
         raise refusal(400, f"no {missing.args[0]}", request) from None
     plain = match_via(first.get("via", ""))
-    if plain is not None:
-        values["via"] = via_of(plain)
-    if request.via.branch == MAGIC_COOKIE:
+    top = request.via if plain is None else via_of(plain)
+    values["via"] = top
+    if top.branch == MAGIC_COOKIE:
         raise refusal(400, "branch is empty", request)
     plain = match_address(from_)
     if plain is None:
         _ = request.from_
     else:
         values["_plain_from"] = plain
+        values["from_tag"] = plain[9]
     plain = match_address(to)
     if plain is None:
         _ = request.to
     else:
         values["_plain_to"] = plain
+        values["to_tag"] = plain[9]
     if not call_id or " " in call_id or "\t" in call_id:
         raise refusal(400, "wrong call-id", request)
+    values["call_id"] = call_id
     digits, _blank, method = cseq.partition(" ")
     if method == request.method and digits.isdigit() and len(digits) < 10 and digits.isascii():
         values["cseq"] = _new(CSeq, (int(digits), method))

@@ -106,7 +106,7 @@ class Uri(NamedTuple):
 def of_plain(scheme: str, user: str | None, host: str, port: str | None, param: str | None, value: str | None) -> Uri:
     """The value of the groups of PLAIN_SIP."""
     params = NO_PARAMS if param is None else one_param(param.lower(), value)
-    return _new(Uri, (scheme, user or "", host.lower(), int(port) if port else None, params, None, "", ""))
+    return _new(Uri, (scheme, user or "", host, int(port) if port else None, params, None, "", ""))
 
 
 def _of_sip(match: re.Match[str]) -> Uri:

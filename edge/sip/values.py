@@ -85,11 +85,11 @@ class Message:
     @lazy
     def from_tag(self) -> str | None:
         """None: there is none, as RFC 2543 allowed."""
-        return self.from_.tag if self._plain_from is None else _tag(self._plain_from)
+        return self.from_.tag
 
     @lazy
     def to_tag(self) -> str | None:
-        return self.to.tag if self._plain_to is None else _tag(self._plain_to)
+        return self.to.tag
 
     @lazy
     def call_id(self) -> str:
@@ -196,8 +196,3 @@ def refusal(status: int, what: str, message: Message, fields: tuple[tuple[str, s
             message = Request(message.method, message.uri, message.headers.with_first("via", mended), message.body)
             message.__dict__["via"] = via
     return Malformed(status, what, message, fields)
-
-
-def _tag(plain: re.Match[str]) -> str | None:
-    tag: str | None = plain[9]
-    return tag

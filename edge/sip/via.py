@@ -105,7 +105,7 @@ def of_plain(match: re.Match[str]) -> Via:
     """The value of what `match_plain` found."""
     transport, host, port, before, branch, behind = match.groups()
     rport = True if before or behind else None
-    return _new(Via, (transport, host.lower(), int(port) if port else None, branch, None, rport, NO_PARAMS, "SIP/2.0"))
+    return _new(Via, (transport, host, int(port) if port else None, branch, None, rport, NO_PARAMS, "SIP/2.0"))
 
 
 def top_of(text: str) -> tuple[str, str]:

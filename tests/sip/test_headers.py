@@ -60,7 +60,7 @@ def test_only_blanks_are_stripped() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["Via", "no colon here", ": value", "a b: c", "ä: c", " Via: x", "\tx", "", "<sip:a>: x"]
+    "line", ["Via", "To", "no colon here", ": value", "a b: c", "ä: c", " Via: x", "\tx", "", "<sip:a>: x"]
 )
 def test_read_invalid(line: str) -> None:
     with pytest.raises(Unreadable):
