@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from edge.config import Config
+
 UNIT = Path(__file__).parent.parent / "systemd" / "edge.service"
 EXPOSURE = 20  # tenths: 2.0 of 10, what `systemd-analyze security` calls OK
 
@@ -67,6 +69,10 @@ def test_what_the_daemon_counts_on(key: str, value: str) -> None:
 
 def test_the_watchdog_is_on() -> None:
     assert 2 <= int(service()["WatchdogSec"]) <= 30
+
+
+def test_a_drain_is_not_cut_short() -> None:
+    assert int(service()["TimeoutStopSec"]) > 2 * float(Config.model_fields["drain_seconds"].default)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="optional: Linux only")
