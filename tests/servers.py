@@ -145,7 +145,7 @@ class PostgresServer:
             "initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"
         )
         self._log = (self._directory / "log").open("wb")
-        settings = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+        settings = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "max_connections": "200"}
         self._process = subprocess.Popen(
             [
                 *(str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), "-h", "127.0.0.1"),
