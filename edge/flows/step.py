@@ -53,7 +53,8 @@ class Step:
             raise Internal(f"the step {self.id} has no variables to fill in")
         option = self.template.fill(variables)
         try:
-            return self.model.model_validate(option)
+            action: Action = self.model.__pydantic_validator__.validate_python(option)  # what model_validate calls
+            return action
         except ValidationError as error:
             faults = tuple(option_faults(self.model, error, "option"))
             raise Invalid("; ".join(map(str, faults)), faults=faults) from None

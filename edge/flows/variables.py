@@ -115,7 +115,7 @@ class Template:
     __slots__ = ("_nested", "_option", "_texts")
 
     def __init__(self, option: Mapping[str, Any]) -> None:
-        self._option = option
+        self._option = dict(option)
         self._texts: list[tuple[str, list[str]]] = []  # texts at the top: literal, name, literal, …
         self._nested: list[tuple[str, Any]] = []  # lists and objects
         for key, value in option.items():
@@ -127,40 +127,47 @@ class Template:
 
     def fill(self, variables: Variables) -> dict[str, Any]:
         """The options with the values of now. Raises Invalid when they grow too large."""
-        filled = dict(self._option)
-        filling = _Filling(variables)
+        filled = self._option.copy()
+        room = limits.EXPANDED_CHARACTERS
         for key, parts in self._texts:
-            filled[key] = filling.text(parts)
+            filled[key], room = _fill_text(parts, variables, room)
         for key, value in self._nested:
-            filled[key] = filling.value(value)
+            filled[key], room = _fill_value(value, variables, room)
         return filled
 
 
-class _Filling:
-    """One step being filled, with the room that is left."""
+def _fill_text(parts: list[str], variables: Variables, room: int) -> tuple[str, int]:
+    """The text, and the room that is left for others."""
+    if len(parts) == 3 and not parts[0] and not parts[2]:
+        value = variables.get(parts[1])
+        if len(value) > room:
+            raise _too_large()
+        return value, room - len(value)
+    values = [variables.get(name) for name in parts[1::2]]
+    room -= sum(map(len, values))
+    if room < 0:
+        raise _too_large()
+    whole = parts.copy()
+    whole[1::2] = values
+    return "".join(whole), room
 
-    __slots__ = ("_get", "_room")
 
-    def __init__(self, variables: Variables) -> None:
-        self._get = variables.get
-        self._room = limits.EXPANDED_CHARACTERS
+def _fill_value(value: Any, variables: Variables, room: int) -> tuple[Any, int]:
+    if isinstance(value, str):
+        return _fill_text(_VARIABLE.split(value), variables, room)
+    if isinstance(value, dict):
+        filled = {}
+        for key, item in value.items():
+            filled[key], room = _fill_value(item, variables, room)
+        return filled, room
+    if isinstance(value, list):
+        items = []
+        for item in value:
+            one, room = _fill_value(item, variables, room)
+            items.append(one)
+        return items, room
+    return value, room
 
-    def text(self, parts: list[str]) -> str:
-        values = [self._get(name) for name in parts[1::2]]
-        self._room -= sum(map(len, values))
-        if self._room < 0:
-            raise Invalid(f"variables add more than {limits.EXPANDED_CHARACTERS} characters to the options of one step")
-        if len(parts) == 3 and not parts[0] and not parts[2]:
-            return values[0]
-        whole = parts.copy()
-        whole[1::2] = values
-        return "".join(whole)
 
-    def value(self, value: Any) -> Any:
-        if isinstance(value, str):
-            return self.text(_VARIABLE.split(value)) if "${" in value else value
-        if isinstance(value, dict):
-            return {key: self.value(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.value(item) for item in value]
-        return value
+def _too_large() -> Invalid:
+    return Invalid(f"variables add more than {limits.EXPANDED_CHARACTERS} characters to the options of one step")
