@@ -9,7 +9,7 @@ from pydantic import Field
 from edge.accounts.customer import Customer as Stored
 from edge.accounts.customer import CustomerTable
 from edge.api.auth import scope
-from edge.api.field import Detail, Line, Model, Result, changes
+from edge.api.field import Change, Detail, Line, Model, Result, changes
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery
 from edge.errors import NotFound
@@ -33,7 +33,7 @@ class CustomerCreate(Model):
     detail: Detail = Field(default="", description="Free text.")
 
 
-class CustomerChange(Model):
+class CustomerChange(Change):
     """At least one of them; what is left out stays."""
 
     name: Line = Field(default_factory=str, description="Free text.")

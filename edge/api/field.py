@@ -27,6 +27,15 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Change(Model):
+    """Base of bodies whose keys may all be left out, but not all at once: see `changes`.
+
+    Such fields have a `default_factory`, which nobody reads and no schema shows.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+
 class Result(BaseModel):
     """Base of what the API answers."""
 
@@ -80,11 +89,8 @@ Moment = Annotated[
 ]
 
 
-def changes(body: BaseModel) -> dict[str, Any]:
-    """The keys that a body gives, for models whose fields may all be left out. Raises Invalid when it gives none.
-
-    Such fields have a `default_factory`, which nobody reads and no schema shows.
-    """
+def changes(body: Change) -> dict[str, Any]:
+    """The keys that a body gives. Raises Invalid when it gives none."""
     given = body.model_dump(exclude_unset=True)
     if not given:
         names = ", ".join(type(body).model_fields)

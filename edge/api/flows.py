@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from edge.api.auth import owner, scope
 from edge.api.binding import Binding
 from edge.api.field import Binding as FlowSlot
-from edge.api.field import Id, Line, Model, Result, changes
+from edge.api.field import Change, Id, Line, Model, Result, changes
 from edge.api.flow_schema import StepDocument
 from edge.api.operation import Answer, AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery
@@ -78,7 +78,7 @@ class FlowCreate(Model):
     )
 
 
-class FlowChange(Model):
+class FlowChange(Change):
     """At least one of them; what is left out stays."""
 
     name: Line = Field(default_factory=str, description="Free text.")

@@ -80,7 +80,7 @@ def _endpoint(
             path=_path(request),
             query=read_query(operation.query, request.query),
             body=await _body(request, operation),
-            match=read_match(request.headers.get("If-Match")) if operation.versioned else None,
+            match=read_match(request.headers.get("If-Match")) if operation.conditional else None,
             request_id=request[REQUEST_ID],
         )
         try:

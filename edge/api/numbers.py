@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from edge.api.auth import owner, scope
 from edge.api.binding import SLOTS, Binding
-from edge.api.field import E164, Detail, Id, Line, Model, Result, changes
+from edge.api.field import E164, Change, Detail, Id, Line, Model, Result, changes
 from edge.api.field import Binding as FlowSlot
 from edge.api.operation import Answer, AnyOperation, Ask, Nothing, Operation
 from edge.api.ordering import Ordering
@@ -17,6 +17,7 @@ from edge.errors import Conflict, Fault, Forbidden, NotFound
 from edge.numbers.number import Kind, NumberMetadata, Status
 from edge.numbers.number import Number as Stored
 from edge.numbers.table import NumberTable
+from edge.store.metadata import NIL
 
 UNBOUND = 'The flow of an incoming {}; "", null or the nil UUID is none.'
 
@@ -50,18 +51,13 @@ class NumberQuery(PageQuery):
     message_flow_id: Id | None = Field(default=None, description="Only numbers with this flow for messages.")
 
 
-class _Slots(Model):
-    call_flow_id: FlowSlot = Field(default_factory=str, description=UNBOUND.format("call"))
-    message_flow_id: FlowSlot = Field(default_factory=str, description=UNBOUND.format("message"))
-
-
-class NumberCreate(_Slots):
+class NumberCreate(Model):
     """A normal number has to be among the available numbers, or be hosted."""
-
-    model_config = ConfigDict(title="NumberCreate")
 
     number: E164 = Field(description="E.164, with +; a virtual number is +899 and nine digits.")
     type: Kind = Field(default="normal", description="normal, or virtual: known on this platform only.")
+    call_flow_id: FlowSlot = Field(default=NIL, description=UNBOUND.format("call"))
+    message_flow_id: FlowSlot = Field(default=NIL, description=UNBOUND.format("message"))
     name: Line = Field(default="", description="Free text.")
     detail: Detail = Field(default="", description="Free text.")
     metadata: NumberMetadata = Field(default=NumberMetadata(), description="Switches.")
@@ -74,7 +70,14 @@ class NumberCreate(_Slots):
     )
 
 
-class NumberChange(_Slots):
+class FlowIds(Change):
+    """At least one of them; what is left out stays."""
+
+    call_flow_id: FlowSlot = Field(default_factory=str, description=UNBOUND.format("call"))
+    message_flow_id: FlowSlot = Field(default_factory=str, description=UNBOUND.format("message"))
+
+
+class NumberChange(FlowIds):
     """At least one of them; what is left out stays."""
 
     name: Line = Field(default_factory=str, description="Free text.")
@@ -85,8 +88,10 @@ class NumberChange(_Slots):
     )
 
 
-class FlowIds(_Slots):
-    """At least one of them; what is left out stays."""
+class Switches(Model):
+    """A number's switches, all of them."""
+
+    rtp_debug: bool = Field(description="Record the packets of this number's calls.")
 
 
 def shown(number: Stored) -> Answer:
@@ -137,8 +142,8 @@ class Numbers:
     async def bind(self, ask: Ask[Nothing, FlowIds]) -> Answer:
         return await self._change(ask, changes(ask.body))
 
-    async def switch(self, ask: Ask[Nothing, NumberMetadata]) -> Answer:
-        return await self._change(ask, {"metadata": changes(ask.body)})
+    async def switch(self, ask: Ask[Nothing, Switches]) -> Answer:
+        return await self._change(ask, {"metadata": ask.body.model_dump()})
 
     async def delete(self, ask: Ask[Nothing, Nothing]) -> Answer:
         number = await self._find(ask.id, scope(ask.asker))
@@ -254,7 +259,7 @@ class Numbers:
                 tag="numbers",
                 summary="Set a number's switches",
                 query=Nothing,
-                body=NumberMetadata,
+                body=Switches,
                 result=Number,
                 errors=(Conflict,),
                 versioned=True,

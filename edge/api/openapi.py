@@ -70,7 +70,7 @@ def refusals(operation: AnyOperation) -> list[type[EdgeError]]:
         errors.append(NotFound)
     if operation.body is not Nothing:
         errors += [TooLarge, TypeRefused]
-    if operation.versioned and operation.method != "GET":
+    if operation.conditional:
         errors.append(Stale)
     if operation.inbound:
         errors.append(Draining)
@@ -123,7 +123,7 @@ def _parameters(operation: AnyOperation) -> Iterator[dict[str, Any]]:
         if "description" in field:
             found["description"] = field.pop("description")
         yield found
-    if operation.versioned and operation.method != "GET":
+    if operation.conditional:
         sentence = "Do it only if this is still the version, as the ETag said."
         schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}
         yield {"name": "If-Match", "in": "header", "required": False, "description": sentence, "schema": schema}

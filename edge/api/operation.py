@@ -78,8 +78,13 @@ class Operation(Generic[Q, B]):
     success: int = 200
     errors: tuple[type[EdgeError], ...] = ()
     who: Who = "customer"
-    versioned: bool = False  # answers carry an ETag with the version; writing methods honour If-Match
+    versioned: bool = False  # answers carry an ETag with the version
     inbound: bool = False  # brings traffic in, so it is refused while draining
+
+    @property
+    def conditional(self) -> bool:
+        """Whether If-Match is honoured: it changes what is there."""
+        return self.versioned and self.method in ("PUT", "PATCH", "DELETE")
 
     @property
     def name(self) -> str:

@@ -73,7 +73,7 @@ async def test_a_change_leaves_alone_what_it_does_not_name(each_world: World, me
         ("PUT", "", {}, "body"),
         ("PATCH", "", {}, "body"),
         ("PUT", "/flow_ids", {}, "body"),
-        ("PUT", "/metadata", {}, "body"),
+        ("PUT", "/metadata", {}, "rtp_debug"),
         ("PUT", "", {"number": "+14155550101"}, "number"),
         ("PUT", "", {"id": NOBODY}, "id"),
         ("PUT", "", {"status": "released"}, "status"),

@@ -1,0 +1,47 @@
+"""schemathesis asks every operation, rightly and wrongly, after the document alone, with all its checks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.api.app import operations
+from edge.api.host import REQUESTS
+from edge.sessions.tables import calls, messages
+from tests.api.test_records import call, insert, message
+from tests.api.world import FREE, World
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = "--seed=1 --max-examples=4 --no-shrink --no-color --phases=examples,coverage,fuzzing --warnings=off"
+
+
+@pytest.mark.slow
+async def test_every_operation_keeps_its_word(world: World) -> None:
+    await insert(world, calls, [call(world.a, FREE, 0)])
+    await insert(world, messages, [message(world.a, FREE, 0)])
+    (own_key, *_) = (await world.did("GET", "/v1.0/accesskeys", key=world.key_admin))["result"]
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks",
+        "EDGE_TEST_CUSTOMER": world.a,
+        "EDGE_TEST_KEY_ID": own_key["id"],
+        "PYTHONPATH": str(ROOT),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{world.url}/openapi.json"),
+        *("--header", f"Authorization: Bearer {world.key_admin}", "--generation-database=none", *OPTIONS.split()),
+        env=environment,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()[-20_000:]
+    served = operations(world.services)
+    assert f"Tested: {len(served)}" in output.decode()
+    never = [o.name for o in served if not REQUESTS.labels(o.path, o.method, str(o.success))._value.get()]
+    assert never == []
