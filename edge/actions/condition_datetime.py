@@ -45,8 +45,8 @@ class ConditionDatetime(Action):
 
     On failure (it does not hold and there is no false target) the run fails.
 
-        {"id": "open", "type": "condition_datetime", "option": {"timezone": "Europe/Berlin", "weekdays": [1, 2, 3, 4,
-         5], "from": "09:00", "to": "17:30", "false_target_id": "closed"}}
+        {"id": "open", "type": "condition_datetime", "option": {"timezone": "Europe/Berlin",
+         "weekdays": [1, 2, 3, 4, 5], "from": "09:00", "to": "17:30", "false_target_id": "closed"}}
     """
 
     type = "condition_datetime"
@@ -79,6 +79,9 @@ class ConditionDatetime(Action):
             yield "to", "the same as from: any time of the day"
         if not (self.weekdays or self.from_ or self.to or self._units):
             yield "condition", "nothing to compare with: it always holds"
+        if self._units and self.condition not in ("==", "!="):
+            reach = "before" if self.condition in (">", ">=") else "after"
+            yield "condition", f"read as `option {self.condition} now`: it holds {reach} the time given"
 
     async def run(self, session: Session, run: Run) -> Next:
         if self.holds(run.clock()):

@@ -286,6 +286,11 @@ def test_many_faults_are_told_up_to_a_limit() -> None:
             [step("condition_datetime", hour=-1)],
             ["actions[0].option.false_target_id", "actions[0].option.condition"],
         ),
+        (
+            [step("condition_datetime", "c", hour=9, condition=">=", false_target_id="c")],
+            ["actions[0].option.condition"],
+        ),
+        ([step("condition_datetime", "c", hour=9, condition="!=", false_target_id="c")], []),
     ],
 )
 def test_warnings(actions: list[Any], where: list[str]) -> None:
