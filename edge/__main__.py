@@ -22,7 +22,14 @@ from edge.errors import EdgeError, Invalid
 
 T = TypeVar("T")
 
-app = typer.Typer(name="edge", help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    name="edge",
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 keys = typer.Typer(help="Access keys of the API.", no_args_is_help=True)
 app.add_typer(keys, name="key")
 

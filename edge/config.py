@@ -33,6 +33,7 @@ from edge.store.tiers import CacheSection
 from edge.trunks.table import TrunkTable
 from edge.trunks.trunk import Trunk
 
+NOT_SETTINGS = frozenset({"EDGE_CONFIG", "EDGE_VECTORS"})  # where the file is; where the tests find their vectors
 LOOPBACK = Trunk.model_validate({"name": "loopback", "networks": ["127.0.0.0/8", "::1/128"], "country": "US"})
 
 
@@ -102,7 +103,9 @@ def load(path: Path | None) -> Config:
     unknown = [
         Fault(f"environment: {name}", "there is no such setting")
         for name in sorted(os.environ)
-        if name.startswith("EDGE_") and name.removeprefix("EDGE_").split("__")[0].lower() not in Config.model_fields
+        if name.startswith("EDGE_")
+        and name not in NOT_SETTINGS
+        and name.removeprefix("EDGE_").split("__")[0].lower() not in Config.model_fields
     ]
     try:
         config = Config(**values)

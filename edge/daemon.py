@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import platform
-import secrets
 import signal
 import socket
 import time
@@ -46,7 +45,7 @@ from edge.sessions.texts import TextDesk, TextRuns
 from edge.sip.agent import Agent
 from edge.sip.transport import Endpoint
 from edge.sms.carrier import Carrier
-from edge.store.metadata import new_id
+from edge.store.metadata import new_id, take_chance
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.resolve import Targets
@@ -180,7 +179,7 @@ async def running(config: Config) -> AsyncIterator[Daemon]:
         await media.start()
         stack.push_async_callback(media.close)
 
-        agent = Agent(lambda: secrets.token_hex(8), advertise=config.sip.advertised())
+        agent = Agent(lambda: take_chance(8).hex(), advertise=config.sip.advertised())
         endpoint = Endpoint(agent, lambda event: router.handle(event), trunks.admits)
         stack.push_async_callback(endpoint.close)
         messages = SipMessages(endpoint)

@@ -39,6 +39,14 @@ class LogSection(Section):
     )
 
 
+_enabled: dict[str, bool] = {}
+
+
+def enabled(level: Literal["debug", "info"]) -> bool:
+    """Whether lines of this level are written. For the path of a call: asking the logger costs as much as writing."""
+    return _enabled.get(level, True)
+
+
 def get_logger(name: str) -> Logger:
     """The logger of one part of the edge. Cheap; call it at the top of a module."""
     logger: Logger = structlog.get_logger(part=name)
@@ -48,6 +56,7 @@ def get_logger(name: str) -> Logger:
 def configure(section: LogSection, stream: TextIO | None = None) -> None:
     """Set the format and level of all loggers, the standard library's included."""
     level = getattr(logging, section.level.upper())
+    _enabled.update(debug=level <= logging.DEBUG, info=level <= logging.INFO)
     out = stream or sys.stderr
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,

@@ -28,7 +28,6 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, get_type_hints
 
-from prometheus_client import Counter
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from edge import metrics
@@ -51,7 +50,7 @@ FINISH: Final = "00000000-0000-0000-0000-000000000002"
 NEXT: Final = "00000000-0000-0000-0000-000000000003"
 
 STEP_OUTCOMES: Final = ("done", "failed", "fatal", "ended")  # failed: the run went on; fatal: it did not
-ACTION_RUNS = metrics.counter("actions_total", "Actions run, by type and how each went.", ("type", "outcome"))
+ACTION_RUNS = metrics.tally("actions_total", "Actions run, by type and how each went.", ("type", "outcome"))
 
 
 class Jump(NamedTuple):
@@ -90,7 +89,7 @@ class Action(BaseModel):
 
     media: ClassVar[frozenset[Medium]]
     targets: ClassVar[tuple[str, ...]]  # the options that name steps
-    counted: ClassVar[dict[str, Counter]]  # the metric by outcome
+    counted: ClassVar[dict[str, metrics.Count]]  # the metric by outcome
 
     @abstractmethod
     async def run(self, session: Any, run: Run) -> Next:

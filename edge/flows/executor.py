@@ -20,7 +20,7 @@ from edge.flows.run import OUTCOMES, Cut, Outcome, Run
 from edge.flows.session import Session, SessionEnded
 from edge.flows.step import Step
 
-FLOW_RUNS: Final = metrics.counter("flow_runs_total", "Runs of flows, by how they came out.", ("outcome",))
+FLOW_RUNS: Final = metrics.tally("flow_runs_total", "Runs of flows, by how they came out.", ("outcome",))
 _RUNS: Final = {outcome: FLOW_RUNS.labels(outcome) for outcome in OUTCOMES}
 
 

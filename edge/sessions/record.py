@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from edge.metrics import counter
+from edge.metrics import tally
 from edge.sessions.tables import calls
 from edge.store.metadata import NIL, instant_text
 from edge.store.writer import Writer, insert
@@ -23,7 +23,7 @@ from edge.store.writer import Writer, insert
 Outcome = Literal["answered", "redirected", "rejected", "cancelled", "failed"]
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("answered", "redirected", "rejected", "cancelled", "failed")
-CALLS = counter("calls_total", "Calls offered, by how they ended.", ("outcome",))
+CALLS = tally("calls_total", "Calls offered, by how they ended.", ("outcome",))
 _CALLS = {outcome: CALLS.labels(outcome) for outcome in OUTCOMES}
 
 

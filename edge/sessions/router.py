@@ -18,8 +18,8 @@ from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.run import Run
 from edge.flows.session import SessionEnded
-from edge.log import get_logger
-from edge.metrics import counter, gauge
+from edge.log import enabled, get_logger
+from edge.metrics import gauge, tally
 from edge.numbers.e164 import read_dialed
 from edge.sessions.call import Call, Desk
 from edge.sessions.call_variables import CallVariables
@@ -47,7 +47,7 @@ ACTIVE = gauge("calls_active", "Calls that are ringing or answered.")
 REASONS: Final = tuple(
     name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, EdgeError)
 )
-REFUSED = counter(
+REFUSED = tally(
     "calls_refused_total", "Calls refused before their flow ran, by the error that refused them.", ("reason",)
 )
 _REFUSED: Final = {reason: REFUSED.labels(reason) for reason in REASONS}
@@ -76,6 +76,7 @@ class Router:
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
+        ACTIVE.set_function(lambda: len(self._calls))
 
     def handle(self, event: Event) -> None:
         match event:
@@ -132,7 +133,6 @@ class Router:
         call = offer.owner = Call(offer, self._desk, attempt)
         self._calls.add(call)
         self._idle.clear()
-        ACTIVE.inc()
         task = start(self._serve(call))
         if task is not None:
             self._tasks.add(task)
@@ -196,7 +196,6 @@ class Router:
         self._calls.discard(call)
         if not self._calls:
             self._idle.set()
-        ACTIVE.dec()
         attempt = call.attempt
         attempt.tm_hangup = wall_micros()
         if run is not None:
@@ -204,6 +203,8 @@ class Router:
             attempt.steps = json_text([entry._asdict() for entry in run.log])
         call.close()
         self._records.keep(attempt)
+        if not enabled("info"):
+            return
         log.info(
             "call ended",
             call_id=attempt.call_id,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import Counter
-
-from edge.metrics import counter
+from edge.metrics import Tally, tally
 from edge.sip.message import KNOWN_METHODS, REASONS
 
 OTHER = "other"
@@ -17,7 +15,7 @@ Increment = Callable[[], None]
 class Bound(dict[str, Increment]):
     """Label value → the bound child's `inc`. Values outside of the closed set are counted as `other`."""
 
-    def __init__(self, series: Counter, known: frozenset[str]) -> None:
+    def __init__(self, series: Tally, known: frozenset[str]) -> None:
         super().__init__()
         self._series = series
         self._known = known
@@ -36,7 +34,7 @@ class Bound(dict[str, Increment]):
 class BoundStatus(dict[int, Increment]):
     """Status code → the bound child's `inc`; what is not registered is counted as `other`."""
 
-    def __init__(self, series: Counter) -> None:
+    def __init__(self, series: Tally) -> None:
         super().__init__()
         self._series = series
 
@@ -48,15 +46,15 @@ class BoundStatus(dict[int, Increment]):
         return increment
 
 
-REQUESTS = Bound(counter("sip_requests_total", "SIP requests received, repeats included.", ["method"]), KNOWN_METHODS)
-RESPONSES = BoundStatus(counter("sip_responses_total", "SIP responses sent, repeats not included.", ["code"]))
+REQUESTS = Bound(tally("sip_requests_total", "SIP requests received, repeats included.", ["method"]), KNOWN_METHODS)
+RESPONSES = BoundStatus(tally("sip_responses_total", "SIP responses sent, repeats not included.", ["code"]))
 REQUESTS_SENT = Bound(
-    counter("sip_requests_sent_total", "SIP requests sent, repeats not included.", ["method"]), KNOWN_METHODS
+    tally("sip_requests_sent_total", "SIP requests sent, repeats not included.", ["method"]), KNOWN_METHODS
 )
 RESPONSES_RECEIVED = BoundStatus(
-    counter("sip_responses_received_total", "SIP responses received to requests of ours.", ["code"])
+    tally("sip_responses_received_total", "SIP responses received to requests of ours.", ["code"])
 )
 DISCARDED = Bound(
-    counter("sip_discarded_total", "SIP messages and connections dropped without an answer, by why.", ["why"]),
+    tally("sip_discarded_total", "SIP messages and connections dropped without an answer, by why.", ["why"]),
     frozenset({"malformed", "stray", "source", "connections", "slow", "unsent", "framing"}),
 )
