@@ -25,14 +25,16 @@ from edge.sip.handle import Call, Offer, OutgoingCall, Reoffer, TextOffer
 from edge.sip.limits import DIALOGS, SERVER_TRANSACTIONS
 from edge.sip.message import Malformed, Request, Response, check, parse, peek_ack
 from edge.sip.peer import Peer
+from edge.sip.screen import Refusal
 from edge.sip.server_transaction import InviteServer
 from edge.sip.text import Texts
-from edge.sip.transaction import client_key, merge_key, server_key
+from edge.sip.transaction import ServerKey, client_key, merge_key, server_key
 from edge.sip.uac import Uac
 from edge.sip.uas import Uas
 from edge.sip.wire import Wire
 
 NO_ADDRESSES: Mapping[str, str] = {}
+INSIDE_ONLY = frozenset(("BYE", "INFO", "NOTIFY", "UPDATE"))  # methods that mean nothing outside of a dialog
 
 
 class Agent:
@@ -139,41 +141,45 @@ class Agent:
         if method == "CANCEL":
             self._uas.cancelled(request, key, peer, now)
             return
-        if len(wire.servers) >= SERVER_TRANSACTIONS:
+        if len(wire.servers) >= SERVER_TRANSACTIONS and method != "BYE":
             wire.respond_statelessly(request, peer, 503, (wire.retry_after(),))
-            return
-        if request.to_tag is not None or method in ("BYE", "INFO", "NOTIFY", "UPDATE"):
-            whose = self._calls.find(request)
-            if whose is None:
-                refusal = screen.method(request) if method != "UPDATE" else None
-                wire.respond_statelessly(request, peer, *(refusal or (481, ())))  # §12.2.2
-                return
-            if method != "MESSAGE":
-                self._calls.received(whose, request, key, peer, now)
-                return
-        refusal = screen.method(request) or screen.target(request)
+        elif request.to_tag is None and method not in INSIDE_ONLY:
+            self._outside(request, key, peer, now)
+        else:
+            self._inside(request, key, peer, now)
+
+    def _inside(self, request: Request, key: ServerKey, peer: Peer, now: float) -> None:
+        """A request that says it belongs to a dialog, or has to."""
+        whose = self._calls.find(request)
+        if whose is None:  # §12.2.2
+            unserved = screen.method(request) if request.method not in INSIDE_ONLY else None
+            self._wire.respond_statelessly(request, peer, *(unserved or (481, ())))
+        elif request.method == "MESSAGE":  # RFC 3428 §9: a dialog of its own makes no difference
+            self._texts.offered(request, key, merge_key(request), peer, now)
+        else:
+            self._calls.received(whose, request, key, peer, now)
+
+    def _outside(self, request: Request, key: ServerKey, peer: Peer, now: float) -> None:
+        """A request of its own."""
+        wire = self._wire
+        method = request.method
+        merge = merge_key(request)
+        refusal: Refusal | None = screen.method(request) or screen.target(request)
         if refusal is None:
-            merge = merge_key(request)
             if merge in wire.merged:
                 refusal = 482, ()  # §8.2.2.2
-            elif self._draining:
+            elif self._draining or (method == "INVITE" and len(self._calls) >= DIALOGS):
                 refusal = 503, (wire.retry_after(),)
             else:
-                refusal = screen.extensions(request)
-            if refusal is None:
-                if method == "INVITE":
-                    refusal = screen.session_body(request)
-                    if refusal is None and len(self._calls) >= DIALOGS:
-                        refusal = 503, (wire.retry_after(),)
-                    if refusal is None:
-                        self._uas.offered(request, key, merge, peer)
-                        return
-                elif method == "MESSAGE":
-                    self._texts.offered(request, key, merge, peer, now)
-                    return
-                else:
-                    refusal = 200, (screen.ALLOW, screen.ACCEPT, screen.SUPPORTED)  # OPTIONS (§11.2)
-        wire.respond_statelessly(request, peer, *refusal)
+                refusal = screen.needs(request)
+        if refusal is not None:
+            wire.respond_statelessly(request, peer, *refusal)
+        elif method == "INVITE":
+            self._uas.offered(request, key, merge, peer)
+        elif method == "MESSAGE":
+            self._texts.offered(request, key, merge, peer, now)
+        else:
+            wire.respond_statelessly(request, peer, 200, screen.OPTIONS)  # §11.2
 
     def stats(self) -> dict[str, int]:
         """How many of each there are; all 0 some time after the last call."""

@@ -98,7 +98,7 @@ class Calls:
             case "INFO":
                 self._info(whose, request, key, peer, now)
             case "OPTIONS":
-                self._wire.respond_statelessly(request, peer, 200, (screen.ALLOW, screen.ACCEPT, screen.SUPPORTED))
+                self._wire.respond_statelessly(request, peer, 200, screen.OPTIONS)
             case "NOTIFY":
                 self._notify(whose, request, key, peer, now)
             case "INVITE" if isinstance(whose, Call):
@@ -109,17 +109,16 @@ class Calls:
         method = request.method
         if whose._dialog is None or not whose._dialog.in_order(request.cseq.number):
             return 500, ()  # §12.2.2
-        if refusal := screen.method(request) or screen.extensions(request):
+        if refusal := screen.method(request):
             return refusal
         if isinstance(whose, Call) and whose._ended and method not in ("BYE", "NOTIFY"):
             return 481, ()
-        if method != "INVITE":
-            return None
-        if isinstance(whose, Offer) or whose._reoffer is not None:  # §14.2: the one before is not answered yet
-            return 500, (self._wire.retry_after(),)
-        if whose._answer is not None:
-            return 491, ()
-        return screen.session_body(request)
+        if method == "INVITE":
+            if isinstance(whose, Offer) or whose._reoffer is not None:  # §14.2: the one before is not answered yet
+                return 500, (self._wire.retry_after(),)
+            if whose._answer is not None:
+                return 491, ()
+        return screen.needs(request)
 
     def _plain(
         self, request: Request, key: ServerKey, peer: Peer, now: float, status: int, fields: Fields = ()

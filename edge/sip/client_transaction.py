@@ -90,7 +90,7 @@ class ClientTransaction(Timed):
 
     def lost(self, now: float) -> None:
         """The peer cannot be reached."""
-        if self.state is COMPLETED or self.state is ACCEPTED:
+        if self.state is not TRYING and self.state is not PROCEEDING:
             return
         if self._retry is not None and self.state is TRYING:
             self.peer, self._retry = self._retry, None

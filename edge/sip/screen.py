@@ -17,11 +17,12 @@ ALLOW: Final = ("Allow", ", ".join(SERVED))
 ACCEPT: Final = ("Accept", "application/sdp, text/plain")  # in answers to OPTIONS
 SUPPORTED: Final = ("Supported", "")  # no extension so far (§20.37: an empty list says so)
 SDP_TYPE: Final = ("Content-Type", SDP)
+OPTIONS: Final = (ALLOW, ACCEPT, SUPPORTED)
 DTMF_TYPES: Final = ("application/dtmf-relay", "application/dtmf")
 
 Refusal = tuple[int, tuple[tuple[str, str], ...]]  # a status, and fields that go with it
 
-_SCHEMES: Final = ("sip:", "sips:", "tel:")
+_SCHEMES: Final = ("sip", "sips", "tel")
 _served: Final = frozenset(SERVED)
 
 
@@ -35,25 +36,22 @@ def method(request: Request) -> Refusal | None:
 def target(request: Request) -> Refusal | None:
     """§8.2.2.1."""
     uri = request.uri
-    if uri.startswith(_SCHEMES) or uri.partition(":")[0].lower() + ":" in _SCHEMES:
+    if uri[:4] in ("sip:", "tel:") or uri.partition(":")[0].lower() in _SCHEMES:
         return None
     return 416, ()
 
 
-def extensions(request: Request) -> Refusal | None:
-    """§8.2.2.3: none is supported."""
-    if "require" not in request.headers.first:
-        return None
-    wanted = request.headers.values("require")
-    return (420, (("Unsupported", ", ".join(wanted)),)) if wanted else None
-
-
-def session_body(request: Request) -> Refusal | None:
-    """§8.2.3, for INVITE; what the body holds is for `body.py`."""
-    if len(request.body) > BODY:
-        return 513, ()
-    if "accept" in request.headers.first and not _accepts_sdp(request):
-        return 406, ()
+def needs(request: Request) -> Refusal | None:
+    """What must be understood (§8.2.2.3: no extension is), and for INVITE what must come back (§8.2.3); what its body
+    holds is for `body.py`."""
+    first = request.headers.first
+    if "require" in first and (wanted := request.headers.values("require")):
+        return 420, (("Unsupported", ", ".join(wanted)),)
+    if request.method == "INVITE":
+        if len(request.body) > BODY:
+            return 513, ()
+        if "accept" in first and not _accepts_sdp(request):
+            return 406, ()
     return None
 
 

@@ -31,9 +31,11 @@ def server_key(request: Request, method: str | None = None) -> ServerKey:
         if method == "ACK":
             method = "INVITE"
     if branch is not None and branch.startswith(MAGIC_COOKIE):
+        host, port = via.host, via.port
+        sent_by = f"{host}:{port}" if port is not None and ":" not in host else via.sent_by
         if method == "INVITE":
-            return branch, via.sent_by, request.call_id
-        return branch, via.sent_by, request.call_id, method
+            return branch, sent_by, request.call_id
+        return branch, sent_by, request.call_id, method
     # RFC 2543; the To-tag is left out, for an ACK has the one of our answer and its INVITE had none.
     return str(via), request.uri, request.from_tag, request.call_id, request.cseq.number, method
 
