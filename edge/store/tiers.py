@@ -23,13 +23,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, Literal, NamedTuple, TypeVar
 
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edge.errors import Unavailable
 from edge.log import get_logger
-from edge.metrics import PREFIX, REGISTRY, histogram
+from edge.metrics import histogram, tally
 from edge.settings import Section
 from edge.store.breaker import Breaker
 from edge.store.notice import Notices, cache_key
@@ -94,29 +92,7 @@ class _Flight(Generic[V]):
         self.task: asyncio.Task[None] | None = None
 
 
-class _Tally(Collector):
-    """`lookups_total`, counted in plain integers: a hit in memory costs less than a counter's lock would."""
-
-    def __init__(self) -> None:
-        self._cells: dict[tuple[str, str, str], list[int]] = {}
-
-    def cell(self, kind: str, source: str, outcome: str) -> list[int]:
-        """The one-element list that counts these; add to its first element."""
-        return self._cells.setdefault((kind, source, outcome), [0])
-
-    def collect(self) -> list[CounterMetricFamily]:
-        family = CounterMetricFamily(
-            f"{PREFIX}lookups",
-            "Look-ups, by the tier that answered and what it said",
-            labels=["kind", "source", "outcome"],
-        )
-        for labels, cell in sorted(self._cells.items()):
-            family.add_metric(labels, cell[0])
-        return [family]
-
-
-LOOKUPS = _Tally()
-REGISTRY.register(LOOKUPS)
+LOOKUPS = tally("lookups_total", "Look-ups, by the tier that answered and what it said", ["kind", "source", "outcome"])
 _SECONDS = histogram("lookup_seconds", "Duration of look-ups that memory could not answer", ["kind", "source"])
 
 _log = get_logger("store")
@@ -155,14 +131,14 @@ class Tiers(Generic[V]):
         self._flights: dict[str, _Flight[V]] = {}
         self._epoch = 0
         self._sql = Breaker()
-        self._memory_found = LOOKUPS.cell(kind, "memory", "found")
-        self._memory_missing = LOOKUPS.cell(kind, "memory", "missing")
+        self._memory_found = LOOKUPS.labels(kind, "memory", "found")
+        self._memory_missing = LOOKUPS.labels(kind, "memory", "missing")
         self._counts = {
-            (source, outcome): LOOKUPS.cell(kind, source, outcome)
+            (source, outcome): LOOKUPS.labels(kind, source, outcome)
             for source in ("redis", "sql", "stale")
             for outcome in ("found", "missing")
         }
-        self._unavailable = LOOKUPS.cell(kind, "none", "unavailable")
+        self._unavailable = LOOKUPS.labels(kind, "none", "unavailable")
         self._seconds = {source: _SECONDS.labels(kind, source) for source in ("redis", "sql", "stale", "none")}
         notices.listen(kind, self.forget)
 
@@ -178,9 +154,9 @@ class Tiers(Generic[V]):
             return None
         found = entry.found
         if found[0] is None:
-            self._memory_missing[0] += 1
+            self._memory_missing.value += 1
         else:
-            self._memory_found[0] += 1
+            self._memory_found.value += 1
         return found
 
     async def find(self, key: str) -> Found[V]:
@@ -220,7 +196,7 @@ class Tiers(Generic[V]):
         except Exception as error:
             del self._flights[key]
             if isinstance(error, Unavailable):
-                self._unavailable[0] += 1
+                self._unavailable.inc()
                 self._seconds["none"].observe(self._clock() - started)
             for waiter in flight.waiting:
                 if not waiter.done():
@@ -232,7 +208,7 @@ class Tiers(Generic[V]):
                 waiter.cancel()
             raise
         del self._flights[key]
-        self._counts[found.source, "missing" if found.value is None else "found"][0] += len(flight.waiting)
+        self._counts[found.source, "missing" if found.value is None else "found"].inc(len(flight.waiting))
         self._seconds[found.source].observe(self._clock() - started)
         for waiter in flight.waiting:
             if not waiter.done():
