@@ -162,6 +162,9 @@ class Params(Mapping[str, str | None]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
     def __hash__(self) -> int:
         return hash(frozenset(self._items.items()))
 

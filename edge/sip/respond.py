@@ -166,7 +166,7 @@ def _stamped(request: Request, field: str, source: tuple[str, int]) -> str:
     if via.rport is None and via.received is None:
         top = f"{top};received={host}"
     else:
-        top = str(via._replace(received=host, rport=None if via.rport is None else port))
+        top = via.stamped(host, None if via.rport is None else port)
     return f"{top}, {others}" if others else top
 
 

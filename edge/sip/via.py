@@ -95,10 +95,18 @@ class Via(NamedTuple):
         return print_host(self.host) if self.port is None else f"{print_host(self.host)}:{self.port}"
 
     def __str__(self) -> str:
-        branch = "" if self.branch is None else f";branch={self.branch}"
-        received = "" if self.received is None else f";received={self.received}"
-        rport = "" if self.rport is None else ";rport" if self.rport is True else f";rport={self.rport}"
-        return f"{self.protocol}/{self.transport} {self.sent_by}{branch}{received}{rport}{self.params}"
+        return self.stamped(self.received, self.rport)
+
+    def stamped(self, received: str | None, rport: bool | int | None) -> str:
+        """The text of this value with another `received` and `rport`."""
+        text = f"{self.protocol}/{self.transport} {self.sent_by}"
+        if self.branch is not None:
+            text += f";branch={self.branch}"
+        if received is not None:
+            text += f";received={received}"
+        if rport is not None:
+            text += ";rport" if rport is True else f";rport={rport}"
+        return f"{text}{self.params}" if self.params else text
 
 
 def of_plain(match: re.Match[str]) -> Via:
