@@ -20,7 +20,7 @@ load("edge.actions")
 CUSTOMER = os.environ["EDGE_TEST_CUSTOMER"]
 OWN_KEY = os.environ["EDGE_TEST_KEY_ID"]  # must outlive the run
 FLOW = [{"type": "stop"}]
-OPTIONS_OF = {"branch", "condition_datetime", "digits_receive", "goto", "message_send", "play", "stop"}
+OPTIONS_OF = {"branch", "digits_receive", "stop"}
 
 
 @schemathesis.hook
