@@ -4,7 +4,8 @@
     respond(request, status, …) → bytes                 request_bytes(method, uri, fields, body)     (respond.py)
 
 A message keeps its fields raw (`headers.py`) and reads a value when it is first asked for (`values.py`); the values
-themselves are in `via.py`, `address.py`, `cseq.py` and `uri.py`.
+themselves are in `via.py`, `address.py`, `cseq.py`, `uri.py`. Beside it: `body.py` finds SDP or text in a body,
+`framing.py` messages in a byte stream.
 """
 
 from edge.sip.address import Address
