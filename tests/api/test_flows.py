@@ -190,7 +190,7 @@ async def test_pages(world: World) -> None:
     made = [await world.flow() for _ in range(5)]
     page = await world.did("GET", f"{FLOWS}?page_size=2")
     found = [flow["id"] for flow in page["result"]]
-    while page["next_page_token"]:
+    while page["next_page_token"] and len(found) < len(made):
         page = await world.did("GET", f"{FLOWS}?page_size=2&page_token={page['next_page_token']}")
         found += [flow["id"] for flow in page["result"]]
     assert found == made[::-1]

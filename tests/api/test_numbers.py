@@ -220,7 +220,7 @@ async def test_pages_skip_nothing_and_end_with_an_empty_token(each_world: World)
     world.clock.now = world.clock.now.replace(microsecond=0)
     found: list[str] = []
     token, pages = "", 0
-    while True:
+    while pages < 9:
         page = await world.did("GET", f"{NUMBERS}?page_size=3&page_token={token}")
         found += [number["id"] for number in page["result"]]
         pages += 1

@@ -20,7 +20,7 @@ OPTIONS = "--seed=1 --max-examples=3 --no-shrink --no-color --phases=examples,co
 
 
 @pytest.mark.slow
-async def test_every_operation_keeps_its_word(world: World) -> None:
+async def test_every_operation_keeps_its_word(world: World, tmp_path: Path) -> None:
     await insert(world, calls, [call(world.a, FREE, 0)])
     await insert(world, messages, [message(world.a, FREE, 0)])
     (own_key, *_) = (await world.did("GET", "/v1.0/accesskeys", key=world.key_admin))["result"]
@@ -35,7 +35,7 @@ async def test_every_operation_keeps_its_word(world: World) -> None:
         *(str(Path(sys.executable).parent / "schemathesis"), "run", f"{world.url}/openapi.json"),
         *("--header", f"Authorization: Bearer {world.key_admin}", "--generation-database=none", *OPTIONS.split()),
         env=environment,
-        cwd=ROOT,
+        cwd=tmp_path,  # it leaves a folder behind
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
