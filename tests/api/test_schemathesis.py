@@ -16,7 +16,7 @@ from tests.api.test_records import call, insert, message
 from tests.api.world import FREE, World
 
 ROOT = Path(__file__).parents[2]
-OPTIONS = "--seed=1 --max-examples=3 --no-shrink --no-color --phases=examples,coverage,fuzzing --warnings=off"
+OPTIONS = "--seed=1 --max-examples=2 --no-shrink --no-color --phases=examples,coverage,fuzzing --warnings=off"
 
 
 @pytest.mark.slow
