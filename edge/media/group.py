@@ -22,10 +22,11 @@ SPACING_MS = 2  # of the groups of one packet time at their most
 LATE_SECONDS = 0.005  # after its time; then a packet counts as late
 MAX_BEHIND = 0.2  # seconds
 
-M = TypeVar("M")
+M = TypeVar("M")  # a member
+L = TypeVar("L")  # what its group keeps of it: what is needed for each packet, and nothing else
 
 
-class Group(Generic[M]):
+class Group(Generic[M, L]):
     """Members that send at `due` and every `period` seconds after it."""
 
     __slots__ = ("due", "members", "period", "phase", "ptime_ms", "swept")
@@ -35,19 +36,19 @@ class Group(Generic[M]):
         self.period = ptime_ms / 1000
         self.phase = phase
         self.due = due
-        self.members: dict[M, None] = {}
+        self.members: dict[M, L] = {}
         self.swept = due  # when its owner last looked after the members; the group itself does not use it
 
 
-class Groups(Generic[M]):
+class Groups(Generic[M, L]):
     """All groups. `now` is monotonic seconds throughout."""
 
     def __init__(self) -> None:
-        self._by_ptime: dict[int, list[Group[M]]] = {}
-        self._heap: list[tuple[float, int, Group[M]]] = []
+        self._by_ptime: dict[int, list[Group[M, L]]] = {}
+        self._heap: list[tuple[float, int, Group[M, L]]] = []
         self._count = 0  # of all groups ever made, so that no two entries of the heap are equal
 
-    def join(self, member: M, ptime_ms: int, now: float) -> Group[M]:
+    def join(self, member: M, line: L, ptime_ms: int, now: float) -> Group[M, L]:
         """Give the member a group: the fullest that is not full, a new one, or, without room for it, the least."""
         groups = self._by_ptime.setdefault(ptime_ms, [])
         open_ones = [group for group in groups if len(group.members) < FULL]
@@ -57,17 +58,17 @@ class Groups(Generic[M]):
             group = self._begin(groups, ptime_ms, now)
         else:
             group = min(groups, key=_size)
-        group.members[member] = None
+        group.members[member] = line
         return group
 
-    def leave(self, member: M, group: Group[M]) -> None:
+    def leave(self, member: M, group: Group[M, L]) -> None:
         """Take the member out; a group without any is forgotten when its time comes."""
         group.members.pop(member, None)
 
     def next_due(self) -> float | None:
         return self._heap[0][0] if self._heap else None
 
-    def due(self, now: float) -> Iterator[tuple[Group[M], bool]]:
+    def due(self, now: float) -> Iterator[tuple[Group[M, L], bool]]:
         """The groups whose time has come, and whether they are late; one that is behind comes several times."""
         heap = self._heap
         while heap and heap[0][0] <= now:
@@ -82,7 +83,7 @@ class Groups(Generic[M]):
             heapq.heapreplace(heap, (group.due, number, group))
             yield group, behind > LATE_SECONDS
 
-    def _begin(self, groups: list[Group[M]], ptime_ms: int, now: float) -> Group[M]:
+    def _begin(self, groups: list[Group[M, L]], ptime_ms: int, now: float) -> Group[M, L]:
         taken = {group.phase for group in groups}
         phase = next(number for number in range(len(groups) + 1) if number not in taken)
         due = now
@@ -90,14 +91,14 @@ class Groups(Generic[M]):
             first = groups[0]
             due = first.due + (_spread(phase) - _spread(first.phase)) * first.period
             due += -((due - now) // first.period) * first.period  # the first such instant that is not past
-        group: Group[M] = Group(ptime_ms, phase, due)
+        group: Group[M, L] = Group(ptime_ms, phase, due)
         groups.append(group)
         self._count += 1
         heapq.heappush(self._heap, (due, self._count, group))
         return group
 
 
-def _size(group: Group[M]) -> int:
+def _size(group: Group[M, L]) -> int:
     return len(group.members)
 
 

@@ -42,6 +42,8 @@ from edge.metrics import counter, gauge
 
 __all__ = ["MediaEngine", "MediaSection", "Stream", "StreamClosed", "open_prompts"]
 
+Line = tuple[Callable[[], bytes | None], Callable[[bytes], int]]  # makes the next packet of a stream, and sends it
+
 log = get_logger("media")
 
 BIND_TRIES = 64  # pairs of ports tried for one stream, when others hold some of the range
@@ -94,10 +96,9 @@ class Stream:
         "_timed_out",
         "_told",
         "closed",
+        "line",
         "local",
-        "next_packet",
         "receiver",
-        "send",
         "sender",
     )
 
@@ -118,11 +119,10 @@ class Stream:
         bits = random.getrandbits(80)
         self.sender = Sender(bits & 0xFFFFFFFF, bits >> 32 & 0xFFFF, bits >> 48)
         self.receiver = Receiver(now)
-        self.next_packet = self.sender.packet
-        self.send: Callable[[bytes], int] = self._send_unlocked
+        self.line: Line = (self.sender.packet, self._send_unlocked)
         self.closed = False
         self._negotiated: Negotiated | None = None
-        self._group: Group[Stream] | None = None
+        self._group: Group[Stream, Line] | None = None
         self._told: Address | None = None  # where the other side last said it was
         self._locked: Address | None = None  # where the packets really come from
         self._remote: Address | None = None  # where ours go
@@ -154,11 +154,12 @@ class Stream:
         if before is None:
             self._engine.listen(self._rtp, self._hear_unlocked)
             self._engine.listen(self._rtcp, self._hear_report)
-        if negotiated.remote is not None and negotiated.remote != self._told:
-            self._told = negotiated.remote
+        remote = self._usable(negotiated.remote)
+        if remote is not None and remote != self._told:
+            self._told = remote
             if self._locked is not None:
                 self._unlock()
-            self._remote, self._reports_to = negotiated.remote, negotiated.rtcp
+            self._remote, self._reports_to = remote, self._usable(negotiated.rtcp)
         self.receiver.agree(negotiated, now)
         self._timed_out = False
         self._agree()
@@ -219,7 +220,7 @@ class Stream:
             if future is not None:
                 _resolve(future, False)
         self._group = self._playing = self._pressing = None
-        self.send = _send_nowhere  # bound methods of the stream would keep it alive
+        self.line = (_no_packet, len)  # a bound method of the stream would keep it alive
 
     def sweep(self, now: float) -> None:
         """Now and then: report, and notice silence."""
@@ -260,7 +261,7 @@ class Stream:
     def _lock(self, source: tuple[Any, ...], first: bytes, now: float) -> int:
         """From now on hear this source only, and send to it. Returns how many more datagrams were read."""
         self._rtp.connect(source)
-        self.send = self._rtp.send
+        self._set_line(self._rtp.send)
         self._locked = self._remote = (source[0], source[1])
         if self._told != self._locked:
             self._reports_to = (source[0], source[1] + 1) if source[1] < 65535 else None
@@ -284,7 +285,7 @@ class Stream:
         Raises Internal when some program was quicker.
         """
         self._locked = None
-        self.send = self._send_unlocked
+        self._set_line(self._send_unlocked)
         self._rtp = self._engine.rebind(self._rtp)
         self._engine.listen(self._rtp, self._hear_unlocked)
 
@@ -313,10 +314,20 @@ class Stream:
 
     # --- sending
 
+    def _usable(self, address: Address | None) -> Address | None:
+        """None for an address that a socket of our family cannot send to; then the first packet tells a better one."""
+        six = self._rtp.family == socket.AF_INET6
+        return address if address is not None and (":" in address[0]) == six else None
+
     def _agree(self) -> None:
         agreed = self._negotiated
         if agreed is not None:
             self.sender.agree(agreed, on=agreed.sends and self._remote is not None)
+
+    def _set_line(self, send: Callable[[bytes], int]) -> None:
+        self.line = (self.line[0], send)
+        if self._group is not None:
+            self._group.members[self] = self.line
 
     def _send_unlocked(self, packet: bytes) -> int:
         assert self._remote is not None
@@ -340,7 +351,7 @@ class MediaEngine:
         self.cname = f"{random.getrandbits(96):024x}"  # tells nobody who we are, RFC 7022 §4.2
         self._ports = Ports(section.first_port, section.last_port, section.port_rest_seconds)
         self._streams: dict[Stream, int] = {}  # and their RTP ports
-        self._groups: Groups[Stream] = Groups()
+        self._groups: Groups[Stream, Line] = Groups()
         self._ears: dict[int, Callable[[float], int]] = {}
         self._epoll: select.epoll | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -438,16 +449,16 @@ class MediaEngine:
         except OSError as error:
             raise Internal(f"media: port {address[1]} is lost: {error.strerror}") from error
 
-    def join(self, stream: Stream, ptime_ms: int) -> Group[Stream]:
-        group = self._groups.join(stream, ptime_ms, time.monotonic())
+    def join(self, stream: Stream, ptime_ms: int) -> Group[Stream, Line]:
+        group = self._groups.join(stream, stream.line, ptime_ms, time.monotonic())
         self._arm()
         return group
 
-    def leave(self, stream: Stream, group: Group[Stream] | None) -> None:
+    def leave(self, stream: Stream, group: Group[Stream, Line] | None) -> None:
         if group is not None:
             self._groups.leave(stream, group)
 
-    def forget(self, stream: Stream, group: Group[Stream] | None, *sockets: socket.socket) -> None:
+    def forget(self, stream: Stream, group: Group[Stream, Line] | None, *sockets: socket.socket) -> None:
         """The stream is closed."""
         self.leave(stream, group)
         for one in sockets:
@@ -487,20 +498,20 @@ class MediaEngine:
 
     def _speak(self, now: float) -> None:
         sent = late = failed = 0
-        broken: list[tuple[Stream, Group[Stream]]] = []
+        broken: list[tuple[Stream, Group[Stream, Line]]] = []
         for group, is_late in self._groups.due(now + EARLY_SECONDS):
             before = sent
-            for stream in group.members:
+            for next_packet, send in group.members.values():
                 try:
-                    packet = stream.next_packet()
+                    packet = next_packet()
                     if packet is not None:
-                        stream.send(packet)
+                        send(packet)
                         sent += 1
                 except OSError:  # refused by its host, or the system has no room: the next one may go
                     failed += 1
                 except Exception:  # a fault of ours silences this stream, not the others
-                    log.exception("stream cannot send", port=stream.local[1])
-                    broken.append((stream, group))
+                    broken += [(stream, group) for stream in group.members if stream.line[0] is next_packet]
+                    log.exception("stream cannot send", port=broken[-1][0].local[1])
             if is_late:
                 late += sent - before
             if now - group.swept >= SWEEP_SECONDS:
@@ -566,5 +577,5 @@ def _resolve(future: asyncio.Future[bool], value: bool) -> None:
         future.set_result(value)
 
 
-def _send_nowhere(packet: bytes) -> int:
-    return len(packet)
+def _no_packet() -> None:
+    return None

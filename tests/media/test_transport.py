@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import time
 import weakref
@@ -78,6 +79,24 @@ def arrived(from_: socket.socket) -> list[bytes]:
             found.append(from_.recv(2048))
         except BlockingIOError:
             return found
+
+
+def free_ports(count: int) -> int:
+    """The first, even one of so many ports in a row that nobody has, below those that the system gives to others."""
+    for first in range(12000 + os.getpid() % 1000 * 2, 32000, count + count % 2):
+        held: list[socket.socket] = []
+        try:
+            for port in range(first, first + count):
+                held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+                held[-1].bind((HOST, port))
+        except OSError:
+            continue
+        else:
+            return first
+        finally:
+            for one in held:
+                one.close()
+    raise AssertionError("no ports are free")
 
 
 async def until(what: Callable[[], object], seconds: float = 5.0) -> None:
@@ -355,30 +374,32 @@ async def test_silence_of_the_other_side_is_told_once(phone: Phone, monkeypatch:
 
 
 async def test_ports_run_out_and_come_back(phone: Phone) -> None:
-    engine = MediaEngine(MediaSection(first_port=17100, last_port=17103, port_rest_seconds=0.05))
+    first = free_ports(4)
+    engine = MediaEngine(MediaSection(first_port=first, last_port=first + 3, port_rest_seconds=0.05))
     await engine.start()
     one, two = engine.open(HOST), engine.open(HOST)
-    assert {one.local[1], two.local[1]} == {17100, 17102}
-    with pytest.raises(Exhausted, match="17100 and 17103"):
+    assert {one.local[1], two.local[1]} == {first, first + 2}
+    with pytest.raises(Exhausted, match=f"{first} and {first + 3}"):
         engine.open(HOST)
     two.close()
     with pytest.raises(Exhausted):
         engine.open(HOST)
     await asyncio.sleep(0.06)
-    assert engine.open(HOST).local[1] == 17102
+    assert engine.open(HOST).local[1] == first + 2
     await engine.close()
 
 
 async def test_a_port_of_another_program_is_passed_over() -> None:
-    engine = MediaEngine(MediaSection(first_port=17200, last_port=17205))
+    first = free_ports(6)
+    engine = MediaEngine(MediaSection(first_port=first, last_port=first + 5))
     await engine.start()
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtp,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
     ):
-        rtp.bind((HOST, 17200))
-        other.bind((HOST, 17203))
-        assert engine.open(HOST).local == (HOST, 17204)
+        rtp.bind((HOST, first))
+        other.bind((HOST, first + 3))
+        assert engine.open(HOST).local == (HOST, first + 4)
         with pytest.raises(Exhausted):
             engine.open(HOST)
     await engine.close()
@@ -392,7 +413,7 @@ async def test_an_address_that_is_not_ours(engine: MediaEngine) -> None:
 async def test_behind_nat_another_address_is_named() -> None:
     engine = MediaEngine(MediaSection(first_port=17300, last_port=17309, advertise="203.0.113.9"))
     await engine.start()
-    assert engine.open(HOST).local == ("203.0.113.9", 17300)
+    assert engine.open(HOST).local[0] == "203.0.113.9"
     assert engine.open("::1").local[0] == "::1"  # the address is of the other family
     await engine.close()
 
@@ -408,6 +429,15 @@ async def test_ipv6(engine: MediaEngine) -> None:
         assert stream.remote == phone.address
         stream.close()
         assert isinstance(phone.reports()[-1], rtcp.Bye)
+
+
+async def test_an_address_of_the_other_family_waits_for_the_first_packet(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed(remote=("2001:db8::9", 4000), rtcp=("2001:db8::9", 4001)))
+    assert stream.remote is None
+    phone.say(stream)
+    await until(phone.packets)
+    assert stream.remote == phone.address
 
 
 async def test_nobody_listens_there(engine: MediaEngine, phone: Phone) -> None:
@@ -427,8 +457,8 @@ async def test_one_broken_stream_does_not_silence_the_others(engine: MediaEngine
     def fail() -> bytes:
         raise RuntimeError("a fault of ours")
 
+    broken.line = (fail, broken.line[1])
     broken.connect(phone.agreed())
-    broken.next_packet = fail
     broken.record(lambda timestamp, pcm: print(fail()))
     phone.say(broken)
     sound.connect(phone.agreed())
