@@ -28,7 +28,8 @@ class Claims:
         self._writer = writer
         self._take = Statement.of(
             f"claim.{table}.take",
-            f"UPDATE {table} SET claimed_by = ?, claimed_until = ? WHERE id = ? AND {open_rows} AND claimed_until < ?",  # noqa: S608
+            f"UPDATE {table} SET claimed_by = ?, claimed_until = ?"  # noqa: S608
+            f" WHERE id = ? AND {open_rows} AND (claimed_until < ? OR claimed_by = ?)",
         )
         self._renew = Statement.of(
             f"claim.{table}.renew",
@@ -50,9 +51,14 @@ class Claims:
         return micros(now + LEASE)
 
     async def take(self, ids: Sequence[str], now: datetime) -> list[bool]:
-        """Try to claim rows; says of each whether it is ours now."""
+        """Try to claim rows; says of each whether it is still open, and ours now. One that was ours before is again.
+
+        What was read may have been finished since, so nobody begins a row on the strength of having read it.
+        """
         until, before = self.until(now), micros(now)
-        return await self._writer.put_each(self._take, [(self.node, until, row_id, before) for row_id in ids])
+        return await self._writer.put_each(
+            self._take, [(self.node, until, row_id, before, self.node) for row_id in ids]
+        )
 
     async def renew(self, now: datetime) -> None:
         """Hold on to all rows we have."""

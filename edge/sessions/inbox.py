@@ -99,11 +99,11 @@ class Inbox:
         self._pause = pause
         self._lanes = Lanes(section.runs)
         self._held: set[str] = set()
-        self._arriving: dict[tuple[str, str], asyncio.Task[Accepted]] = {}
+        self._arriving: dict[tuple[str, str], asyncio.Future[Accepted]] = {}
         self._behind = False  # there are pending rows in SQL that are not held
         self._left = 0  # how many were ever left to SQL, to see whether any was while it was read
         self._leaving = 0  # of those, how many are not there yet
-        self._unsure = False  # a row may have been kept though the database said nothing
+        self._unsure = False  # a row may have been kept though nobody was told
         self._reading = asyncio.Event()
         self._one_reads = asyncio.Lock()
         self._tending: list[asyncio.Task[None]] = []
@@ -118,7 +118,7 @@ class Inbox:
         """Stop the runs under way; they begin anew with the next start."""
         for task in self._tending:
             task.cancel()
-        await asyncio.gather(*self._tending, *self._arriving.values(), return_exceptions=True)
+        await asyncio.gather(*self._tending, return_exceptions=True)
         await self._lanes.close()
         try:
             await self._claims.leave()
@@ -134,38 +134,40 @@ class Inbox:
     async def accept(self, text: Incoming) -> Accepted:
         """Keep a text; it is durable when this returns. Raises Unavailable when that cannot be.
 
-        Whoever waits may give up: the text is kept nevertheless, and run.
+        Whoever gives up waiting does not know: it may be kept nevertheless, and run.
         """
         identity = (text.carrier, text.carrier_id)
         first = self._arriving.get(identity)
         if first is not None:
             return (await asyncio.shield(first))._replace(new=False)
-        task = self._arriving[identity] = asyncio.create_task(self._keep(text))
-        task.add_done_callback(lambda done: self._arrived(identity, done))
-        return await asyncio.shield(task)
-
-    def _arrived(self, identity: tuple[str, str], task: asyncio.Task[Accepted]) -> None:
-        del self._arriving[identity]
-        if not task.cancelled():
-            task.exception()  # seen, even if whoever sent the text is gone
+        result = self._arriving[identity] = asyncio.get_running_loop().create_future()
+        try:
+            accepted = await self._keep(text)
+        except BaseException:
+            result.set_exception(Unavailable("the text was not kept"))
+            result.exception()  # seen, even if nobody else waits for it
+            raise
+        finally:
+            del self._arriving[identity]
+        result.set_result(accepted)
+        return accepted
 
     async def _keep(self, text: Incoming) -> Accepted:
         hold = text.has_flow and self._room()
         begun = hold and self._lanes.free(text.pair)
-        text = replace(text, attempts=1 if begun else 0)
-        node, until = (self._claims.node, self._claims.until(self._clock())) if hold else NOBODY
-        row = text.row(node, until)
+        if begun:
+            text = replace(text, attempts=1)
+        row = text.row(self._claims.node, self._claims.until(self._clock())) if hold else text.row(*NOBODY)
         if hold:
             self._hold(text.id)
         elif text.has_flow:
             self._leaving += 1
-        kept = 0
+        kept: int | None = None
         try:
             kept = await self._writer.put(KEEP, [row])
-        except Unavailable:
-            self._unsure = True
-            raise
         finally:
+            if kept is None:
+                self._unsure = True
             if hold and not kept:
                 self._drop(text.id)
             elif not hold and text.has_flow:
@@ -280,15 +282,20 @@ class Inbox:
                     after = (-1, "")
 
     async def _find_strays(self) -> None:
-        """Take what is claimed by us and not held: rows that were kept when the database broke off before saying so."""
+        """Take what is claimed by us and not held: rows that nobody was told about when they were kept."""
         async with self._one_reads:
-            after = (-1, "")
-            while rows := await pending(self._engine, messages.c.claimed_by == self._claims.node, after, PAGE):
-                after = (rows[-1].tm_create, rows[-1].id)
-                for text in rows:
-                    if text.id not in self._held:
-                        await self._take_up(text)
             self._unsure = False
+            try:
+                await self._writer.flush()  # with what those who gave up waiting have handed in
+                after = (-1, "")
+                while rows := await pending(self._engine, messages.c.claimed_by == self._claims.node, after, PAGE):
+                    after = (rows[-1].tm_create, rows[-1].id)
+                    for text in rows:
+                        if text.id not in self._held:
+                            await self._take_up(text)
+            except BaseException:
+                self._unsure = True
+                raise
 
     async def _take_up(self, text: Incoming) -> None:
         self._hold(text.id)

@@ -119,7 +119,7 @@ class MessageTable:
         after: Place | None = None,
         size: int = SIZE_MAX,
     ) -> Sequence[Message]:
-        """Newest first; `since` ≤ tm_create < `until`, from behind the place `after` on. `customer_id` None: everybody's."""
+        """Newest first, `since` ≤ tm_create < `until`, from behind the place `after` on; of None: everybody's."""
         conditions = (
             (messages.c.customer_id, customer_id),
             (messages.c.number, number),

@@ -16,7 +16,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -73,6 +73,11 @@ EXPIRE: Final = Statement.of(
 )
 
 
+class _Waiting(NamedTuple):
+    text: Outgoing
+    due: int  # microseconds since the epoch
+
+
 class Outbox:
     """Keeps texts until their carriers have them. `start` before the first `put`; `close` leaves the rest for later.
 
@@ -104,7 +109,6 @@ class Outbox:
         self._reading = asyncio.Event()
         self._one_reads = asyncio.Lock()
         self._unsure = False  # a row may have been kept though nobody was told
-        self._puts: set[asyncio.Task[bool]] = set()
         self._tending: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -122,7 +126,7 @@ class Outbox:
         """Stop; what is being sent right now may be sent again by the next start."""
         for task in self._tending:
             task.cancel()
-        await asyncio.gather(*self._tending, *self._puts, return_exceptions=True)
+        await asyncio.gather(*self._tending, return_exceptions=True)
         for sender in self._senders.values():
             await sender.close()
         try:
@@ -133,24 +137,8 @@ class Outbox:
     async def put(self, text: Outgoing) -> bool:
         """Take a text over; it is durable when this returns. False: it was put before.
 
-        Raises Unavailable when SQL cannot keep it. Whoever waits may give up: the text may be sent nevertheless.
+        Raises Unavailable when SQL cannot keep it. Whoever gives up waiting does not know: it may be sent nevertheless.
         """
-        task = asyncio.create_task(self._put(text))
-        self._puts.add(task)
-        task.add_done_callback(self._has_put)
-        return await asyncio.shield(task)
-
-    async def idle(self) -> None:
-        """Wait until all that is due was tried."""
-        for sender in self._senders.values():
-            await sender.idle()
-
-    def _has_put(self, task: asyncio.Task[bool]) -> None:
-        self._puts.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen, even if nobody waits for it
-
-    async def _put(self, text: Outgoing) -> bool:
         sender = self._senders.get(text.carrier)
         now = self._clock()
         hold = sender is not None and sender.hold(text.id)
@@ -158,26 +146,30 @@ class Outbox:
         queued = (text.id, text.carrier, "queued", 0, micros(now), node, until, "", "", "", text.tm_create)
         kept = (*(getattr(text, name) for name in _MESSAGE), text.conversation_id, text.reference_id, *_REST)
         new = 0
+        done = False
         try:
-            # Handed in one after the other: a message is never kept before its row of the outbox is.
-            new, _ = await asyncio.gather(self._writer.put(QUEUE, [queued]), self._writer.put(KEEP, [kept]))
-        except Unavailable:
-            self._unsure = True
-            raise
+            new = await self._writer.put(QUEUE, [queued])
+            await self._writer.put(KEEP, [kept])
+            done = True
         finally:
-            if hold and not new and sender is not None:
-                sender.drop(text.id)
+            if not (done and new):
+                self._unsure = True  # a row may be there whose message is not, or that nobody holds
+                if hold and sender is not None:
+                    sender.drop(text.id)
         if not new:
-            self._unsure = True  # its first row may be one whose message was lost in a crash
             self._look_again()
-            return False
-        if hold and sender is not None:
+        elif hold and sender is not None:
             sender.add(text, micros(now))
         elif sender is not None:
             sender.behind = True
-        if sender is not None:
+        if new and sender is not None:
             sender.depth.inc()
-        return True
+        return bool(new)
+
+    async def idle(self) -> None:
+        """Wait until all that is due was tried."""
+        for sender in self._senders.values():
+            await sender.idle()
 
     # What is left in SQL
 
@@ -213,27 +205,35 @@ class Outbox:
     async def _catch_up(self) -> None:
         """Take waiting rows that nobody claims, oldest first, while their carriers have room."""
         async with self._one_reads:
-            for name, sender in self._senders.items():
-                sender.behind = False
-                now = self._clock()
-                free = outbox.c.claimed_until < now
-                if self._unsure:
-                    free = sa.or_(free, outbox.c.claimed_by == self._claims.node)
-                after = (-1, "")
-                while rows := await self._waiting(name, free, after):
-                    after = (rows[-1][0].tm_create, rows[-1][0].id)
-                    rows = [row for row in rows if row[0].id not in sender.held]
-                    rows, full = rows[: max(0, sender.room)], len(rows) > sender.room
-                    ours = [(text, due) for text, due, claimed in rows if claimed]
-                    others = [(text, due) for text, due, claimed in rows if not claimed]
-                    took = await self._claims.take([text.id for text, _ in others], now)
-                    for text, due in [*ours, *(row for row, got in zip(others, took, strict=True) if got)]:
-                        if sender.hold(text.id):
-                            sender.add(text, due)
-                    if full:
-                        sender.behind = True
-                        break
-            self._unsure = False
+            unsure, self._unsure = self._unsure, False
+            try:
+                if unsure:
+                    await self._writer.flush()  # with what those who gave up waiting have handed in
+                for sender in self._senders.values():
+                    await self._fill(sender, unsure)
+            except BaseException:
+                self._unsure = unsure or self._unsure
+                raise
+
+    async def _fill(self, sender: Sender, unsure: bool) -> None:
+        """Take the rows of one carrier; also those that are ours and not held, when that may be."""
+        sender.behind = False
+        now = self._clock()
+        free = outbox.c.claimed_until < now
+        if unsure:
+            free = sa.or_(free, outbox.c.claimed_by == self._claims.node)
+        after = (-1, "")
+        while rows := await self._waiting(sender.name, free, after):
+            after = (rows[-1].text.tm_create, rows[-1].text.id)
+            rows = [row for row in rows if row.text.id not in sender.held]
+            full = len(rows) > sender.room
+            rows = rows[: max(0, sender.room)]
+            for row, ours in zip(rows, await self._claims.take([row.text.id for row in rows], now), strict=True):
+                if ours and sender.hold(row.text.id):
+                    sender.add(row.text, row.due)
+            if full:
+                sender.behind = True
+                return
 
     async def _waiting(self, carrier: str, which: sa.ColumnElement[bool], after: tuple[int, str]) -> list[_Waiting]:
         place = sa.tuple_(outbox.c.tm_create, outbox.c.id) > sa.tuple_(
@@ -243,7 +243,6 @@ class Outbox:
             sa.select(
                 *(messages.c[name] for name in (*_MESSAGE, "conversation_id", "reference_id")),
                 *(outbox.c.attempts, outbox.c.due),
-                ((outbox.c.claimed_by == self._claims.node) & (outbox.c.claimed_until >= self._clock())).label("ours"),
             )
             .join(messages, messages.c.id == outbox.c.id)
             .where(outbox.c.state == sa.literal_column("'queued'"), outbox.c.carrier == carrier, place, which)
@@ -277,11 +276,8 @@ class Outbox:
             OLDEST.labels(name).set(max(0.0, (now - oldest).total_seconds()))
 
 
-_Waiting = tuple[Outgoing, int, bool]  # a message, when it is due, whether it is ours already
-
-
 def _waiting(row: sa.RowMapping) -> _Waiting:
     values = dict(row)
-    due, ours = micros(values.pop("due")), bool(values.pop("ours"))
+    due = micros(values.pop("due"))
     values["tm_create"] = micros(values["tm_create"])
-    return Outgoing(**values), due, ours
+    return _Waiting(Outgoing(**values), due)

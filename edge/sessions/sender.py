@@ -115,6 +115,10 @@ class Sender:
         self.behind = False  # there are rows in SQL that found no room here
 
     @property
+    def name(self) -> str:
+        return self._carrier.name
+
+    @property
     def room(self) -> int:
         return self._section.held - len(self.held)
 

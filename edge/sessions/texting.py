@@ -37,6 +37,11 @@ def conversation_id(customer_id: str, number: str, peer: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"conversation {customer_id} {number} {peer}"))
 
 
+def run_id(text_id: str) -> str:
+    """The id of the run of a text's flow, also when it is repeated."""
+    return str(uuid.uuid5(_NAMESPACE, f"run {text_id}"))
+
+
 def message_id(reference_id: str, step: str, occurrence: int) -> str:
     """The id of what a step of a session's flow sends, the first or a later time. The same in every run."""
     return str(uuid.uuid5(_NAMESPACE, f"message {reference_id} {occurrence} {step}"))
@@ -188,7 +193,7 @@ class MessageSession:
                 tries += 1
 
 
-def variables(text: Incoming, run_id: str, number: Number | None) -> dict[str, str]:
+def variables(text: Incoming, number: Number | None) -> dict[str, str]:
     """What the flow of a text can read, under the platform's names (`flows/variables.py`)."""
 
     def address(end: str, target: str) -> dict[str, str]:
@@ -198,7 +203,7 @@ def variables(text: Incoming, run_id: str, number: Number | None) -> dict[str, s
         return {**empty, f"{prefix}.target": target, f"{prefix}.type": kind}
 
     return {
-        "voipbin.activeflow.id": run_id,
+        "voipbin.activeflow.id": run_id(text.id),
         "voipbin.activeflow.flow_id": text.flow_id,
         "voipbin.activeflow.reference_type": "conversation",
         "voipbin.activeflow.reference_id": text.conversation_id,

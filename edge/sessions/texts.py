@@ -2,7 +2,7 @@
 
     number active, with a message flow      kept, received, run
     number active, without a message flow   kept and counted, received
-    number suspended                        kept as rejected, SIP 403
+    number or its account suspended         kept as rejected, SIP 403
     number released                         kept as rejected, SIP 410
     anything else that is not ours          kept as rejected, SIP 404 (or 484, 416 for what is no number)
 
@@ -12,9 +12,11 @@ cannot be looked up or kept is not answered but refused for now (Unavailable, 50
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, Protocol
+
+from prometheus_client import Counter
 
 from edge.errors import EdgeError, NumberReleased, NumberSuspended, NumberUnknown, Unavailable
 from edge.flows.executor import execute
@@ -49,11 +51,18 @@ class Flows(Protocol):
 
 
 class TextDesk:
-    """Takes texts in. Raises Unavailable for one that could not be kept."""
+    """Takes texts in. Raises Unavailable for one that could not be kept.
 
-    def __init__(self, numbers: Numbers, inbox: Inbox) -> None:
+    `account` raises NumberSuspended when the account of a number may not be reached; without it all may.
+    """
+
+    def __init__(
+        self, numbers: Numbers, inbox: Inbox, account: Callable[[Number], Awaitable[None]] | None = None
+    ) -> None:
         self._numbers = numbers
         self._inbox = inbox
+        self._account = account
+        self._counted: dict[tuple[str, str], Counter] = {}  # series by carrier and outcome, bound once
 
     async def receive(self, text: Text) -> Verdict:
         """Keep a text; its carrier may be told the verdict as soon as this returns."""
@@ -61,15 +70,17 @@ class TextDesk:
             incoming = await self._read(text)
             kept, new = await self._inbox.accept(incoming)
         except Unavailable:
-            _count(text.carrier, "unavailable")
+            self._count(text.carrier, "unavailable")
             raise
-        _count(text.carrier, _outcome(kept) if new else "duplicate")
+        self._count(text.carrier, _outcome(kept) if new else "duplicate")
         log.info("text", message_id=kept.id, carrier=kept.carrier, refusal=kept.refusal or None, repeated=not new)
         return Verdict(kept.id, kept.refused_with, repeated=not new)
 
-    async def receive_all(self, texts: Sequence[Text]) -> Sequence[Verdict]:
-        """Keep the texts of one delivery, in their order. When one cannot be kept, those before it are all the same."""
-        return [await self.receive(text) for text in texts]
+    def _count(self, carrier: str, outcome: str) -> None:
+        series = self._counted.get((carrier, outcome))
+        if series is None:
+            series = self._counted[carrier, outcome] = TEXTS.labels(carrier, "inbound", outcome)
+        series.inc()
 
     async def _read(self, text: Text) -> Incoming:
         number: Number | None = None
@@ -84,6 +95,11 @@ class TextDesk:
         else:
             number, source = await self._numbers.find(dialed)
             refusal = _refusal(number, text.account)
+            if number is not None and refusal is None and self._account is not None:
+                try:
+                    await self._account(number)
+                except NumberSuspended:
+                    refusal = NumberSuspended
         ours = number if refusal is None or refusal is NumberSuspended else None
         peer = _peer(text)
         return Incoming(
@@ -132,10 +148,6 @@ def _outcome(text: Incoming) -> str:
     return "received" if text.has_flow else "unbound"
 
 
-def _count(carrier: str, outcome: str) -> None:
-    TEXTS.labels(carrier, "inbound", outcome).inc()
-
-
 class TextRuns:
     """Runs the flows of texts; `perform` is what the inbox calls."""
 
@@ -154,8 +166,8 @@ class TextRuns:
             number = (await self._numbers.find(text.number)).value
         except Unavailable:
             number = None  # only its name would have been of use
-        run_id = new_id()
-        run = Run(flow, id=run_id, clock=self._clock, variables=variables(text, run_id, number))
+        given = variables(text, number)
+        run = Run(flow, id=given["voipbin.activeflow.id"], clock=self._clock, variables=given)
         await execute(run, MessageSession(text, run, self._sending))
         if run.exception is not None and not isinstance(run.exception, EdgeError):
             log.error("flow of a text failed", message_id=text.id, error=run.error, exc_info=run.exception)

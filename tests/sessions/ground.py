@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
 from edge.sessions.tables import calls, messages, outbox
-from edge.store.engine import StoreSection, open_engine
+from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import metadata
 from edge.store.writer import Statement, Writer
 
@@ -74,12 +74,19 @@ class Ground:
             return [dict(row) for row in found.mappings()]
 
 
+async def make_tables(url: str) -> None:
+    """The tables of texts in an empty database."""
+    engine = await open_engine(url)
+    async with writing(engine) as connection:
+        await connection.run_sync(metadata.create_all, tables=TABLES)
+    await engine.dispose()
+
+
 @asynccontextmanager
 async def ground(url: str) -> AsyncIterator[Ground]:
-    """The database at a URL, with empty tables."""
+    """The database at a URL, whose tables are there, emptied."""
     engine = await open_engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(metadata.create_all, tables=TABLES)
+    async with writing(engine) as connection:
         for table in TABLES:
             await connection.execute(sa.delete(table))
     writer = Writer(StoreSection(url=url))
@@ -122,8 +129,20 @@ class Frail:
             raise Unavailable("the database went away")
         return written
 
+    async def flush(self) -> None:
+        if self.away:
+            raise Unavailable("the database is away")
+        await self._writer.flush()
+
     def as_writer(self) -> Writer:
         return cast("Writer", self)
+
+
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks, and wait until they are over."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def until(condition: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -17,7 +18,7 @@ from edge.sessions.incoming import Incoming, Performed
 from edge.sessions.tables import messages
 from edge.store.metadata import NIL, micros, new_id
 from edge.store.writer import Writer
-from tests.sessions.ground import Clock, Frail, Ground, Pauses, until
+from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 
 OURS = "+14155550100"
 FLOW = "11111111-1111-4111-8111-111111111111"
@@ -102,8 +103,7 @@ class Life:
 
     async def die(self) -> None:
         """As `kill -9` does it: nothing is written any more."""
-        for task in (*self.inbox._tending, *self.inbox._arriving.values()):
-            task.cancel()
+        await end(self.inbox._tending)
         await self.inbox._lanes.close()
 
 
@@ -188,9 +188,24 @@ async def test_whoever_gives_up_waiting_loses_nothing(ground: Ground) -> None:
         waiting = asyncio.create_task(life.inbox.accept(mine))
         await asyncio.sleep(0)
         waiting.cancel()
+        with suppress(asyncio.CancelledError):
+            await waiting
         assert not (await life.inbox.accept(replace(mine, id=new_id()))).new
+        await life.pauses.end()
+        await until(lambda: life.flows.ran == [mine.carrier_id])
         await life.inbox.idle()
-        assert life.flows.ran == [mine.carrier_id]
+
+
+async def test_whoever_waited_for_the_first_may_ask_again_when_it_gives_up(ground: Ground) -> None:
+    async with Life(ground) as life:
+        mine = text()
+        first = asyncio.create_task(life.inbox.accept(mine))
+        second = asyncio.create_task(life.inbox.accept(replace(mine, id=new_id())))
+        await asyncio.sleep(0)
+        first.cancel()
+        with pytest.raises(Unavailable):
+            await second
+        assert not (await life.inbox.accept(replace(mine, id=new_id()))).new
 
 
 async def test_texts_of_a_pair_are_run_in_order(ground: Ground) -> None:

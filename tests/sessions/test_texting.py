@@ -13,7 +13,7 @@ from edge.plugins import load
 from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox
 from edge.sessions.sender import Outgoing
-from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id, variables
+from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id, run_id, variables
 from edge.sms.text import BODY_LIMIT
 from edge.store.metadata import NIL, is_id
 from tests.sessions.ground import Clock, Pauses
@@ -168,9 +168,9 @@ def test_a_conversation_is_one_peer_one_number_one_customer() -> None:
 
 
 def test_what_a_flow_can_read() -> None:
-    found = variables(TEXT, "run-1", number(name="Main", detail="the desk"))
+    found = variables(TEXT, number(name="Main", detail="the desk"))
     assert found == {
-        "voipbin.activeflow.id": "run-1",
+        "voipbin.activeflow.id": run_id(TEXT.id),
         "voipbin.activeflow.flow_id": TEXT.flow_id,
         "voipbin.activeflow.reference_type": "conversation",
         "voipbin.activeflow.reference_id": TEXT.conversation_id,
@@ -193,5 +193,5 @@ def test_what_a_flow_can_read() -> None:
         "edge.number.name": "Main",
         "edge.number.detail": "the desk",
     }
-    nameless = variables(replace(TEXT, peer="sip:bob@h"), "run-1", None)
+    nameless = variables(replace(TEXT, peer="sip:bob@h"), None)
     assert (nameless["edge.number.name"], nameless["voipbin.conversation.peer.type"]) == ("", "sip")

@@ -50,7 +50,7 @@ async def test_a_name_that_is_lost_keeps_its_address_and_hurts_no_other() -> Non
 
 
 async def test_other_trunks_take_the_place_of_the_old_ones() -> None:
-    zone = Zone()
+    zone = Zone(other="192.0.2.5")
     targets = Targets(NAMES[:2], zone)
     await targets.refresh()
     targets.replace(NAMES[1:])
