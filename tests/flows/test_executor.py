@@ -25,9 +25,8 @@ def flow(*actions: dict[str, Any]) -> Flow:
     return compile_flow({"actions": list(actions)}, id="f", version=3)
 
 
-def count(outcome: str) -> float:
-    value: float = FLOW_RUNS.labels(outcome)._value.get()
-    return value
+def count(outcome: str) -> int:
+    return FLOW_RUNS.labels(outcome).value
 
 
 LOOP = flow(
@@ -149,9 +148,8 @@ async def test_two_runs_of_one_flow_share_nothing() -> None:
 
 
 async def test_every_action_is_counted_by_type_and_outcome() -> None:
-    def beeps(outcome: str) -> float:
-        value: float = ACTION_RUNS.labels("beep", outcome)._value.get()
-        return value
+    def beeps(outcome: str) -> int:
+        return ACTION_RUNS.labels("beep", outcome).value
 
     before = beeps("done"), beeps("failed")
     script = {"beep": [None, {"raises": "Unavailable", "message": "x"}, None]}
