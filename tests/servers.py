@@ -13,6 +13,7 @@ import asyncio
 import ctypes
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -129,6 +130,10 @@ class PostgresServer:
 
     def __init__(self, directory: Path) -> None:
         self._bin = _postgres_bin()
+        major = int(re.findall(r"[0-9]+", subprocess.check_output([self._bin / "postgres", "--version"], text=True))[0])
+        self._copying = (
+            ("--strategy", "file_copy") if major >= 15 else ()
+        )  # older ones know no other; it is the quicker
         self._directory = directory
         self._data = directory / "data"
         self._user: int | None = None
@@ -164,7 +169,8 @@ class PostgresServer:
     def create(self, template: str = "template0") -> str:
         """A new database; returns its URL."""
         name = f"test_{next(_names)}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-T", template, name)
+        to = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres")
+        self._run("createdb", *to, *self._copying, "-T", template, name)
         return self.url(name)
 
     def url(self, name: str) -> str:
@@ -287,3 +293,17 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     template: str = request.getfixturevalue("migrated_postgres")
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.create(template)
+
+
+_SERVERS = {"shared_redis", "redis_server", "postgres"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever asks for a server here is a `server` test; `make unit` leaves it out."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            asked = set(item.fixturenames)
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            if asked & _SERVERS or "postgresql" in (parameters.get("sql_url"), parameters.get("database_url")):
+                item.add_marker(pytest.mark.server)

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import hiredis
 from pydantic import Field, PositiveInt, field_validator
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from edge.errors import Unavailable
 from edge.log import get_logger
@@ -231,7 +231,7 @@ class RedisTier:
             try:
                 async with asyncio.timeout(self._connect_seconds):
                     connection = await self._connect()
-            except (RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # redis-py raises more than its own; whoever waits for `start` must hear of it
                 self._is_down(error)
                 await asyncio.sleep(pause * random.uniform(0.8, 1.2))
                 pause = min(pause * 2, BACKOFF_SECONDS[1])

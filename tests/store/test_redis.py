@@ -176,6 +176,13 @@ async def test_a_server_that_is_down_from_the_start_costs_nothing(ear: Ear, capl
     await tier.close()
 
 
+async def test_an_address_whose_options_nobody_knows_is_a_server_that_is_down(ear: Ear) -> None:
+    tier = RedisTier(RedisSection(url="redis://127.0.0.1:1/0?odd=1"), ear.notices)
+    await tier.start()
+    assert not tier.up
+    await tier.close()
+
+
 async def test_it_dies_and_comes_back(redis_server: RedisServer, ear: Ear, capsys: pytest.CaptureFixture[str]) -> None:
     tier = RedisTier(RedisSection(url=redis_server.url, deadline_ms=1000), ear.notices)
     await tier.start()
