@@ -135,8 +135,9 @@ def read_last(rows: Sequence[Row]) -> Versioned[Number]:
 
 
 class NumberTable:
-    """Numbers in SQL. All methods raise Unavailable when the database is away. Where a `customer_id` is taken, None
-    means everybody's, and somebody else's number does not exist.
+    """Numbers in SQL. All methods raise Unavailable when the database is away.
+
+    Where a `customer_id` is taken, None means everybody's, and somebody else's number does not exist.
     """
 
     def __init__(

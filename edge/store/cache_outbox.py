@@ -86,8 +86,8 @@ class Change:
 class CacheWriter:
     """Keeps the promises of one process, and after a while those of processes that died.
 
-    `ttl_seconds` is the life of a value in Redis. `redis` None: the tier is not there, only this process's memory is
-    told.
+    `ttl_seconds` is the life of a value in Redis. `redis` None: there is no such tier, and only this process's memory
+    is told.
     """
 
     def __init__(

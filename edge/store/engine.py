@@ -126,8 +126,9 @@ def sqlite_pragmas(*, foreign_keys: bool = True) -> list[str]:
 
 @asynccontextmanager
 async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A transaction that will write; committed at the end. Raises Unavailable when the database is away or stays
-    locked.
+    """A transaction that will write, committed at the end.
+
+    Raises Unavailable when the database is away, full, or locked for longer than `BUSY_SECONDS`.
     """
     with translated("write to the database"):
         async with engine.execution_options(writing=True).begin() as connection:

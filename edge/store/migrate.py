@@ -20,8 +20,9 @@ ADVISORY_LOCK = 0x65646765  # "edge"
 
 
 async def migrate(url: str) -> list[str]:
-    """Apply what is missing; returns the revisions applied, oldest first. Raises Unavailable when the database is
-    away.
+    """Apply what is missing; returns the revisions applied, oldest first.
+
+    Raises Unavailable when the database is away.
     """
     engine = await open_engine(url, pool=1, foreign_keys=False)  # a batch migration drops tables that others refer to
     try:

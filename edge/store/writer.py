@@ -138,15 +138,13 @@ class Writer:
     async def put(self, statement: Statement, rows: Sequence[Row]) -> int:
         """Write rows; returns how many were inserted or changed, once they are durable.
 
-        All rows of one call are written or none. Raises Unavailable when the database is away, Internal when it
-        refuses one.
+        All rows of one call are written or none. Raises Unavailable when the database is away, Internal when a row is
+        refused.
         """
         return sum(await self.put_each(statement, rows))
 
     async def put_each(self, statement: Statement, rows: Sequence[Row]) -> list[bool]:
-        """Like `put`, but says of each row whether it was inserted or changed: False is a conflict, a row known
-        before.
-        """
+        """Like `put`, but says of each row whether it was inserted or changed. False: a conflict, it was known."""
         if not rows:
             return []
         done: asyncio.Future[list[bool]] = self._loop.create_future()
@@ -172,9 +170,7 @@ class Writer:
             self._timer = self._loop.call_later(self._lazy_seconds, self._send, None)
 
     async def flush(self) -> None:
-        """Wait until all that was handed in before is durable. Raises Unavailable when lazy rows cannot be written
-        now.
-        """
+        """Wait until all that was handed in before is durable. Raises Unavailable when it cannot be written now."""
         done: asyncio.Future[list[bool]] = self._loop.create_future()
         self._send(Job(None, (), done))
         await done
