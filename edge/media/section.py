@@ -43,7 +43,7 @@ class MediaSection(Section):
     gap_ms: int = Field(default=100, ge=40, le=5000, description="The pause after it.")
     dscp: int = Field(default=46, ge=0, le=63, description="Class of service of media packets; 46 is EF, as for voice.")
     prompts: Path = Field(
-        default=Path("config/prompts"), description="Directory of the audio files that flows may play (WAV)."
+        default=Path("var/prompts"), description="Directory of the audio files that flows may play (WAV)."
     )
     prompt_cache_mb: int = Field(default=256, ge=1, description="Memory for audio that was read or fetched.")
 
