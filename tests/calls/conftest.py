@@ -1,15 +1,22 @@
-"""One daemon for all tests of whole calls in a module, with two numbers: one stays on the line, one hangs up."""
+"""Daemons for tests of whole calls.
+
+`edge_daemon` is one for a module, with two numbers: one stays on the line, one hangs up. `exchange` is one for all
+stories of calls, each of which gets numbers of its own; `caller` is who calls there.
+"""
 
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.calls.caller import Caller
 from tests.calls.daemon import Daemon, daemon
+from tests.calls.exchange import Exchange
 
 STAYS = "+14155550100"  # answers and stays until the caller hangs up
 HANGS_UP = "+14155550101"  # thinks a moment, answers, and hangs up after three seconds
@@ -38,3 +45,38 @@ def edge_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         running.bind(customer, HANGS_UP, wait(200), answer, wait(3_000), {"type": "hangup"})
         yield running
         assert running.alive, running.words()
+
+
+TEXTS = """
+[[carriers]]
+kind = "sip"
+
+[[trunks]]
+name = "target"
+networks = ["127.0.0.9/32"]
+country = "US"
+target = "sip:127.0.0.9:{port}"
+"""
+
+
+@pytest.fixture(scope="session")
+def trunk() -> Iterator[socket.socket]:
+    """Where the trunk listens that texts leave by."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.9", 0))
+        sock.settimeout(5)
+        yield sock
+
+
+@pytest.fixture(scope="session")
+def exchange(tmp_path_factory: pytest.TempPathFactory, trunk: socket.socket) -> Iterator[Exchange]:
+    with daemon(tmp_path_factory.mktemp("exchange"), TEXTS.format(port=trunk.getsockname()[1])) as running:
+        yield Exchange(running)
+        assert running.alive, running.words()
+
+
+@pytest.fixture
+def caller(exchange: Exchange) -> Iterator[Caller]:
+    """A caller on UDP."""
+    with Caller(exchange.daemon.sip) as found:
+        yield found
