@@ -21,6 +21,7 @@ from edge.errors import Fault, Invalid
 from edge.http import HttpSection
 from edge.log import LogSection
 from edge.media.transport import MediaSection
+from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
 from edge.sessions.inbox import InboxSection
 from edge.sessions.sender import OutboxSection
@@ -98,6 +99,7 @@ def load(path: Path | None) -> Config:
 
     Raises Invalid with one `Fault` for each thing that is wrong, each naming file and key.
     """
+    load_plugins("edge.carriers")  # each kind brings its section
     values = _read(path) if path is not None else {}
     source = str(path) if path is not None else "defaults"
     unknown = [
