@@ -157,7 +157,7 @@ class Router:
         except Exception as error:
             call.attempt.error = f"{type(error).__name__}: {error}"
             log.exception("call failed", call_id=call.attempt.call_id)
-            call.hang_up("failed", status=500)
+            self._fail(call)
         finally:
             self._leave(call, run)
 
@@ -186,11 +186,16 @@ class Router:
         if run.error:
             call.attempt.error = run.error
         if run.outcome in ("failed", "cut"):
-            if call.ended is None and not call.answered:
-                call.attempt.outcome = "failed"
-            call.hang_up("failed", status=500)
+            self._fail(call)
         else:
             call.hang_up("normal")
+
+    def _fail(self, call: Call) -> None:
+        """The end of a call that we could not serve."""
+        unanswered = call.ended is None and not call.answered
+        call.hang_up("failed", status=500)
+        if unanswered:
+            call.attempt.outcome = "failed"
 
     def _leave(self, call: Call, run: Run | None) -> None:
         self._calls.discard(call)
