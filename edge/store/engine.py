@@ -7,8 +7,11 @@ says so from the start, with `writing(engine)`.
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from edge.errors import Fault, Invalid, Unavailable
 from edge.settings import Section
 
 BUSY_SECONDS = 5.0  # how long SQLite waits for another writer before it is `Unavailable`
+WAL_RETRY_SECONDS = 0.002
 
 
 class StoreSection(Section):
@@ -85,15 +89,16 @@ def asyncpg_dsn(url: str) -> str:
 
 
 async def open_engine(url: str, *, pool: int = 5, foreign_keys: bool = True) -> AsyncEngine:
-    """An engine for the URL. No connection is made to PostgreSQL yet; the folder of an SQLite file is made.
+    """An engine for the URL. No connection is made to PostgreSQL yet; an SQLite file and its folder are made.
 
-    Raises Invalid for a URL of another database, Unavailable when the folder cannot be made.
+    Raises Invalid for a URL of another database and a file of another kind, Unavailable when it cannot be opened.
     """
     target = driver_url(url)
     if target.get_backend_name() != "sqlite":
         return create_async_engine(target, pool_size=pool, max_overflow=pool, pool_timeout=5, pool_pre_ping=False)
     with translated("open the database file"):
         sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(_into_wal, sqlite_path(url))
     engine = create_async_engine(
         target, pool_size=pool, max_overflow=pool, pool_timeout=5, connect_args={"timeout": BUSY_SECONDS}
     )
@@ -114,12 +119,30 @@ async def open_engine(url: str, *, pool: int = 5, foreign_keys: bool = True) -> 
     return engine
 
 
+def _into_wal(path: Path) -> None:
+    """Have the file in WAL mode, which it keeps. Of two who change a new file at once SQLite tells one at once that it
+    is busy, whatever its timeout, for they would wait for each other: that one tries again.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.Error as error:
+            if not is_outage(error):
+                raise _bad_url(f"{path}: {error}") from None
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise Unavailable(f"cannot open the database file {path}: {error}") from error
+            time.sleep(WAL_RETRY_SECONDS)
+
+
 def sqlite_pragmas(*, foreign_keys: bool = True) -> list[str]:
     """What every connection to the file is told first."""
     return [
+        f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
         "PRAGMA journal_mode=WAL",
         "PRAGMA synchronous=FULL",
-        f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
         f"PRAGMA foreign_keys={'ON' if foreign_keys else 'OFF'}",
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,35 @@ async def test_sqlite_is_durable_and_checks_references(tmp_path: Path) -> None:
                    ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}  # fmt: skip
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
     await engine.dispose()
+
+
+async def test_who_opens_a_new_file_waits_for_another_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite itself does not wait here, whatever its timeout."""
+    other = sqlite3.connect(tmp_path / "edge.sqlite3", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("edge.store.engine.time.sleep", lambda _: other.commit())
+    engine = await open_engine(f"sqlite:///{tmp_path}/edge.sqlite3")
+    async with writing(engine) as connection:
+        assert (await connection.execute(text("PRAGMA journal_mode"))).scalar() == "wal"
+    await engine.dispose()
+
+
+async def test_who_opens_a_new_file_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.store.engine.BUSY_SECONDS", 0.05)
+    other = sqlite3.connect(tmp_path / "edge.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match=r"edge\.sqlite3: database is locked"):
+        await open_engine(f"sqlite:///{tmp_path}/edge.sqlite3")
+
+
+async def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database at all\n" * 100)
+    with pytest.raises(Invalid, match=r"notes\.txt: file is not a database") as caught:
+        await open_engine(f"sqlite:///{path}")
+    assert [fault.where for fault in caught.value.faults] == ["store.url"]
 
 
 async def test_what_was_written_is_read_and_what_failed_is_not(sql_url: str) -> None:
