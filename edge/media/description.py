@@ -1,8 +1,8 @@
 """Session descriptions (RFC 8866): a body becomes a value that prints itself again.
 
-Lenient where phones are sloppy and nothing is at stake: bare line feeds, missing `o=`, `s=` and `t=`, lines of other
-kinds. Strict where a guess could send audio to the wrong place: addresses, ports, payload types, rtpmap. Reading takes
-time linear in the length.
+Lenient where phones are sloppy and nothing is at stake: bare line feeds, missing `s=` and `t=`, an `o=` that is missing
+or wrong, lines of other kinds. Strict where a guess could send audio to the wrong place: addresses, ports, payload
+types, rtpmap. Reading takes time linear in the length.
 
 What is not kept: bandwidths, titles, keys and the like, which mean nothing to an endpoint that speaks G.711.
 """
@@ -145,7 +145,7 @@ def read(body: bytes) -> Description:
             elif connection is None:
                 connection = found
         elif kind == "o=":
-            origin = _origin(value, number)
+            origin = _origin(value)
         elif kind == "s=":
             name = value
         elif kind == "t=":
@@ -179,13 +179,14 @@ def _media(value: str, number: int) -> Media:
     return Media(kind, int(port), protocol, tuple(formats), int(ports) if slash else 1)
 
 
-def _origin(value: str, number: int) -> Origin:
+def _origin(value: str) -> Origin | None:
+    """None for one that is written wrong: it names the session to its maker, and we go by the dialog."""
     fields = value.split()
     if len(fields) != 6 or fields[3] != "IN":
-        raise BadSdp(number, f"o={value[:60]} is not USER ID VERSION IN FAMILY HOST")
+        return None
     user, session_id, version, _, family, host = fields
     if not NUMBER.fullmatch(session_id) or not NUMBER.fullmatch(version):
-        raise BadSdp(number, "session id or version is not a number")
+        return None
     return Origin(user, session_id, version, family, host)
 
 

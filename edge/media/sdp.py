@@ -120,7 +120,7 @@ def answer(offer: Description, local: Local) -> tuple[bytes, Negotiated]:
     for media in offer.media:
         types = _types(media) if negotiated is None else None
         if types is None:
-            lines.append(f"m={media.kind} 0 {media.protocol} {media.formats[0]}")  # refused, RFC 3264 §6
+            lines.append(_refused(media))
             continue
         negotiated = _negotiated(offer, media, *types, local.ptime_default)
         lines += _audio_lines(local.port, negotiated)
@@ -129,15 +129,29 @@ def answer(offer: Description, local: Local) -> tuple[bytes, Negotiated]:
     return _body(local, offer.times or ("0 0",), lines), negotiated
 
 
-def reanswer(offer: Description, local: Local, previous: bytes) -> tuple[bytes, Negotiated, Local]:
+def reanswer(
+    offer: Description, local: Local, previous: bytes, agreed: Negotiated | None
+) -> tuple[bytes, Negotiated, Local]:
     """The answer to a later offer of the same session: `previous` again when nothing changes in it, else the version is
-    one higher (RFC 3264 §8). The `Local` that comes back is the one to use next time.
+    one higher (RFC 3264 §8). The `Local` that comes back is the one to use next time. Raises as `answer`; but a hold
+    that names no codec of ours is a hold: its stream is refused, and what was `agreed` waits for a better offer.
     """
-    body, negotiated = answer(offer, local)
+    body, negotiated = _answer_or_hold(offer, local, agreed)
     if body != previous:
         local = local._replace(session_version=local.session_version + 1)
-        body, negotiated = answer(offer, local)
+        body, negotiated = _answer_or_hold(offer, local, agreed)
     return body, negotiated, local
+
+
+def _answer_or_hold(offer: Description, local: Local, agreed: Negotiated | None) -> tuple[bytes, Negotiated]:
+    try:
+        return answer(offer, local)
+    except NoCommonCodec:
+        directions = {_direction(media.attributes) or _direction(offer.attributes) for media in offer.media}
+        if agreed is None or directions != {"inactive"}:
+            raise
+    body = _body(local, offer.times or ("0 0",), [_refused(media) for media in offer.media])
+    return body, agreed._replace(direction="inactive", remote=None, rtcp=None)
 
 
 def offer(local: Local) -> bytes:
@@ -249,6 +263,11 @@ def _rtcp(media: Media, host: str) -> Address | None:
         named = _single(fields[3]) if len(fields) == 4 else None
         return named or host, int(fields[0])
     return (host, media.port + 1) if media.port < 65535 else None
+
+
+def _refused(media: Media) -> str:
+    """RFC 3264 §6."""
+    return f"m={media.kind} 0 {media.protocol} {media.formats[0]}"
 
 
 def _nothing_common(description: Description) -> NoCommonCodec:

@@ -72,6 +72,7 @@ class Call:
     """Implements `flows.session.CallSession` for one offered call."""
 
     __slots__ = (
+        "_agreed",
         "_body",
         "_collecting",
         "_desk",
@@ -94,6 +95,7 @@ class Call:
         self._dialog: Dialog | None = None
         self._stream: Stream | None = None
         self._local: sdp.Local | None = None  # our side of the session, once media are open
+        self._agreed: sdp.Negotiated | None = None  # by both sides; None until the caller's side is known
         self._body = b""  # the SDP we sent: the same in a 183 and the 200 behind it
         self._offering: sdp.Local | None = None  # set while an offer of ours has no answer
         self._ended: SessionEnded | None = None
@@ -114,7 +116,10 @@ class Call:
 
     async def sleep(self, seconds: float) -> None:
         self._alive()
-        await self._wait(seconds)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while (left := deadline - loop.time()) > 0:
+            await self._wait(left)
 
     async def send_text(self, source: str, destination: str, text: str) -> str:
         self._alive()
@@ -131,7 +136,7 @@ class Call:
         self.attempt.tm_progressing = wall_micros()
         self.attempt.sip_code, self.attempt.outcome = 200, "answered"
         endpoint.flush()
-        if self.offer.sdp is None:  # our offer went out: nobody can be played to until the ACK brings the answer
+        while self._agreed is None:  # our offer went out: nobody can be played to until its answer comes
             await self._wait(None)
 
     async def play(self, sources: Sequence[str]) -> None:
@@ -242,19 +247,17 @@ class Call:
         self._end("remote" if by == "remote" else "local", reason or ("normal" if by == "remote" else by))
 
     def confirmed(self, body: bytes | None) -> None:
-        """The ACK came; when the offer was ours it has to bring the answer (RFC 3261 §13.2.2.4)."""
-        if self._offering is None or self._stream is None:
-            return
+        """The ACK came; when the offer was ours it brings the answer (RFC 3261 §13.2.2.4). Without one nothing new is
+        agreed, and the agent ends the call when nothing was agreed before."""
         offering, self._offering = self._offering, None
+        if offering is None or body is None or self._stream is None:
+            return
         try:
-            if body is None:
-                raise Invalid("the ACK brought no answer to our offer")
             self._agree(sdp.accept(offering, sdp.read(body)))
         except EdgeError as error:
-            self.attempt.error = error.message
-            self.hang_up("failed")
-            return
-        self._wake()
+            if self._agreed is None:
+                self.attempt.error = error.message
+                self.hang_up("failed")
 
     def reoffered(self, reoffer: Reoffer) -> None:
         """A re-INVITE: hold, resume, another address. What cannot be agreed leaves the session as it was (§14.2)."""
@@ -268,7 +271,7 @@ class Call:
         else:
             try:
                 offered = sdp.read(reoffer.sdp)
-                self._body, agreed, self._local = sdp.reanswer(offered, self._local, self._body)
+                self._body, agreed, self._local = sdp.reanswer(offered, self._local, self._body, self._agreed)
             except EdgeError as error:
                 endpoint.agent.refuse(reoffer, error.sip, endpoint.now(), fields=_warning(error, self._local.host))
                 return
@@ -325,6 +328,9 @@ class Call:
         assert self._stream is not None
         self._stream.connect(agreed)
         self.attempt.codec = agreed.codec
+        if self._agreed is None:
+            self._wake()
+        self._agreed = agreed
 
     async def _play(self, prompts: Sequence[Audio]) -> None:
         """Play to the end; before the answer as early media behind a 183 (RFC 3960)."""

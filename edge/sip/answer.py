@@ -1,5 +1,5 @@
 """Our 200 to an INVITE, repeated until its ACK (RFC 3261 §13.3.1.4): T1, 2·T1 … T2, on every transport; no more after
-64·T1.
+64·T1. And how long we wait when an ACK had to bring the answer to our offer, and did not.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING
 
-from edge.sip.timers import GIVE_UP, T1, T2, Timed
+from edge.sip.limits import ANSWERLESS
+from edge.sip.timers import GIVE_UP, T1, T2, Timed, Timers
 from edge.sip.wire import Wire
 
 if TYPE_CHECKING:
@@ -57,3 +58,22 @@ class Answer(Timed):
             self._wire.timers.set_before(self, now, self._interval, self._stop)
         else:
             self._unacknowledged(now)
+
+
+class Answerless(Timed):
+    """A call whose ACK did not bring the answer to our offer (§13.2.2.4). Its caller may still make an offer of his
+    own, as gateways do that ask for ours only to learn it; else the call ends."""
+
+    __slots__ = ("_end", "_timers")
+
+    def __init__(self, timers: Timers, now: float, end: Callable[[float], None]) -> None:
+        self.due = inf
+        self._timers = timers
+        self._end = end
+        timers.set(self, now, ANSWERLESS)
+
+    def stop(self) -> None:
+        self._timers.stop(self)
+
+    def expire(self, now: float) -> None:
+        self._end(now)

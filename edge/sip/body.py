@@ -1,12 +1,14 @@
 """What a body holds: the session description of a call, the text of a MESSAGE, alone or among the parts of a multipart
 body.
 
-A part that is not what was asked for must be understood all the same, unless it says `handling=optional` (RFC 3261
-§20.11, RFC 5621 §8): then it is passed over, else the answer is 415. Of a `multipart/alternative` the last readable
+What is not understood and says `handling=optional` is passed over, else the answer is 415 (RFC 3261 §20.11, RFC 5621
+§8). Of a `multipart/alternative` the last readable
 part is the one meant (RFC 2046 §5.1.4), of a `multipart/related` the root (RFC 2387); any other multipart is a list
 (RFC 2046 §5.1.3).
 
-Not nice: a body without Content-Type is taken for what was asked for, as RFC 2543 did with SDP.
+Not nice: a body without Content-Type is taken for what was asked for, as RFC 2543 did with SDP. And a part that says
+nothing of its handling counts as required by the letter; beside the part that was asked for it is passed over all the
+same, for a call with somebody's location in it is better served than refused.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Part(NamedTuple):
     type: str  # in lower case
     params: Params
     disposition: str  # in lower case; "" when it does not say
-    optional: bool  # may be passed over by who does not understand it
+    handling: str  # in lower case: required optional; "" when it does not say
     encoding: str  # in lower case; "" when there is none
     body: bytes
 
@@ -80,7 +82,7 @@ class _NotUnderstood(Exception):
 def _find(part: Part, kind: str, depth: int) -> bytes | None:
     """The bytes of `kind` in a part. Raises `_NotUnderstood`."""
     if part.encoding not in ("", "identity"):
-        if part.optional:
+        if part.handling == "optional":
             return None
         raise _NotUnderstood(f"content-encoding {part.encoding}", ("Accept-Encoding", "identity"))
     if part.type == kind and part.disposition in ("", "session" if kind == SDP else "render"):
@@ -90,7 +92,7 @@ def _find(part: Part, kind: str, depth: int) -> bytes | None:
             return _find_among(part, list(_parts(part)), kind, depth + 1)
         raise _NotUnderstood(f"body of type {part.type}", ("Accept", kind))
     except _NotUnderstood:
-        if part.optional:
+        if part.handling == "optional":
             return None
         raise
 
@@ -98,22 +100,31 @@ def _find(part: Part, kind: str, depth: int) -> bytes | None:
 def _find_among(whole: Part, parts: list[Part], kind: str, depth: int) -> bytes | None:
     found: bytes | None = None
     if whole.type == "multipart/alternative":
-        fault: _NotUnderstood | None = None
+        last: _NotUnderstood | None = None
         for part in reversed(parts):
             try:
                 found = _find(part, kind, depth)
-            except _NotUnderstood as not_understood:
-                fault = fault or not_understood
+            except _NotUnderstood as fault:
+                last = last or fault
             if found is not None:
                 return found
-        if fault is not None:
-            raise fault
+        if last is not None:
+            raise last
         return None
     if whole.type == "multipart/related":
         parts = parts[:1]  # the parameter `start` may name another, and in SIP never does
+    unsaid: _NotUnderstood | None = None
     for part in parts:
-        body = _find(part, kind, depth)
-        found = body if found is None else found
+        try:
+            body = _find(part, kind, depth)
+        except _NotUnderstood as fault:
+            if part.handling:
+                raise
+            unsaid = unsaid or fault
+        else:
+            found = body if found is None else found
+    if found is None and unsaid is not None:
+        raise unsaid
     return found
 
 
@@ -140,13 +151,13 @@ def _part(headers: Headers, body: bytes, default: str) -> Part:
     """Raises `Unreadable`."""
     kind, params = media_type(headers.get("content-type") or default)
     disposition, semicolon, rest = (headers.get("content-disposition") or "").partition(";")
-    handling = (Params.parse(semicolon + rest) if rest else NO_PARAMS).text("handling") or "required"
+    handling = (Params.parse(semicolon + rest) if rest else NO_PARAMS).text("handling") or ""
     encodings = [encoding.lower() for encoding in headers.values("content-encoding")]
     return Part(
         kind,
         params,
         disposition.strip(" \t").lower(),
-        handling.lower() == "optional",
+        handling.lower(),
         ", ".join(encoding for encoding in encodings if encoding != "identity"),
         body,
     )

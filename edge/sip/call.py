@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from edge.sip import screen
-from edge.sip.answer import Answer
+from edge.sip.answer import Answer, Answerless
 from edge.sip.body import sdp_body
 from edge.sip.client_transaction import PlainClient
 from edge.sip.dialog import Dialog, DialogKey
@@ -76,13 +76,13 @@ class Calls:
         answer, call._answer = call._answer, None
         answer.acknowledged()
         sdp = sdp_of(request)
-        if not call._ended and (call._unconfirmed or answer.offered):
+        first, call._unconfirmed = call._unconfirmed and not call._ended, False
+        if first or (answer.offered and not call._ended):
             self._wire.events.append(CallConfirmed(call, sdp))
-        call._unconfirmed = False
         if call._bye is not None:
             self._send_bye(call, now, *call._bye)
-        elif answer.offered and sdp is None:  # §13.2.1: the answer must be in the ACK
-            self.end(call, now, UNANSWERED_OFFER)
+        elif first and answer.offered and sdp is None:
+            call._answerless = Answerless(self._wire.timers, now, partial(self.end, call, reason=UNANSWERED_OFFER))
         self._settle(call)
 
     def received(self, whose: Call | Offer, request: Request, key: ServerKey, peer: Peer, now: float) -> None:
@@ -185,7 +185,13 @@ class Calls:
     def _ended(self, call: Call, by: By, reason: str | None) -> None:
         if not call._ended:
             call._ended = True
+            self._answered(call)
             self._wire.events.append(CallEnded(call, by, reason))
+
+    def _answered(self, call: Call) -> None:
+        if call._answerless is not None:
+            call._answerless.stop()
+            call._answerless = None
 
     def unacknowledged(self, call: Call, now: float) -> None:
         """No ACK in 64·T1 (§13.3.1.4)."""
@@ -256,6 +262,8 @@ class Calls:
             return
         wire, request = self._wire, reoffer.request
         call._reoffer = None
+        if reoffer.sdp is not None:
+            self._answered(call)
         wire.unlink(call)
         call._dialog.refresh(request, reoffer.peer)
         wire.link(call)

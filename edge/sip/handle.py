@@ -13,7 +13,7 @@ from edge.sip.message import Address, Malformed, Uri
 from edge.sip.peer import Peer
 
 if TYPE_CHECKING:
-    from edge.sip.answer import Answer
+    from edge.sip.answer import Answer, Answerless
     from edge.sip.client_transaction import InviteClient
     from edge.sip.dialog import Dialog
     from edge.sip.message import Message, Request
@@ -86,6 +86,7 @@ class Call:
 
     __slots__ = (
         "_answer",
+        "_answerless",
         "_bye",
         "_byes",
         "_dialog",
@@ -104,6 +105,7 @@ class Call:
         self.owner: Any = None
         self._dialog = dialog
         self._answer: Answer | None = None  # our 200 without its ACK
+        self._answerless: Answerless | None = None  # our offer was acknowledged without an answer
         self._unconfirmed = False  # answered by us, first ACK still to come
         self._reoffer: Reoffer | None = None
         self._referral: Referral | None = None

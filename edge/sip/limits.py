@@ -19,6 +19,7 @@ TEXT = 16 * 1024  # octets of a MESSAGE's body; RFC 3428 §8 wants 1300 on the w
 UNANSWERED_REPEAT = 60.0  # s; RFC 3261 §13.3.1.1: a provisional answer each minute keeps proxies from giving up
 UNANSWERED = 600.0  # s until an offer nobody decides on gets a 480: longer than any flow rings
 UNDECIDED_TEXT = 40.0  # s until a MESSAGE nobody decides on is forgotten: its last repeat (32 s) and the way here
+ANSWERLESS = 5.0  # s a call goes on whose ACK brought no answer to our offer, in case its caller makes one of his own
 REOFFER = 30.0  # s until a re-INVITE nobody decides on gets a 500
 RINGING = 180.0  # s an INVITE of ours may ring before we cancel it (Timer C of §16.6)
 SUBSCRIPTION = 180.0  # s a REFER of ours may stay without a NOTIFY, whatever Expires the peer writes

@@ -19,23 +19,16 @@ AT_ONCE = 8  # most of a scenario's time is spent waiting
 # Callees written into a scenario instead of SIPp's [service]: the same caller, sent to a number of ours.
 FOREIGN = re.compile(r"sip:[\w.]+@sip2sip\.info")
 
-NO_ANSWER = "no answer to our offer in the ACK: we hang up, as nothing could be heard (RFC 3261 §13.2.1)"
-G722_ONLY = "a re-INVITE that offers G.722 only: no common codec is 488, and the call goes on as it was (§14.2)"
-
 # What is not right for us, and why. Each is expected to fail, and noticed when it does not any more.
 KNOWN = {
     "test-harness__sipp-scenarios__session_timer_echo.xml": "session timers (RFC 4028) are not served yet",
-    "test-harness__sipp-scenarios__delayed_offer_no_answer.xml": NO_ANSWER,
-    "sipp_uac_invite_FromWithUnderscore.xml": NO_ANSWER,
-    "sipp_uac_invite_no_sdp.xml": NO_ANSWER,
-    "sipp_uac_invite_without_sdp.xml": NO_ANSWER,
-    "sipp_uac_empty_reinvite.xml": G722_ONLY,
-    "sipp_uac_invite_mediaserver_hold_w_reinvite.xml": G722_ONLY,
     "sipp_uac_reinvite_no_codecs.xml": "expects 415 to SDP without formats, which is about types of bodies (§21.4.13)",
     "sipp_uac_bad_message.xml": "expects 200 to a text; ours is 202, it is kept and its flow still to run",
     "tests__pjsua__scripts-sipp__uac-norefersub.xml": "norefersub (RFC 4488) is not served",
-    "regress__github-#0862__uac.xml": "a second part of the body that has to be understood and is not: 415 (§20.11)",
 }
+
+# A scenario that sends twice before it reads takes our 100 for unexpected when that is faster than its second INVITE.
+RACES = {"sipp_uac_INVITE_resent.xml": ("-default_behaviors", "all,-abortunexp")}
 
 
 def scenarios() -> list[tuple[str, Path]]:
@@ -70,14 +63,15 @@ def results(edge_daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> di
         script = place / "scenario.xml"
         text = path.read_bytes().decode("latin-1")
         script.write_bytes(FOREIGN.sub("sip:[service]@[remote_ip]:[remote_port]", text).encode("latin-1"))
-        return sipp(place, edge_daemon.sip, script, service=HANGS_UP if callee == "hangup" else STAYS)
+        service = HANGS_UP if callee == "hangup" else STAYS
+        return sipp(place, edge_daemon.sip, script, service=service, arguments=RACES.get(path.name, ()))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = pool.map(run, range(len(ALL)), [callee for callee, _ in ALL], [path for _, path in ALL])
         return dict(zip([path for _, path in ALL], found, strict=True))
 
 
-@pytest.mark.parametrize(("callee", "path"), params())
+@pytest.mark.parametrize(("callee", "path"), list(params()))
 def test_scenario(results: dict[Path, Result], callee: str, path: Path) -> None:
     assert results[path].ok, results[path].story
 

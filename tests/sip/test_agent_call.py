@@ -311,6 +311,33 @@ def test_a_reinvite_without_sdp_brings_its_answer_in_the_ack() -> None:
     assert ladder.quiet()
 
 
+def test_a_reinvite_without_sdp_whose_ack_brings_no_answer_leaves_the_session() -> None:
+    ladder = Ladder()
+    call = ladder.up()
+    reoffer = reoffered(ladder, reinvite(call.local_tag, 2, body=b""))
+    ladder.agent.accept(reoffer, OURS, 0.0)
+    ladder.drain() << 200
+    ladder >> within("ACK", call.local_tag, 2)
+    assert ladder.event(CallConfirmed) == CallConfirmed(call, None)
+    ladder.later(60)
+    assert ladder.quiet()
+    assert not call.ended
+
+
+def test_who_did_not_answer_our_offer_may_make_his_own() -> None:
+    ladder = Ladder()
+    call = ladder.answered(invite(body=b""))
+    ladder >> within("ACK", call.local_tag, 1)
+    assert ladder.event(CallConfirmed) == CallConfirmed(call, None)
+    reoffer = reoffered(ladder, reinvite(call.local_tag, 2, body=HELD))
+    ladder.agent.accept(reoffer, OURS, 0.0)
+    ladder.drain() << 200
+    ladder >> within("ACK", call.local_tag, 2)
+    ladder.later(60)
+    assert ladder.quiet()
+    assert not call.ended
+
+
 def test_a_refused_reinvite_leaves_the_session() -> None:
     ladder = Ladder()
     call = ladder.up()

@@ -6,7 +6,7 @@ import pytest
 
 from edge.sip.agent import Agent
 from edge.sip.events import CallConfirmed, CallEnded, CallOffered, OfferCancelled
-from edge.sip.limits import UNANSWERED, UNANSWERED_REPEAT
+from edge.sip.limits import ANSWERLESS, UNANSWERED, UNANSWERED_REPEAT
 from edge.sip.timers import GIVE_UP, T4
 from tests.sip.ladder import OURS, SDP, TCP, UDP, Ladder, invite, reply_to, request
 
@@ -272,8 +272,10 @@ def test_an_invite_without_sdp_gets_our_offer() -> None:
 def test_an_offer_without_an_answer_ends_in_a_bye() -> None:
     ladder = Ladder()
     call = ladder.answered(invite(body=b""))
-    ladder >> request("ACK", branch="ack", to_tag=call.local_tag) << "BYE"
+    ladder >> request("ACK", branch="ack", to_tag=call.local_tag)
     assert ladder.event(CallConfirmed) == CallConfirmed(call, None)
+    assert ladder.quiet()
+    ladder.later(ANSWERLESS) << "BYE"
     assert ladder.event(CallEnded).by == "local"
     ladder >> reply_to(ladder, 200)
     ladder.gone()

@@ -27,7 +27,7 @@ SDP_PART = part(OFFER, "Content-Type: application/sdp")
 ISUP = part(
     b"\0\x01\r\n\xff", "Content-Type: application/isup;version=x", "Content-Disposition: signal;handling=optional"
 )
-ISUP_REQUIRED = part(b"\0\x01", "Content-Type: application/isup", "Content-Disposition: signal")
+ISUP_REQUIRED = part(b"\0\x01", "Content-Type: application/isup", "Content-Disposition: signal;handling=required")
 UNKNOWN = part(b"x", "c: application/unknown")
 
 
@@ -55,6 +55,8 @@ UNKNOWN = part(b"x", "c: application/unknown")
         (message(multipart(SDP_PART, end=b""), "multipart/mixed;boundary=xyz"), OFFER + b"\r\n"),
         (message(multipart(SDP_PART)[len("preamble\r\n") :], "multipart/mixed;boundary=xyz"), OFFER),
         (message(multipart(ISUP), "multipart/mixed;boundary=xyz"), None),
+        (message(multipart(SDP_PART, UNKNOWN), "multipart/mixed;boundary=xyz"), OFFER),
+        (message(multipart(UNKNOWN, SDP_PART), "multipart/mixed;boundary=xyz"), OFFER),
         (
             message(
                 multipart(SDP_PART, part(b"later", "Content-Type: application/sdp")), "multipart/mixed;boundary=xyz"
@@ -101,6 +103,7 @@ def test_bodies_within_bodies() -> None:
         (message(b"x", "application/unknown", Content_Disposition="render"), 415, (("Accept", SDP),)),
         (message(b"x", "application/sdp", Content_Encoding="gzip"), 415, (("Accept-Encoding", "identity"),)),
         (message(b"x", "application/sdp", Content_Disposition="early-session"), 415, (("Accept", SDP),)),
+        (message(multipart(UNKNOWN), "multipart/mixed;boundary=xyz"), 415, (("Accept", SDP),)),
         (message(multipart(SDP_PART, ISUP_REQUIRED), "multipart/mixed;boundary=xyz"), 415, (("Accept", SDP),)),
         (message(multipart(UNKNOWN, SDP_PART), "multipart/related;boundary=xyz"), 415, (("Accept", SDP),)),
         (message(multipart(UNKNOWN), "multipart/alternative;boundary=xyz"), 415, (("Accept", SDP),)),
