@@ -63,6 +63,7 @@ CLOSE_SECONDS: Final = 1.0  # for the answers to the last BYEs
 BUILD = gauge("build_info", "Always 1; the labels say what runs.", ("version", "python"))
 LAG = gauge("event_loop_lag_seconds", "How late the event loop was at the last measurement.")
 DRAINING = gauge("draining", "1 from SIGTERM on.")
+START = gauge("start_time_seconds", "When the edge became ready, in seconds since the epoch.")
 
 
 class Daemon:
@@ -190,7 +191,7 @@ async def running(config: Config) -> AsyncIterator[Daemon]:
         sending = TextSending(outbox, stores.owned, _micros)
         runs = TextRuns(stores.directory, stores.library, sending, _now)
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
-        texts = TextDesk(stores.directory, inbox)
+        texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
         door = SipDoor(sip, trunks, texts, endpoint, _now)
 
@@ -240,6 +241,7 @@ async def running(config: Config) -> AsyncIterator[Daemon]:
         daemon.sip = await endpoint.listen(config.sip.listen)
         for work in (daemon.measure_lag(), daemon.feed_watchdog(), daemon.purge(), targets.keep_fresh()):
             stack.push_async_callback(_cancel, asyncio.create_task(_insist(work)))
+        START.set(time.time())
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not walk it again
         yield daemon

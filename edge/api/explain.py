@@ -95,7 +95,7 @@ class Explain:
             found = _seen(await self._routes.number(e164), customer_id)
             reached = reachable(found, e164)
             await self._routes.account(reached)
-            flow = await self._routes.flow(bound(reached, query.medium))
+            flow = await self._routes.flow(bound(reached, query.medium), reached.customer_id)
         except Unavailable:
             raise
         except EdgeError as error:

@@ -54,7 +54,7 @@ class LoopbackText(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
 
-    id: str = Field(description="The text's identity: the same id again is the same text again.")
+    id: str = Field(min_length=1, description="The text's identity: the same id again is the same text again.")
     source: str = Field(alias="from", description="Who sends it.")
     destination: str = Field(alias="to", description="Who it is for.")
     text: str = Field(description="What it says.")

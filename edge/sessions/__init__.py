@@ -1,0 +1,7 @@
+"""Sessions: what one call or one text does here, from the wire to its flow and to its record.
+
+calls   `router.py` takes what the SIP agent tells, `route.py` finds number, account and flow, `call.py` is what the
+        flow runs on, `record.py` what is kept of it
+texts   `sip_door.py` or a webhook brings them, `texts.py` looks the number up, `inbox.py` keeps them before they
+        are acknowledged and has their flow run, `texting.py` sends by way of `outbox.py`
+"""

@@ -17,7 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.metrics import tally
 from edge.sessions.tables import calls
+from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, instant_text
+from edge.store.page import SIZE_MAX, Place
+from edge.store.page import after as behind
 from edge.store.writer import Writer, insert
 
 Outcome = Literal["answered", "redirected", "rejected", "cancelled", "failed"]
@@ -88,7 +91,7 @@ class CallRecords:
 
 
 class CallTable:
-    """The records as the API reads them."""
+    """The records as the API reads them. All methods raise Unavailable."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -98,7 +101,7 @@ class CallTable:
         query = sa.select(calls).where(calls.c.id == call_id)
         if customer_id is not None:
             query = query.where(calls.c.customer_id == customer_id)
-        async with self._engine.connect() as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).mappings().first()
         return public(row) if row is not None else None
 
@@ -110,10 +113,10 @@ class CallTable:
         call_id: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        after: tuple[datetime, str] | None = None,
-        size: int = 100,
+        after: Place | None = None,
+        size: int = SIZE_MAX,
     ) -> list[dict[str, Any]]:
-        """Newest first. `after` is the (tm_create, id) of the last item of the page before."""
+        """Newest first, `since` ≤ tm_create < `until`, from behind the place `after` on."""
         query = sa.select(calls).order_by(calls.c.tm_create.desc(), calls.c.id.desc()).limit(size)
         if customer_id is not None:
             query = query.where(calls.c.customer_id == customer_id)
@@ -126,14 +129,14 @@ class CallTable:
         if until is not None:
             query = query.where(calls.c.tm_create < until)
         if after is not None:
-            query = query.where(sa.tuple_(calls.c.tm_create, calls.c.id) < sa.tuple_(*map(sa.literal, after)))
-        async with self._engine.connect() as connection:
+            query = query.where(behind(after, calls.c.tm_create, calls.c.id))
+        async with reading(self._engine) as connection:
             return [public(row) for row in (await connection.execute(query)).mappings()]
 
     async def purge(self, before: datetime, batch: int) -> int:
         """Delete up to `batch` records older than `before`; returns how many went."""
         old = sa.select(calls.c.id).where(calls.c.tm_create < before).limit(batch)
-        async with self._engine.begin() as connection:
+        async with writing(self._engine) as connection:
             result = await connection.execute(sa.delete(calls).where(calls.c.id.in_(old)))
         return result.rowcount
 

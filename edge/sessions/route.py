@@ -40,10 +40,11 @@ class Routes:
         if found.value is None or found.value.status != "active":
             raise NumberSuspended(f"the account of {number.number} is suspended")
 
-    async def flow(self, flow_id: str) -> Flow:
-        """Raises Unavailable for a flow that a number names and that is not there: its binding is being undone."""
+    async def flow(self, flow_id: str, owner: str) -> Flow:
+        """Raises Unavailable for a flow that a number names and that is not there: its binding is being undone; the
+        same for one that is not of the number's owner."""
         found = self.library.peek(flow_id, time.monotonic()) or await self.library.find(flow_id)
-        if found.value is None:
+        if found.value is None or found.value.customer_id != owner:
             raise Unavailable(f"the flow {flow_id} is not there")
         return found.value
 

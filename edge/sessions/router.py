@@ -173,7 +173,7 @@ class Router:
         attempt.number, attempt.number_id, attempt.customer_id = number.number, number.id, number.customer_id
         await self._routes.account(number)
         attempt.flow_id = bound(number, "call")
-        flow = await self._routes.flow(attempt.flow_id)
+        flow = await self._routes.flow(attempt.flow_id, number.customer_id)
         attempt.flow_version = flow.version
         if call.ended is not None:
             raise call.ended

@@ -160,7 +160,7 @@ class TextRuns:
     async def perform(self, text: Incoming) -> Performed:
         """Run the flow of a text to its end. Raises Unavailable when the flow cannot be had now."""
         flow = (await self._flows.find(text.flow_id)).value
-        if flow is None:
+        if flow is None or flow.customer_id != text.customer_id:
             return Performed("failed", f"there is no flow {text.flow_id} any more")
         try:
             number = (await self._numbers.find(text.number)).value
