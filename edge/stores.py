@@ -25,7 +25,7 @@ from edge.sessions.route import Routes
 from edge.store.cache_outbox import CacheWriter
 from edge.store.embedded import EmbeddedRedis, server_binary
 from edge.store.engine import is_sqlite, open_engine
-from edge.store.migrate import migrate
+from edge.store.migrate import is_behind, migrate
 from edge.store.notice import Notices
 from edge.store.reader import Reader
 from edge.store.redis import RedisTier
@@ -56,13 +56,15 @@ class Stores:
 
 @asynccontextmanager
 async def open_stores(config: Config, *, embedded_redis: bool = False) -> AsyncIterator[Stores]:
-    """Open everything, and close it in reverse. An SQLite database is made and brought up to date.
+    """Open everything, and close it in reverse. An SQLite database is brought up to date, PostgreSQL has to be.
 
     `embedded_redis`: start a server of our own where the configuration names none. Raises Unavailable.
     """
     async with AsyncExitStack() as stack:
         if is_sqlite(config.store.url):
             await migrate(config.store.url)
+        elif await is_behind(config.store.url):
+            raise Unavailable("the database is not up to date: edge migrate")
         engine = await open_engine(config.store.url, pool=config.store.pool)
         stack.push_async_callback(engine.dispose)
         notices = Notices()

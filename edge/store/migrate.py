@@ -12,6 +12,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from edge.store.engine import is_sqlite, open_engine, reading, writing
@@ -44,15 +45,31 @@ async def current(url: str) -> str | None:
         await engine.dispose()
 
 
+async def is_behind(url: str) -> bool:
+    """Whether the database lacks a revision of ours; one that we do not know is a newer edge's, and no fault.
+
+    Raises Unavailable when the database is away.
+    """
+    script = ScriptDirectory.from_config(_config())
+    known = {revision.revision for revision in script.walk_revisions()}
+    at = await current(url)
+    return at is None or (at in known and at != script.get_current_head())
+
+
 def _upgrade(connection: Connection) -> list[str]:
     applied: list[str] = []
 
     def note(*, step: Any, **_: Any) -> None:
         applied.append(step.up_revision_id)
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config = _config()
     config.attributes["connection"] = connection
     config.attributes["on_version_apply"] = note
     command.upgrade(config, "head")
     return applied
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config

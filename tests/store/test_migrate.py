@@ -19,9 +19,9 @@ from sqlalchemy import Connection, text
 
 import edge
 from edge.errors import Unavailable
-from edge.store.engine import open_engine, reading
+from edge.store.engine import open_engine, reading, writing
 from edge.store.metadata import metadata
-from edge.store.migrate import current, migrate
+from edge.store.migrate import current, is_behind, migrate
 from tests.servers import free_port
 
 VERSIONS = Path(edge.__file__).parent / "store" / "migrations"
@@ -40,6 +40,20 @@ async def test_an_empty_database_is_brought_to_the_newest_revision_once(sql_url:
     assert applied[0] == "0001"
     assert applied[-1] == HEAD == await current(sql_url)
     assert await migrate(sql_url) == []
+
+
+async def test_a_database_is_behind_until_it_has_our_newest_revision(sql_url: str) -> None:
+    assert await is_behind(sql_url)
+    await migrate(sql_url)
+    assert not await is_behind(sql_url)
+    engine = await open_engine(sql_url)
+    seen = {}
+    for revision in ("0001", "9999"):
+        async with writing(engine) as connection:
+            await connection.execute(text("UPDATE alembic_version SET version_num = :at"), {"at": revision})
+        seen[revision] = await is_behind(sql_url)
+    await engine.dispose()
+    assert seen == {"0001": HEAD != "0001", "9999": False}  # a newer edge may have migrated it
 
 
 async def test_migrations_and_tables_are_equal(database_url: str) -> None:
