@@ -191,6 +191,11 @@ class Caller:
         """The next request of the daemon with that method."""
         return self.next(lambda message: message.method == method, method, seconds)
 
+    def left(self) -> list[Message]:
+        """What came and nobody asked for, but 100 Trying."""
+        self.drain()
+        return [message for message in self.inbox if message.status != 100]
+
     def hear(self, count: int, seconds: float = SECONDS) -> list[Packet]:
         """Wait for so many more packets of RTP; those."""
         before = len(self.packets)

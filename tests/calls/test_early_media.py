@@ -54,8 +54,7 @@ def test_early_media_then_a_refusal_is_never_a_200(exchange: Exchange, caller: C
     assert refusal.status == 486
     assert refusal.text("To") == early.text("To")
     caller.listen(0.1)
-    assert not [message for message in caller.inbox if message.final], "one final answer, and no BYE"
-    assert not [message for message in caller.inbox if message.method]
+    assert not caller.left(), "one final answer, and no BYE"
     assert payloads(sound(caller.packets, "PCMU")) == SPOKEN
     assert rtcp.read(caller.reports[-1])[-1] == rtcp.Bye((caller.packets[0].ssrc,))
     record = exchange.record(call.id)
@@ -77,6 +76,8 @@ def test_a_caller_who_gives_up_hears_no_more(exchange: Exchange, caller: Caller)
     assert len(caller.packets) == before
     record = exchange.record(call.id)
     assert (record["outcome"], record["sip_code"], record["hangup_by"]) == ("cancelled", 487, "remote")
+    last = record["steps"][-1]
+    assert (last["type"], last["outcome"]) == ("play", "ended")
 
 
 def test_the_audio_of_a_second_prompt_needs_no_second_183(exchange: Exchange, caller: Caller) -> None:
