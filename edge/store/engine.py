@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -95,7 +95,9 @@ async def open_engine(url: str, *, pool: int = 5, foreign_keys: bool = True) -> 
     """
     target = driver_url(url)
     if target.get_backend_name() != "sqlite":
-        return create_async_engine(target, pool_size=pool, max_overflow=pool, pool_timeout=5, pool_pre_ping=False)
+        engine = create_async_engine(target, pool_size=pool, max_overflow=pool, pool_timeout=5)
+        event.listen(engine.sync_engine, "checkout", _refuse_closed)
+        return engine
     with translated("open the database file"):
         sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(_into_wal, sqlite_path(url))
@@ -135,6 +137,12 @@ def _into_wal(path: Path) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise Unavailable(f"cannot open the database file {path}: {error}") from error
             time.sleep(WAL_RETRY_SECONDS)
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Have the pool replace a connection that the server has closed; to ask each time would cost a round trip."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def sqlite_pragmas(*, foreign_keys: bool = True) -> list[str]:

@@ -213,7 +213,7 @@ class _PostgresReader(ReaderBackend):
         while True:
             batch = await self._queue.get()
             try:
-                if self._connection is None:
+                if self._connection is None or self._connection.is_closed():
                     self._connection = await self._open()
                 batch.answer(_by_key(await self._connection.fetch(batch.lookup.postgres, list(batch.waiting))))
             except Exception as error:  # whatever it is, those who wait must hear of it

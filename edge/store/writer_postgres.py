@@ -85,7 +85,7 @@ class PostgresWriter(WriterBackend):
             return outcome
         started = time.perf_counter()
         try:
-            if self._connection is None:
+            if self._connection is None or self._connection.is_closed():  # the server was there again before we asked
                 self._connection = await self._open()
             try:
                 async with self._connection.transaction():
