@@ -26,6 +26,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO
 
+import psutil
 import pytest
 
 from edge.store.embedded import server_binary
@@ -146,9 +147,9 @@ class PostgresServer:
             account = pwd.getpwnam("postgres")
             self._user = account.pw_uid
             os.chown(self._directory, account.pw_uid, account.pw_gid)
-        self._run(
-            "initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"
-        )
+        if not self._data.exists():  # it is there when this one was stopped
+            who = ("-U", "postgres", "-A", "trust")
+            self._run("initdb", "-D", str(self._data), *who, "--no-sync", "-E", "UTF8", "--locale=C")
         self._log = (self._directory / "log").open("wb")
         settings = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "max_connections": "200"}
         self._process = subprocess.Popen(
@@ -175,6 +176,19 @@ class PostgresServer:
 
     def url(self, name: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+    def freeze(self) -> None:
+        """Nothing is answered any more, though all connections stand."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        server = psutil.Process(self._process.pid)
+        for process in [server, *server.children(recursive=True)]:
+            process.send_signal(number)
 
     def stop(self) -> None:
         if self._process is not None:
