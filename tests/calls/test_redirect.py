@@ -133,7 +133,7 @@ def test_after_the_answer_it_is_a_refer_and_success_ends_the_call(exchange: Exch
 
 
 def test_a_busy_destination_is_followed_by_the_next(exchange: Exchange, caller: Caller) -> None:
-    call = caller.call(exchange.number(ANSWER, redirect(DESK, TEL), hangup("busy")), offer(caller.media))
+    call = caller.call(exchange.number(ANSWER, redirect(DESK, TEL["target"]), hangup("busy")), offer(caller.media))
     call.answered()
     first = referred(call)
     sipfrag(call, first, 100)
@@ -148,7 +148,7 @@ def test_a_busy_destination_is_followed_by_the_next(exchange: Exchange, caller: 
 
 
 def test_when_all_destinations_fail_the_flow_goes_on(exchange: Exchange, caller: Caller) -> None:
-    call = caller.call(exchange.number(ANSWER, redirect(DESK, TEL), hangup("busy")), offer(caller.media))
+    call = caller.call(exchange.number(ANSWER, redirect(DESK, TEL["target"]), hangup("busy")), offer(caller.media))
     call.answered()
     for status in (486, 603):
         refer = referred(call)
