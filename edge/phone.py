@@ -124,7 +124,7 @@ class Phone:
     async def settle(self) -> None:
         """Give the answers to our last requests a moment to come."""
         for _ in range(SETTLE_TURNS):
-            if not self.agent.stats()["clients"]:
+            if not self.agent.stats()["unanswered"]:
                 return
             await asyncio.sleep(SETTLE_SECONDS / SETTLE_TURNS)
 

@@ -186,7 +186,7 @@ class Agent:
         wire = self._wire
         return {
             "transactions": len(wire.servers) + len(wire.clients),
-            "clients": len(wire.clients),
+            "unanswered": sum(client.waits for client in wire.clients.values()),
             "merged": len(wire.merged),
             "dialogs": len(self._calls),
             "texts": self._texts.pending,

@@ -88,9 +88,14 @@ class ClientTransaction(Timed):
     def received(self, response: Response, now: float) -> None:
         raise NotImplementedError
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is no final answer yet."""
+        return self.state is TRYING or self.state is PROCEEDING
+
     def lost(self, now: float) -> None:
         """The peer cannot be reached."""
-        if self.state is not TRYING and self.state is not PROCEEDING:
+        if not self.waits:
             return
         if self._retry is not None and self.state is TRYING:
             self.peer, self._retry = self._retry, None

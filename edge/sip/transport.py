@@ -131,7 +131,7 @@ class Endpoint:
     async def settle(self, seconds: float) -> None:
         """Wait until our last requests have their answers, up to that time."""
         deadline = self.now() + seconds
-        while self._agent.stats()["clients"] and self.now() < deadline:  # noqa: ASYNC110 - the agent has no event for it
+        while self._agent.stats()["unanswered"] and self.now() < deadline:  # noqa: ASYNC110 - the agent has no event for it
             await asyncio.sleep(SETTLE)
 
     @property
