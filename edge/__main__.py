@@ -68,19 +68,22 @@ def _screen(up: Any, demo: Any) -> str:
     """What a newcomer sees: what listens where, the number, the key, and what to type next."""
     bound = up.sip[0].split(":", 1)[1]
     to = "" if bound == "127.0.0.1:5060" else f" --to {bound}"
-    key = demo.key or "(this database was there before the demo: edge key create --admin)"
+    before = "this database was there before the demo"
+    key = demo.key or f"({before}: edge key create --admin)"
+    number = demo.number or f"({before}: POST {up.http}/v1.0/numbers)"
+    called = demo.number or "NUMBER"
     return f"""
 edge {__version__} is up.
 
   SIP        {"  ".join(up.sip)}
   API        {up.http}/v1.0    documents: {up.http}/docs    metrics: {up.http}/metrics
-  number     {demo.number}
+  number     {number}
   API key    {key}
 
 Try it in another terminal:
 
-  {_command()} call {demo.number}{to}
-  {_command()} text {demo.number} "hello"{to}
+  {_command()} call {called}{to}
+  {_command()} text {called} "hello"{to}
 
 Ctrl-C ends it.
 """

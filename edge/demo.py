@@ -51,9 +51,9 @@ MESSAGE_FLOW: Final[list[dict[str, Any]]] = [
 
 
 class Demo(NamedTuple):
-    """What the screen shows. `key` None: the database was not empty, or its key file is gone."""
+    """What the screen shows; None is what a database that was there before the demo does not have."""
 
-    number: str
+    number: str | None
     key: str | None
 
 
@@ -64,7 +64,8 @@ async def furnish(
     key_file = data / "demo.key"
     _copy_prompts(prompts)
     if (await customers.list(size=1)).items:
-        return Demo(NUMBER, key_file.read_text().strip() if key_file.exists() else None)
+        number = NUMBER if await numbers.taken([NUMBER]) else None
+        return Demo(number, key_file.read_text().strip() if key_file.exists() else None)
     token = PREFIX + secrets.token_urlsafe(32)
     _write_private(key_file, token)
     customer = await customers.create("Demo", detail="Made by edge serve --demo")
