@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # what is compiled is kept, or each process that a test starts would compile it again
 
 .NOTPARALLEL:
 .PHONY: run unit test lint format bench clean

@@ -19,18 +19,20 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
 import psutil
 import pytest
 
 from edge.store.embedded import server_binary
 from edge.store.migrate import migrate
+
+T = TypeVar("T")
 
 START_SECONDS = 20.0
 _LIBC = ctypes.CDLL(None)
@@ -220,11 +222,15 @@ def _postgres_bin() -> Path:
     return Path(on_path).parent
 
 
+def apart(doing: Coroutine[Any, Any, T]) -> T:
+    """What this comes to, on a loop in a thread: a test's own loop stays out of it."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, doing).result()
+
+
 def migrated(url: str) -> str:
-    """Bring an empty database to the newest revision, in a thread: a test's own loop stays out of it."""
-    thread = threading.Thread(target=lambda: asyncio.run(migrate(url)))
-    thread.start()
-    thread.join()
+    """Bring an empty database to the newest revision."""
+    apart(migrate(url))
     return url
 
 
@@ -319,5 +325,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function):
             asked = set(item.fixturenames)
             parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            if asked & _SERVERS or "postgresql" in (parameters.get("sql_url"), parameters.get("database_url")):
+            if asked & _SERVERS or "postgresql" in parameters.values():
                 item.add_marker(pytest.mark.server)

@@ -75,6 +75,7 @@ def test_a_drain_is_not_cut_short() -> None:
     assert int(service()["TimeoutStopSec"]) > 2 * float(Config.model_fields["drain_seconds"].default)
 
 
+@pytest.mark.slow  # it imports all there is, in a process of its own
 @pytest.mark.skipif(sys.platform != "linux", reason="optional: Linux only")
 def test_our_libraries_bear_memory_that_is_never_written_and_executed() -> None:
     """MemoryDenyWriteExecute: the kernel's own switch (prctl(2), PR_SET_MDWE, Linux 6.3) before all imports."""

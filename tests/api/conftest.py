@@ -7,21 +7,24 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.api.world import World, running
+from tests.api.world import Residents, World, running, settle
+from tests.servers import apart
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        spec = getattr(item, "callspec", None)
-        if spec is not None and spec.params.get("database_url") == "postgresql":
-            item.add_marker(pytest.mark.server)
+@pytest.fixture(scope="session")
+def settled(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Residents]:
+    """A database to copy, and who has settled in it: to make them anew would take longer than most tests do."""
+    path = tmp_path_factory.mktemp("settled") / "edge.sqlite3"
+    shutil.copy(migrated_sqlite, path)
+    return path, apart(settle(f"sqlite:///{path}"))
 
 
 @pytest.fixture
-async def world(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[World]:
+async def world(settled: tuple[Path, Residents], tmp_path: Path) -> AsyncIterator[World]:
     """The API on SQLite."""
-    shutil.copy(migrated_sqlite, tmp_path / "edge.sqlite3")
-    async with running(f"sqlite:///{tmp_path}/edge.sqlite3") as made:
+    template, residents = settled
+    shutil.copy(template, tmp_path / "edge.sqlite3")
+    async with running(f"sqlite:///{tmp_path}/edge.sqlite3", residents=residents) as made:
         yield made
 
 

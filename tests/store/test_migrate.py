@@ -70,6 +70,7 @@ async def test_migrations_and_tables_are_equal(database_url: str) -> None:
     await engine.dispose()
 
 
+@pytest.mark.slow
 def test_two_processes_that_start_at_once_do_not_collide(sql_url: str, tmp_path: Path) -> None:
     """Somewhere without the source tree, as from an installed wheel."""
     program = "import asyncio, sys; from edge.store.migrate import migrate; print(asyncio.run(migrate(sys.argv[1])))"
