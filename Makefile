@@ -3,7 +3,7 @@
 #
 #   make run      the edge on this machine with a demo number; SIP=host:port HTTP=host:port ARGS=… to change it
 #   make unit     unit and story tests, under a minute, no servers
-#   make test     lint, then every test, with a real Redis, PostgreSQL, SIPp and promtool
+#   make test     lint, then every test, with a real Redis, PostgreSQL, SIPp, sipsak and promtool
 #   make lint     formatting, ruff, mypy --strict; `make format` puts right what can be put right
 #   make bench    measured beside Kamailio, Sippy and others; writes bench/results.json
 
@@ -28,7 +28,7 @@ unit: $(VENV)/.test
 	@$(BIN)/pytest -q -m 'not slow and not server' --ignore tests/calls $(ARGS)
 
 test: $(VENV)/.test lint
-	@.ci/need redis-server redis-server postgresql initdb sip-tester sipp prometheus promtool
+	@.ci/need redis-server redis-server postgresql initdb sip-tester sipp prometheus promtool sipsak sipsak
 	@$(BIN)/pytest -q --complete $(ARGS)
 
 lint: $(VENV)/.test
