@@ -54,6 +54,7 @@ from edge.trunks.table import TrunkTable
 log = get_logger("daemon")
 
 PLUGINS: Final = ("edge.actions", "edge.carriers", "edge.providers")
+GC_THRESHOLDS: Final = (5_000, 10, 200)  # what a call leaves in a ring is little: look for it less often than usual
 PURGE_SECONDS: Final = 3600.0  # between two looks for records that are too old
 PURGE_BATCH: Final = 1000  # rows of one DELETE, so that nobody waits long for it
 LAG_SECONDS: Final = 0.5  # between two measurements of the loop's lag
@@ -244,6 +245,7 @@ async def running(config: Config) -> AsyncIterator[Daemon]:
         START.set(time.time())
         gc.collect()
         gc.freeze()  # what is here now stays: the collector need not walk it again
+        gc.set_threshold(*GC_THRESHOLDS)
         yield daemon
 
 

@@ -7,7 +7,6 @@ record costs the call microseconds, and reaches the disk with the next commit, a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, fields
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Literal
@@ -35,45 +34,51 @@ def wall_micros() -> int:
     return time.time_ns() // 1000
 
 
-@dataclass(slots=True)
 class Attempt:
-    """What is known of one offered call. Times are microseconds since the epoch."""
+    """What is known of one offered call. Times are microseconds since the epoch.
 
-    id: str
-    call_id: str
-    remote: str
-    dialed: str
-    source: str
-    source_name: str
-    tm_create: int
-    trunk: str = ""
-    customer_id: str = NIL
-    number_id: str = NIL
-    number: str = ""
-    destination: str = ""
-    flow_id: str = NIL
-    flow_version: int = 0
-    direction: str = "incoming"
-    status: str = "hangup"
-    hangup_by: str = ""
-    hangup_reason: str = ""
-    sip_code: int = 0
-    lookup_source: str = ""
+    Most calls leave most of it as it is, so that stands in the class.
+    """
+
+    trunk = ""
+    customer_id = NIL
+    number_id = NIL
+    number = ""
+    destination = ""
+    flow_id = NIL
+    flow_version = 0
+    direction = "incoming"
+    status = "hangup"
+    hangup_by = ""
+    hangup_reason = ""
+    sip_code = 0
+    lookup_source = ""
     outcome: Outcome = "failed"
-    error: str = ""
-    cut_by: str = ""
-    steps: str = "[]"
-    codec: str = ""
-    rtp_sent: int = 0
-    rtp_received: int = 0
-    rtp_lost: int = 0
-    jitter_ms: float = 0.0
+    error = ""
+    cut_by = ""
+    steps = "[]"
+    codec = ""
+    rtp_sent = 0
+    rtp_received = 0
+    rtp_lost = 0
+    jitter_ms = 0.0
     tm_ringing: int | None = None
     tm_progressing: int | None = None
-    tm_hangup: int | None = field(default=None)
+    tm_hangup: int | None = None
+
+    def __init__(
+        self, *, id: str, call_id: str, remote: str, dialed: str, source: str, source_name: str, tm_create: int
+    ) -> None:
+        self.id = id
+        self.call_id = call_id
+        self.remote = remote
+        self.dialed = dialed
+        self.source = source
+        self.source_name = source_name
+        self.tm_create = tm_create
 
 
-_COLUMNS: Final = tuple(f.name for f in fields(Attempt))
+_COLUMNS: Final = tuple(column.name for column in calls.columns)
 _values: Final = attrgetter(*_COLUMNS)
 
 KEEP: Final = insert("calls.keep", "calls", _COLUMNS, "ON CONFLICT DO NOTHING")

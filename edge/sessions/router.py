@@ -8,15 +8,17 @@ errors of a call end here: those that know their answer give it, any other ends 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from edge import errors
 from edge.errors import EdgeError, FlowUnbound
 from edge.flows.eager import start
 from edge.flows.executor import execute
-from edge.flows.run import Run
+from edge.flows.run import Entry, Run
 from edge.flows.session import SessionEnded
 from edge.log import enabled, get_logger
 from edge.metrics import gauge, tally
@@ -119,15 +121,14 @@ class Router:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _offered(self, offer: Offer) -> None:
-        source = offer.from_
-        user = source.uri.user or ""
+        source, name = offer.request.caller
         attempt = Attempt(
             id=new_id(),
             call_id=offer.call_id,
             remote=offer.peer.remote[0],
             dialed=offer.request.uri,
-            source=user,
-            source_name=source.display or "",
+            source=source,
+            source_name=name,
             tm_create=wall_micros(),
         )
         call = offer.owner = Call(offer, self._desk, attempt)
@@ -167,13 +168,19 @@ class Router:
         trunk = self._trunks.find(attempt.remote)
         attempt.trunk = trunk.name if trunk else ""
         e164 = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
-        found = await self._routes.number(e164)
+        routes = self._routes
+        known = routes.known(e164, "call", time.monotonic())
+        found = known[0] if known else await routes.number(e164)
         attempt.lookup_source = found.source
         number = reachable(found, e164)
         attempt.number, attempt.number_id, attempt.customer_id = number.number, number.id, number.customer_id
-        await self._routes.account(number)
-        attempt.flow_id = bound(number, "call")
-        flow = await self._routes.flow(attempt.flow_id, number.customer_id)
+        if known:
+            flow = known[1]
+            attempt.flow_id = flow.id
+        else:
+            await routes.account(number)
+            attempt.flow_id = bound(number, "call")
+            flow = await routes.flow(attempt.flow_id, number.customer_id)
         attempt.flow_version = flow.version
         if call.ended is not None:
             raise call.ended
@@ -205,7 +212,7 @@ class Router:
         attempt.tm_hangup = wall_micros()
         if run is not None:
             attempt.cut_by = run.cut_by or ""
-            attempt.steps = json_text([entry._asdict() for entry in run.log])
+            attempt.steps = _steps_text(tuple(run.log))
         call.close()
         self._records.keep(attempt)
         if not enabled("info"):
@@ -221,6 +228,12 @@ class Router:
             by=attempt.hangup_by,
             error=attempt.error or None,
         )
+
+
+@lru_cache(maxsize=1024)
+def _steps_text(log: tuple[Entry, ...]) -> str:
+    """Remembered, since calls to one number mostly go one way."""
+    return json_text([entry._asdict() for entry in log])
 
 
 def _now() -> datetime:

@@ -83,3 +83,9 @@ def of_match(match: re.Match[str]) -> Address:
     display = quoted[1:-1] if quoted else bare.rstrip(" ") if bare else ""
     uri = of_plain(scheme, user, host, port, param, value)
     return Address(uri, display, NO_PARAMS if tag is None else one_param("tag", tag))
+
+
+def user_and_name(match: re.Match[str]) -> tuple[str, str]:
+    """The user part of the URI and the display name of what `match_plain` found; "" for what is not there."""
+    quoted, bare, user = match.group(1, 2, 4)
+    return user or "", quoted[1:-1] if quoted else bare.rstrip(" ") if bare else ""

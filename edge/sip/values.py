@@ -77,6 +77,12 @@ class Message:
         plain = self._plain_from
         return Address.parse(self._need("from")) if plain is None else address.of_match(plain)
 
+    @property
+    def caller(self) -> tuple[str, str]:
+        """The user part and the display name in From, "" for what is not there."""
+        plain = self._plain_from
+        return (self.from_.uri.user, self.from_.display) if plain is None else address.user_and_name(plain)
+
     @lazy
     def to(self) -> Address:
         plain = self._plain_to

@@ -32,14 +32,14 @@ metadata = MetaData(
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}  # RFC 9562 §4.1
 
 
 def new_id() -> str:
     """A UUID of version 7 (RFC 9562 §5.7): ids made later sort later, which keeps inserts at the end of an index."""
-    chance = take_chance(10)
-    text = f"{time.time_ns() // 1_000_000:012x}{chance.hex()}"
-    variant = "89ab"[chance[2] & 3]
-    return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{variant}{text[17:20]}-{text[20:32]}"
+    when = f"{time.time_ns() // 1_000_000:012x}"
+    chance = take_chance(10).hex()
+    return f"{when[:8]}-{when[8:]}-7{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:19]}"
 
 
 class _Chance:
@@ -98,7 +98,10 @@ def with_times(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def json_text(value: Any) -> str:
     """A JSON value as the text a `Json` column holds."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    return _encode(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
 class Uuid(TypeDecorator[str]):

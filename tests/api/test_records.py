@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -28,9 +27,16 @@ async def insert(world: World, table: sa.Table, rows: list[dict[str, Any]]) -> N
 def call(customer_id: str, number: str, minute: int, **more: Any) -> dict[str, Any]:
     created = micros(START + timedelta(minutes=minute))
     attempt = Attempt(
-        new_id(), f"{minute}@192.0.2.7", "192.0.2.7", f"sip:{number}@edge", "+14155550199", "Ann", created
+        id=new_id(),
+        call_id=f"{minute}@192.0.2.7",
+        remote="192.0.2.7",
+        dialed=f"sip:{number}@edge",
+        source="+14155550199",
+        source_name="Ann",
+        tm_create=created,
     )
-    row = {**asdict(attempt), "customer_id": customer_id, "number": number, "destination": number, **more}
+    kept = {column.name: getattr(attempt, column.name) for column in calls.columns}
+    row = {**kept, "customer_id": customer_id, "number": number, "destination": number, **more}
     times = {name: from_micros(value) for name, value in row.items() if name.startswith("tm_") and value is not None}
     return {**row, **times, "steps": json.loads(attempt.steps)}
 
