@@ -7,13 +7,16 @@ faults, and a bad configuration is refused whole, one line per fault.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from edge.api.section import ApiSection
 from edge.carriers.sip import SipSection as SipCarrier
@@ -114,6 +117,8 @@ def load(path: Path | None) -> Config:
         TrunkTable(config.trunks)
     except ValidationError as error:
         raise Invalid("bad configuration", faults=[*unknown, *_faults(error, source)]) from None
+    except SettingsError as error:
+        raise Invalid("bad configuration", faults=[*unknown, *_no_json(error)]) from None
     except Invalid as error:
         raise Invalid("bad configuration", faults=[*unknown, *(_in(source, fault) for fault in error.faults)]) from None
     if unknown:
@@ -135,10 +140,33 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _faults(error: ValidationError, source: str) -> list[Fault]:
-    return [_in(source, Fault(_dotted(e["loc"]), _sentence(e["msg"]))) for e in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    return [_in(source, Fault(_dotted(e["loc"]), _sentence(e["msg"]))) for e in found if not _follows(e, found)]
+
+
+def _follows(error: ErrorDetails, errors: list[ErrorDetails]) -> bool:
+    """Whether a list is too short only for the faults of its items, which are told anyway."""
+    loc = error["loc"]
+    return error["type"] == "too_short" and any(e is not error and e["loc"][: len(loc)] == loc for e in errors)
+
+
+def _no_json(error: SettingsError) -> list[Fault]:
+    """What holds lists or tables is JSON in the environment; this is the variable that is not."""
+    cause = error.__cause__
+    if not isinstance(cause, json.JSONDecodeError):
+        return [Fault("environment", str(error))]
+    names = [name for name, value in os.environ.items() if name.upper().startswith("EDGE_") and value == cause.doc]
+    return [Fault(f"environment: {name}", f"this setting is written as JSON: {cause}") for name in sorted(names)]
 
 
 def _in(source: str, fault: Fault) -> Fault:
+    """The fault with where it was written: a variable, if there is one for this place, else the file."""
+    parts = re.findall(r"\w+", fault.where)
+    for n in range(len(parts), 0, -1):
+        name = "EDGE_" + "__".join(parts[:n]).upper()
+        if name in os.environ:
+            source = f"environment: {name}"
+            return Fault(source if n == len(parts) else f"{source}: {fault.where}", fault.what)
     return Fault(f"{source}: {fault.where}" if fault.where else source, fault.what)
 
 
