@@ -11,14 +11,18 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
+from pydantic import ValidationError
 
 from edge import __version__
 from edge import config as configuration
 from edge.config import Config
 from edge.errors import EdgeError, Invalid
+
+if TYPE_CHECKING:
+    from edge.sip.peer import Peer
 
 T = TypeVar("T")
 
@@ -170,16 +174,20 @@ def explain(
     medium: Annotated[str, typer.Option(help="call or message.")] = "call",
 ) -> None:
     """Say how a dialed number would be resolved and what would run."""
+    from edge.api.explain import Explain, ExplainQuery
+
     loaded = _checked(lambda: configuration.load(config))
+    try:
+        query = ExplainQuery.model_validate({"number": dialed, "trunk": trunk, "medium": medium})
+    except ValidationError as error:
+        _fail("\n".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()), status=2)
 
     async def ask() -> Any:
-        from edge.api.explain import Explain, ExplainQuery
         from edge.plugins import load
         from edge.stores import open_stores
         from edge.trunks.table import TrunkTable
 
         load("edge.actions")
-        query = ExplainQuery.model_validate({"number": dialed, "trunk": trunk, "medium": medium})
         async with open_stores(loaded) as stores:
             return await Explain(TrunkTable(loaded.trunks), stores.routes).of(query, None)
 
@@ -201,7 +209,7 @@ def call(
 
     heard = _run(
         phone.call(
-            phone.read_server(to, _transport(transport)),
+            _server(to, transport),
             number,
             say=_say,
             caller=caller,
@@ -229,9 +237,7 @@ def text(
     """Send a text by SIP MESSAGE and print the reply that comes back."""
     from edge import phone
 
-    status, reply = _run(
-        phone.text(phone.read_server(to, _transport(transport)), number, body, say=_say, caller=caller, seconds=seconds)
-    )
+    status, reply = _run(phone.text(_server(to, transport), number, body, say=_say, caller=caller, seconds=seconds))
     if not 200 <= status < 300:
         _fail(f"not taken: {status}")
     if reply is None:
@@ -245,10 +251,15 @@ def version() -> None:
     print(__version__)
 
 
-def _transport(text: str) -> Any:
-    if text not in ("udp", "tcp"):
-        _fail(f"{text} is no transport: udp or tcp", status=2)
-    return text
+def _server(to: str, transport: str) -> Peer:
+    from edge import phone
+
+    if transport not in ("udp", "tcp"):
+        _fail(f"{transport} is no transport: udp or tcp", status=2)
+    try:
+        return phone.read_server(to, "udp" if transport == "udp" else "tcp")
+    except Invalid as error:
+        _fail(f"{error.message}: {error.faults[0]}")
 
 
 def _say(line: str) -> None:

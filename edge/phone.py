@@ -80,6 +80,8 @@ def read_server(text: str, transport: Transport) -> Peer:
         host, port = text, ""
     try:
         number = int(port or SIP_PORT)
+        if not 0 < number < 65536:
+            raise ValueError(f"{number} is no port")
         found = socket.getaddrinfo(host.strip("[]"), number, type=socket.SOCK_DGRAM)[0]
         with socket.socket(found[0], socket.SOCK_DGRAM) as probe:
             probe.connect(found[4])  # sends nothing; tells which of our addresses would
@@ -148,6 +150,8 @@ async def call(
     Raises Invalid for digits or a file that cannot be used.
     """
     check_digits(digits)
+    if save is not None:
+        _check_writable(save)
     engine = MediaEngine(PORTS)
     await engine.start()
     try:
@@ -155,6 +159,14 @@ async def call(
             return await _Conversation(phone, engine, digits).hold(number, caller, seconds, save)
     finally:
         await engine.close()
+
+
+def _check_writable(path: Path) -> None:
+    """Before anybody talks for a minute. Raises Invalid."""
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise Invalid("cannot save there", faults=[Fault(str(path), error.strerror or str(error))]) from None
 
 
 class _Conversation:
