@@ -31,9 +31,9 @@ from edge.sessions.sender import OutboxSection
 from edge.settings import Section, render
 from edge.sip.section import SipSection
 from edge.sms.carrier import CarrierSection
+from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection
 from edge.store.redis import RedisSection
-from edge.store.tiers import CacheSection
 from edge.trunks.table import TrunkTable
 from edge.trunks.trunk import Trunk
 

@@ -25,13 +25,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Conflict, Fault, Invalid, NotFound
 from edge.store.cache_outbox import CacheWriter
+from edge.store.cache_section import CacheSection
 from edge.store.engine import reading
 from edge.store.metadata import Instant, Uuid, instant_text, metadata, new_id, with_times
 from edge.store.notice import Notices, cache_key
 from edge.store.page import SIZE_MAX, Page, Place, after, cut, read_token
 from edge.store.reader import Lookup, Reader
 from edge.store.redis import RedisTier
-from edge.store.tiers import CacheSection, Found, Tiers, Versioned
+from edge.store.tiers import Found, Tiers, Versioned
 
 KIND = "customer"
 WRITABLE = frozenset({"name", "detail", "status"})

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from edge.flows.flow import Flow
 from edge.flows.table import BY_ID, KIND, read_newest
+from edge.store.cache_section import CacheSection
 from edge.store.notice import Notices
 from edge.store.reader import Reader
 from edge.store.redis import RedisTier
-from edge.store.tiers import CacheSection, Found, Tiers, Versioned
+from edge.store.tiers import Found, Tiers, Versioned
 
 
 class Library:

@@ -83,9 +83,6 @@ def shown(name: str) -> str:
     return _SHOWN.get(name) or "-".join(word.capitalize() for word in name.split("-"))
 
 
-_new = object.__new__
-
-
 class Headers:
     """The fields of one message. Reads are by canonical name; any other spelling works too, more slowly."""
 
@@ -112,7 +109,7 @@ class Headers:
     @classmethod
     def read(cls, lines: list[str]) -> Headers:
         """Reads unfolded header lines. Raises `Unreadable`."""
-        headers = _new(cls)
+        headers = cls.__new__(cls)
         headers.more = {}
         headers.first = first = {}
         names = NAMES

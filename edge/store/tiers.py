@@ -8,8 +8,7 @@
 - *Fresh* entries live long while Redis tells us about changes, and a fraction of a second while nobody does.
 - A notice makes an entry old at once, and a look-up that was under way when the notice came is answered but not kept.
 - *Stale*: an entry that is too old stays. When Redis and SQL both fail it is served, and counted. A remembered miss is
-never
-  served so: what is not known is `Unavailable`, not missing.
+  never served so: what is not known is `Unavailable`, not missing.
 - *Versions*: a lower version never replaces a higher one; a Redis that came back with yesterday's value is passed over.
 
 Memory is bounded by two generations: what is used moves into the young one; when that is full it becomes the old one,
@@ -23,36 +22,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, Literal, NamedTuple, TypeVar
 
-from pydantic import Field, PositiveFloat, PositiveInt
-
 from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.metrics import histogram, tally
-from edge.settings import Section
 from edge.store.breaker import Breaker
+from edge.store.cache_section import CacheSection
 from edge.store.notice import Notices, cache_key
 from edge.store.redis import RedisTier
 
 V = TypeVar("V")
 
 SourceName = Literal["memory", "redis", "sql", "stale"]
-
-
-class CacheSection(Section):
-    """How long what was looked up is believed."""
-
-    entries: PositiveInt = Field(default=100_000, description="Entries of each kind kept in memory, at most.")
-    memory_seconds: PositiveFloat = Field(default=60.0, description="In memory, while Redis tells about every change.")
-    untracked_seconds: PositiveFloat = Field(
-        default=0.5, description="In memory, while there is no Redis to tell: the time until a change is seen."
-    )
-    negative_seconds: PositiveFloat = Field(default=10.0, description="A miss in memory.")
-    redis_seconds: PositiveFloat = Field(default=600.0, description="In Redis.")
-    redis_negative_seconds: PositiveFloat = Field(default=60.0, description="A miss in Redis.")
-    stale_seconds: PositiveFloat = Field(
-        default=86_400.0, description="With Redis and SQL away, what is in memory is served up to this age."
-    )
-    sql_seconds: PositiveFloat = Field(default=0.5, description="SQL that has not answered after this time has failed.")
 
 
 class Found(NamedTuple, Generic[V]):

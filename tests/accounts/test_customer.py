@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.accounts.customer import Customer, CustomerDirectory, CustomerTable
 from edge.errors import Conflict, Invalid, NotFound
 from edge.store.cache_outbox import CacheWriter
+from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, open_engine
 from edge.store.metadata import new_id
 from edge.store.notice import Notices
 from edge.store.reader import Reader
-from edge.store.tiers import CacheSection, Found
+from edge.store.tiers import Found
 
 NOW = datetime(2026, 8, 1, tzinfo=UTC)
 

@@ -32,11 +32,11 @@ from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
 from edge.sms.text import Text, Verdict
 from edge.store.cache_outbox import CacheWriter
+from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, open_engine
 from edge.store.metadata import new_id
 from edge.store.notice import Notices
 from edge.store.reader import Reader
-from edge.store.tiers import CacheSection
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
 from edge.trunks.trunk import Trunk

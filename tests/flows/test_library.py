@@ -18,12 +18,12 @@ from edge.flows.library import Library
 from edge.flows.session import Medium
 from edge.flows.table import KIND, FlowTable
 from edge.store.cache_outbox import CacheWriter
+from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import NIL, new_id
 from edge.store.notice import Notices, cache_key
 from edge.store.reader import Reader
 from edge.store.redis import RedisSection, RedisTier
-from edge.store.tiers import CacheSection
 
 OURS, THEIRS = new_id(), new_id()
 BEEP: dict[str, Any] = {"name": "beep", "detail": "d", "actions": [{"id": "b", "type": "beep"}]}

@@ -19,12 +19,13 @@ from edge.numbers.directory import Directory
 from edge.numbers.number import Number, draft
 from edge.numbers.table import NumberTable, numbers
 from edge.store.cache_outbox import CacheWriter
+from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import NIL, new_id
 from edge.store.notice import Notices
 from edge.store.reader import Reader
 from edge.store.redis import RedisSection, RedisTier
-from edge.store.tiers import CacheSection, Found
+from edge.store.tiers import Found
 
 E164 = "+14155550100"
 FLOW = "0190f3c0-0000-7000-8000-00000000000a"

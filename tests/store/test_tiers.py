@@ -10,9 +10,10 @@ import pytest
 
 from edge.errors import Unavailable
 from edge.metrics import REGISTRY
+from edge.store.cache_section import CacheSection
 from edge.store.notice import Notices, cache_key
 from edge.store.redis import Held, RedisSection, RedisTier
-from edge.store.tiers import CacheSection, Found, Tiers, Versioned
+from edge.store.tiers import Found, Tiers, Versioned
 from tests.servers import RedisServer
 from tests.store.test_redis import until
 
