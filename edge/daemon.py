@@ -13,7 +13,7 @@ import platform
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -55,6 +55,7 @@ log = get_logger("daemon")
 
 PLUGINS: Final = ("edge.actions", "edge.carriers", "edge.providers")
 GC_THRESHOLDS: Final = (5_000, 10, 200)  # what a call leaves in a ring is little: look for it less often than usual
+RELOADED: Final = ("trunks", "log", "drain_seconds", "keep_days")  # what SIGHUP takes over at once
 PURGE_SECONDS: Final = 3600.0  # between two looks for records that are too old
 PURGE_BATCH: Final = 1000  # rows of one DELETE, so that nobody waits long for it
 LAG_SECONDS: Final = 0.5  # between two measurements of the loop's lag
@@ -116,19 +117,19 @@ class Daemon:
 
     def reload(self, new: Config) -> None:
         """Take over what can change in flight, and say what cannot."""
-        old, self.config = self.config, new
-        changed = [name for name in Config.model_fields if getattr(old, name) != getattr(new, name)]
+        changed = [name for name in Config.model_fields if getattr(self.config, name) != getattr(new, name)]
+        applied = [name for name in changed if name in RELOADED]
+        restart = [name for name in changed if name not in RELOADED]
+        self.config = self.config.model_copy(update={name: getattr(new, name) for name in applied})
         if "trunks" in changed:
             self._trunks.replace(new.trunks)
             self._targets.replace(new.trunks)
             self._refreshing = asyncio.create_task(self._targets.refresh())
         if "log" in changed:
             configure(new.log)
-        applied = [name for name in changed if name in ("trunks", "log", "drain_seconds", "keep_days")]
-        restart = [name for name in changed if name not in applied]
-        log.info(
-            "configuration read again", changed=", ".join(applied) or "nothing", restart=", ".join(restart) or None
-        )
+        log.info("configuration read again", changed=", ".join(applied) or "nothing")
+        if restart:
+            log.warning("configuration that needs a restart", changed=", ".join(restart))
 
     # What goes on beside the traffic
 
@@ -163,13 +164,18 @@ class Daemon:
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Daemon]:
-    """Everything up and listening; down again at the end. Raises EdgeError, or OSError for an address that is taken."""
+async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] | None = None) -> AsyncIterator[Daemon]:
+    """Everything up and listening; down again at the end. Raises EdgeError, or OSError for an address that is taken.
+
+    `prepare` is given the stores before anybody else.
+    """
     for package in PLUGINS:
         load(package)
     BUILD.labels(__version__, platform.python_version()).set(1)
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(config, embedded_redis=True))
+        if prepare is not None:
+            await prepare(stores)
         writer = Writer(config.store)
         await writer.start()
         stack.push_async_callback(writer.close)
@@ -259,17 +265,16 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lambda: hurry.set() if stop.is_set() else stop.set())
-    async with running(config) as daemon:
+    shown: Demo | None = None
+
+    async def show(stores: Stores) -> None:
+        nonlocal shown
+        tables = stores.customers, stores.keys, stores.numbers, stores.flows
+        shown = await furnish(config.data, config.media.prompts, *tables)
+
+    async with running(config, show if demo else None) as daemon:
         loop.add_signal_handler(signal.SIGHUP, _reload, daemon, read_config)
-        stores = daemon.stores
-        furnished = (
-            await furnish(
-                config.data, config.media.prompts, stores.customers, stores.keys, stores.numbers, stores.flows
-            )
-            if demo
-            else None
-        )
-        announce(daemon, furnished)
+        announce(daemon, shown)
         log.info("ready", sip=" ".join(daemon.sip), http=daemon.http, version=__version__)
         systemd.ready(f"serving {' '.join(daemon.sip)} and {daemon.http}")
         await stop.wait()
