@@ -147,7 +147,7 @@ class Tiers(Generic[V]):
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = _Flight(self._epoch)
-            flight.task = asyncio.create_task(self._fly(key, flight))
+            return await self._fly(key, flight)
         waiter: asyncio.Future[Found[V]] = asyncio.get_running_loop().create_future()
         flight.waiting.append(waiter)
         return await waiter
@@ -168,11 +168,17 @@ class Tiers(Generic[V]):
         """Entries in memory."""
         return len(self._young) + len(self._old)
 
-    async def _fly(self, key: str, flight: _Flight[V]) -> None:
-        """Look the key up and tell all who wait."""
+    async def _fly(self, key: str, flight: _Flight[V]) -> Found[V]:
+        """Look the key up, for who came first and all who wait with him."""
         started = self._clock()
         try:
             found = await self._descend(key, flight)
+        except asyncio.CancelledError:  # who came first was stopped; the others want to know still
+            if flight.waiting:
+                flight.task = asyncio.create_task(self._fly_on(key, flight))
+            else:
+                del self._flights[key]
+            raise
         except Exception as error:
             del self._flights[key]
             if isinstance(error, Unavailable):
@@ -181,18 +187,28 @@ class Tiers(Generic[V]):
             for waiter in flight.waiting:
                 if not waiter.done():
                     waiter.set_exception(error)
-            return
-        except asyncio.CancelledError:
-            del self._flights[key]
-            for waiter in flight.waiting:
-                waiter.cancel()
             raise
         del self._flights[key]
-        self._counts[found.source, "missing" if found.value is None else "found"].inc(len(flight.waiting))
+        self._counts[found.source, "missing" if found.value is None else "found"].inc(1 + len(flight.waiting))
         self._seconds[found.source].observe(self._clock() - started)
         for waiter in flight.waiting:
             if not waiter.done():
                 waiter.set_result(found)
+        return found
+
+    async def _fly_on(self, key: str, flight: _Flight[V]) -> None:
+        first = flight.waiting.pop(0)
+        try:
+            found = await self._fly(key, flight)
+        except asyncio.CancelledError:
+            first.cancel()
+            raise
+        except Exception as error:
+            if not first.done():
+                first.set_exception(error)
+        else:
+            if not first.done():
+                first.set_result(found)
 
     async def _descend(self, key: str, flight: _Flight[V]) -> Found[V]:
         known = self._young.get(key) or self._old.get(key)

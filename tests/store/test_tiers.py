@@ -141,8 +141,11 @@ async def test_what_is_gone_keeps_its_version(one: Process, sql: Sql) -> None:
 
 async def test_a_hundred_at_once_are_one_look_up(alone: Process, sql: Sql) -> None:
     sql.put("a", 1, "x")
-    found = await asyncio.gather(*(alone.tiers.find("a") for _ in range(100)))
-    assert found == [Found("x", "sql")] * 100
+    sql.gate = asyncio.Event()
+    waiting = [asyncio.ensure_future(alone.tiers.find("a")) for _ in range(100)]
+    await until(lambda: sql.asked == ["a"])
+    sql.gate.set()
+    assert await asyncio.gather(*waiting) == [Found("x", "sql")] * 100
     assert sql.asked == ["a"]
 
 
@@ -152,9 +155,10 @@ async def test_one_who_gives_up_takes_nobody_with_it(alone: Process, sql: Sql) -
     waiting = [asyncio.ensure_future(alone.tiers.find("a")) for _ in range(3)]
     await until(lambda: sql.asked == ["a"])
     waiting[0].cancel()
+    await until(lambda: sql.asked == ["a", "a"])  # the others go on without it
     sql.gate.set()
     assert await asyncio.gather(*waiting[1:]) == [Found("x", "sql")] * 2
-    assert sql.asked == ["a"]
+    assert sql.asked == ["a", "a"]
 
 
 async def test_without_redis_entries_are_believed_for_a_moment(alone: Process, sql: Sql) -> None:
