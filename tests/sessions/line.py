@@ -1,0 +1,179 @@
+"""A line to the edge: the real agent, router, stores and media, with a ladder where the SIP sockets would be.
+
+    async with exchange(folder, template) as line:
+        await line.number(actions=[…])
+        line >> invite() << 100
+        await line.comes(302)
+
+The flows wait for stores and media as they do in the daemon, so what follows from that is awaited with `comes`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from shutil import copy
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from edge.config import LOOPBACK, Config
+from edge.media.transport import MediaEngine, MediaSection, open_prompts
+from edge.numbers.number import Number, draft
+from edge.plugins import load
+from edge.sessions.call import Call, Desk
+from edge.sessions.record import CallRecords
+from edge.sessions.router import Router
+from edge.sessions.tables import calls
+from edge.sip.agent import Agent
+from edge.sip.events import Event, TextOffer
+from edge.sip.peer import Peer
+from edge.sip.transport import Endpoint
+from edge.sip.turn import Turn
+from edge.store.cache_section import CacheSection
+from edge.store.engine import StoreSection, reading
+from edge.store.writer import Writer
+from edge.stores import Stores, open_stores
+from edge.trunks.table import TrunkTable
+from tests.sessions.ground import until
+from tests.sip.ladder import Ladder, request
+
+load("edge.actions")
+
+NUMBER, CALLER = "+14155550100", "+14155550199"
+PEER = Peer("udp", ("127.0.0.1", 5060), ("127.0.0.2", 5062))
+MEDIA = MediaSection(first_port=18000, last_port=18999, port_rest_seconds=0)
+
+
+def tag(address: str) -> str:
+    """The tag of a From or To of ours, which stands last."""
+    return address.rpartition("tag=")[2]
+
+
+class Line(Ladder):
+    """One caller, and the edge. `texts` and `others` are what the router gave to others than calls."""
+
+    def __init__(self) -> None:
+        super().__init__(PEER)
+        self.texts: list[TextOffer] = []
+        self.others: list[Event] = []
+        self.sent: list[tuple[str, str, str]] = []
+        self.stores: Stores
+        self.router: Router
+        self.desk: Desk
+        self.media: MediaEngine
+        self.writer: Writer
+        self._turn = Turn(self.agent, self._told, self._out)
+
+    def _told(self, event: Event) -> None:
+        self.events.append(event)
+        self.router.handle(event)
+
+    def _out(self, peer: Peer, data: bytes) -> bool:
+        self.out.append((peer, data))
+        return True
+
+    def drain(self) -> Line:
+        if self._turn.begin():
+            self._turn.end(self.now)
+        return self
+
+    async def comes(self, expected: int | str) -> Line:
+        """Wait for the next message, which must be this."""
+        await until(lambda: self.out)
+        self << expected
+        return self
+
+    async def over(self) -> dict[str, Any]:
+        """Wait until no call is left; the newest record."""
+        async with asyncio.timeout(5):
+            await self.router.idle()
+        return (await self.records())[-1]
+
+    async def records(self) -> list[dict[str, Any]]:
+        """All records, oldest first."""
+        await self.writer.flush()
+        async with reading(self.stores.engine) as connection:
+            found = await connection.execute(sa.select(calls).order_by(calls.c.tm_create, calls.c.id))
+            return [dict(row) for row in found.mappings()]
+
+    async def flow(self, actions: list[dict[str, Any]], customer_id: str) -> str:
+        return (await self.stores.flows.create(customer_id, {"name": "flow", "actions": actions})).id
+
+    async def number(self, *actions: dict[str, Any], number: str = NUMBER, **fields: Any) -> Number:
+        """A number of a customer of its own, bound to a flow of these actions if there are any."""
+        customer = await self.stores.customers.create("acme")
+        if actions:
+            fields["call_flow_id"] = await self.flow(list(actions), customer.id)
+        return await self.stores.numbers.create(draft(customer_id=customer.id, number=number, **fields))
+
+    def ack(self) -> Line:
+        """Acknowledge the 200 that was taken last."""
+        self >> request("ACK", branch="ack", call_id=self.header("call-id"), to_tag=tag(self.header("to")))
+        return self
+
+    def bye(self) -> Line:
+        """Hang up the call whose message from us was taken last."""
+        side = "to" if self.header("from").endswith("tag=them") else "from"
+        self >> request("BYE", branch="bye", cseq=9, call_id=self.header("call-id"), to_tag=tag(self.header(side)))
+        return self
+
+
+class Door:
+    """What sessions and the daemon use of an endpoint."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    @property
+    def agent(self) -> Agent:
+        return self._line.agent
+
+    def now(self) -> float:
+        return self._line.now
+
+    def flush(self) -> None:
+        self._line.drain()
+
+    async def settle(self, seconds: float) -> None:
+        """Nobody answers by himself."""
+
+
+@asynccontextmanager
+async def exchange(folder: Path, template: Path, *, cache: CacheSection | None = None) -> AsyncIterator[Line]:
+    """The edge on a copy of a migrated database, its prompts in `folder/prompts`."""
+    copy(template, folder / "edge.sqlite3")
+    (folder / "prompts").mkdir(exist_ok=True)
+    store = StoreSection(url=f"sqlite:///{folder}/edge.sqlite3", lazy_ms=1)
+    config = Config(data=folder, store=store, cache=cache or CacheSection(untracked_seconds=60))
+    line = Line()
+    async with AsyncExitStack() as stack:
+        line.stores = await stack.enter_async_context(open_stores(config))
+        line.writer = Writer(config.store)
+        await line.writer.start()
+        stack.push_async_callback(line.writer.close)
+        line.media = MediaEngine(MEDIA)
+        await line.media.start()
+        stack.push_async_callback(line.media.close)
+
+        async def fetch(url: str) -> bytes:
+            raise AssertionError(f"nobody should fetch {url}")
+
+        async def send(call: Call, source: str, destination: str, text: str) -> str:
+            line.sent.append((source, destination, text))
+            return "01910000-0000-7000-8000-000000000001"
+
+        prompts = open_prompts(MEDIA.model_copy(update={"prompts": folder / "prompts"}), fetch)
+        line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, send)
+        line.router = Router(
+            trunks=TrunkTable([LOOPBACK]),
+            routes=line.stores.routes,
+            desk=line.desk,
+            records=CallRecords(line.writer),
+            take_text=line.texts.append,
+            other=line.others.append,
+        )
+        stack.push_async_callback(line.router.close)
+        yield line
