@@ -24,16 +24,18 @@ from edge.media.transport import MediaEngine, MediaSection, open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
 from edge.sessions.call import Call, Desk
-from edge.sessions.record import CallRecords
+from edge.sessions.record import Attempt, CallRecords, wall_micros
+from edge.sessions.route import Routes
 from edge.sessions.router import Router
 from edge.sessions.tables import calls
 from edge.sip.agent import Agent
-from edge.sip.events import Event, TextOffer
+from edge.sip.events import Event, Offer, TextOffer
 from edge.sip.peer import Peer
 from edge.sip.transport import Endpoint
 from edge.sip.turn import Turn
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, reading
+from edge.store.metadata import new_id
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.table import TrunkTable
@@ -43,6 +45,7 @@ from tests.sip.ladder import Ladder, request
 load("edge.actions")
 
 NUMBER, CALLER = "+14155550100", "+14155550199"
+MESSAGE = "01910000-0000-7000-8000-000000000001"  # the id of what was sent
 PEER = Peer("udp", ("127.0.0.1", 5060), ("127.0.0.2", 5062))
 MEDIA = MediaSection(first_port=18000, last_port=18999, port_rest_seconds=0)
 
@@ -66,6 +69,23 @@ class Line(Ladder):
         self.media: MediaEngine
         self.writer: Writer
         self._turn = Turn(self.agent, self._told, self._out)
+
+    def wired(self, kind: type[Router], routes: Routes | None, records: CallRecords | None) -> Router:
+        """A router on this line."""
+        return kind(
+            trunks=TrunkTable([LOOPBACK]),
+            routes=cast("Routes", routes),
+            desk=self.desk,
+            records=cast("CallRecords", records),
+            take_text=self.texts.append,
+            other=self.others.append,
+        )
+
+    @property
+    def call(self) -> Call:
+        """The call that was offered last, where nobody else sees to it."""
+        assert isinstance(self.router, Switch)
+        return self.router.call
 
     def _told(self, event: Event) -> None:
         self.events.append(event)
@@ -141,39 +161,63 @@ class Door:
         """Nobody answers by himself."""
 
 
+class Switch(Router):
+    """A router that leaves what to do with an offered call to the test."""
+
+    call: Call
+
+    def _offered(self, offer: Offer) -> None:
+        self.call = offer.owner = Call(offer, self._desk, attempt_of(offer))
+
+
+def attempt_of(offer: Offer) -> Attempt:
+    return Attempt(
+        id=new_id(),
+        call_id=offer.call_id,
+        remote=offer.peer.remote[0],
+        dialed=offer.request.uri,
+        source=offer.request.caller[0],
+        source_name=offer.request.caller[1],
+        tm_create=wall_micros(),
+    )
+
+
 @asynccontextmanager
-async def exchange(folder: Path, template: Path, *, cache: CacheSection | None = None) -> AsyncIterator[Line]:
+async def talking(folder: Path, media: MediaSection = MEDIA) -> AsyncIterator[Line]:
+    """A line with media and prompts, without stores: what is offered is `line.call`."""
+    (folder / "prompts").mkdir(exist_ok=True)
+    line = Line()
+    line.media = MediaEngine(media)
+    await line.media.start()
+
+    async def fetch(url: str) -> bytes:
+        raise AssertionError(f"nobody should fetch {url}")
+
+    async def send(call: Call, source: str, destination: str, text: str) -> str:
+        line.sent.append((source, destination, text))
+        return MESSAGE
+
+    prompts = open_prompts(media.model_copy(update={"prompts": folder / "prompts"}), fetch)
+    line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, send)
+    line.router = line.wired(Switch, None, None)
+    try:
+        yield line
+    finally:
+        await line.media.close()
+
+
+@asynccontextmanager
+async def exchange(folder: Path, template: Path) -> AsyncIterator[Line]:
     """The edge on a copy of a migrated database, its prompts in `folder/prompts`."""
     copy(template, folder / "edge.sqlite3")
-    (folder / "prompts").mkdir(exist_ok=True)
     store = StoreSection(url=f"sqlite:///{folder}/edge.sqlite3", lazy_ms=1)
-    config = Config(data=folder, store=store, cache=cache or CacheSection(untracked_seconds=60))
-    line = Line()
+    config = Config(data=folder, store=store, cache=CacheSection(untracked_seconds=60))
     async with AsyncExitStack() as stack:
+        line = await stack.enter_async_context(talking(folder))
         line.stores = await stack.enter_async_context(open_stores(config))
         line.writer = Writer(config.store)
         await line.writer.start()
         stack.push_async_callback(line.writer.close)
-        line.media = MediaEngine(MEDIA)
-        await line.media.start()
-        stack.push_async_callback(line.media.close)
-
-        async def fetch(url: str) -> bytes:
-            raise AssertionError(f"nobody should fetch {url}")
-
-        async def send(call: Call, source: str, destination: str, text: str) -> str:
-            line.sent.append((source, destination, text))
-            return "01910000-0000-7000-8000-000000000001"
-
-        prompts = open_prompts(MEDIA.model_copy(update={"prompts": folder / "prompts"}), fetch)
-        line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, send)
-        line.router = Router(
-            trunks=TrunkTable([LOOPBACK]),
-            routes=line.stores.routes,
-            desk=line.desk,
-            records=CallRecords(line.writer),
-            take_text=line.texts.append,
-            other=line.others.append,
-        )
+        line.router = line.wired(Router, line.stores.routes, CallRecords(line.writer))
         stack.push_async_callback(line.router.close)
         yield line

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from edge.config import LOOPBACK
 from edge.errors import Unavailable
 from edge.numbers.directory import Directory
 from edge.numbers.number import Number
@@ -19,7 +18,6 @@ from edge.sessions.record import CallRecords
 from edge.sessions.router import REFUSED, Router
 from edge.sip.events import TextDone
 from edge.store.tiers import Found
-from edge.trunks.table import TrunkTable
 from tests.logged import logged
 from tests.sessions.line import CALLER, NUMBER, Line, exchange, tag
 from tests.sip.ladder import invite, request
@@ -126,14 +124,8 @@ class Broken(Directory):
 
 
 def break_directory(line: Line, error: Exception) -> None:
-    line.router = Router(
-        trunks=TrunkTable([LOOPBACK]),
-        routes=replace(line.stores.routes, directory=Broken(error)),
-        desk=line.desk,
-        records=CallRecords(line.writer),
-        take_text=line.texts.append,
-        other=line.others.append,
-    )
+    routes = replace(line.stores.routes, directory=Broken(error))
+    line.router = line.wired(Router, routes, CallRecords(line.writer))
 
 
 async def test_with_the_stores_away_a_number_not_remembered_is_503_without_retry_after(line: Line) -> None:
