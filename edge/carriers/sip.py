@@ -89,7 +89,7 @@ class Sip(Carrier):
             carrier=self.name,
             id=_identity(request.call_id, request.cseq.number, request.from_tag or ""),
             source=_source(sender),
-            destination=request.uri,
+            destination=request.uri if request.to_tag is None else str(offer.to.uri),  # within a call it is our Contact
             body=offer.text.replace("\0", "\N{REPLACEMENT CHARACTER}"),
             received_at=received_at,
             country=trunk.country,

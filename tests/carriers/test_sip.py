@@ -60,6 +60,13 @@ def test_the_identity_tells_texts_apart_and_a_long_one_is_bounded() -> None:
     assert sip.read(simple(change={"From": "<sip:other@h>;tag=a"}), trunk(), NOW).id == ids[0]
 
 
+def test_a_text_within_a_call_is_for_the_number_that_was_called() -> None:
+    """RFC 3261 §12.2.1.1: its Request-URI is our Contact, which names nobody."""
+    within = {"To": "<sip:+14155550100@127.0.0.1>;tag=ours", "From": "<sip:+14155550111@192.0.2.1>;tag=a"}
+    text = offer("sip:127.0.0.1:5060", {**within, "Call-ID": "c1", "CSeq": "2 MESSAGE"}, "hello")
+    assert Sip(SipSection(), site()).read(text, trunk(), NOW).destination == "sip:+14155550100@127.0.0.1"
+
+
 def test_what_cannot_be_kept_is_refused_by_name() -> None:
     with pytest.raises(Invalid) as caught:
         Sip(SipSection(), site()).read(simple(change={"From": f"<sip:{'a' * 600}@192.0.2.1>;tag=a"}), trunk(), NOW)
