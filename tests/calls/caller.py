@@ -87,8 +87,9 @@ class Caller:
     `inbox` has SIP messages that nobody asked for yet, `packets` and `reports` all RTP and RTCP that came.
     """
 
-    def __init__(self, daemon: Address, *, transport: str = "udp", host: str = HOST) -> None:
+    def __init__(self, daemon: Address, *, transport: str = "udp", host: str = HOST, user: str = FROM) -> None:
         self.daemon = daemon
+        self.user = user
         self.transport = transport
         self.host = host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -228,7 +229,7 @@ class Caller:
             self.inbox.append(Message(data))
             return
         self.closed = self.closed or not data
-        self._buffer += data
+        self._buffer = (self._buffer + data).lstrip(b"\r\n")  # without answers to keep-alives
         while b"\r\n\r\n" in self._buffer:
             head, _, rest = self._buffer.partition(b"\r\n\r\n")
             length = int(Message(head + b"\r\n\r\n").value("Content-Length"))
@@ -240,15 +241,15 @@ class Caller:
     # Requests
 
     def call(
-        self, number: str, offer: bytes | None, *fields: str, uri: str = "", send: bool = True, user: str = FROM
+        self, number: str, offer: bytes | None, *fields: str, uri: str = "", send: bool = True, user: str = ""
     ) -> Call:
         """Call a number."""
-        call = Call(self, uri or self.uri(number), offer, fields, user)
+        call = Call(self, uri or self.uri(number), offer, fields, user or self.user)
         if send:
             self.send(call.invite)
         return call
 
-    def text(self, number: str, body: str, *fields: str, user: str = FROM) -> bytes:
+    def text(self, number: str, body: str, *fields: str, send: bool = True) -> bytes:
         """A MESSAGE, sent; the request."""
         headers = (
             fields
@@ -264,7 +265,7 @@ class Caller:
                 f"MESSAGE {self.uri(number)} SIP/2.0".encode(),
                 self.via(f"z9hG4bK{token}").encode(),
                 b"Max-Forwards: 70",
-                f"From: <sip:{user}@{self.hostport}>;tag={token}".encode(),
+                f"From: <sip:{self.user}@{self.hostport}>;tag={token}".encode(),
                 f"To: <{self.uri(number)}>".encode(),
                 f"Call-ID: {token}".encode(),
                 b"CSeq: 1 MESSAGE",
@@ -272,7 +273,8 @@ class Caller:
             headers,
             body.encode(),
         )
-        self.send(data)
+        if send:
+            self.send(data)
         return data
 
 
