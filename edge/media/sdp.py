@@ -75,7 +75,7 @@ class NoCommonCodec(EdgeError):
 
     def warning(self, agent: str) -> str:
         """The value of a Warning header; `agent` is our host."""
-        return f'{self.code} {agent} "{self.text}"'
+        return f'{self.code} {f"[{agent}]" if ":" in agent else agent} "{self.text}"'
 
 
 class Local(NamedTuple):

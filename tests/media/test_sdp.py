@@ -122,6 +122,7 @@ def test_nothing_in_common_is_a_488_with_a_warning(lines: list[str], code: int) 
     assert caught.value.code == code
     assert caught.value.sip == 488
     assert caught.value.warning("edge.example").startswith(f'{code} edge.example "')
+    assert caught.value.warning("2001:db8::1").startswith(f'{code} [2001:db8::1] "')
 
 
 @pytest.mark.parametrize(
