@@ -11,7 +11,7 @@ The flows wait for stores and media as they do in the daemon, so what follows fr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from shutil import copy
@@ -56,12 +56,16 @@ def tag(address: str) -> str:
 
 
 class Line(Ladder):
-    """One caller, and the edge. `texts` and `others` are what the router gave to others than calls."""
+    """One caller, and the edge. `texts` and `others` are what the router gave to others than calls, unless `take_text`
+    and `other` are set to somebody else.
+    """
 
     def __init__(self) -> None:
         super().__init__(PEER)
         self.texts: list[TextOffer] = []
+        self.take_text: Callable[[TextOffer], None] = self.texts.append
         self.others: list[Event] = []
+        self.other: Callable[[Event], None] = self.others.append
         self.sent: list[tuple[str, str, str]] = []
         self.stores: Stores
         self.router: Router
@@ -77,8 +81,8 @@ class Line(Ladder):
             routes=cast("Routes", routes),
             desk=self.desk,
             records=cast("CallRecords", records),
-            take_text=self.texts.append,
-            other=self.others.append,
+            take_text=lambda text: self.take_text(text),
+            other=lambda event: self.other(event),
         )
 
     @property
@@ -156,6 +160,11 @@ class Door:
 
     def flush(self) -> None:
         self._line.drain()
+
+    def local_for(self, peer: Peer) -> tuple[str, int]:
+        if peer.transport != PEER.transport:
+            raise OSError(f"no address of ours can reach {peer.transport}")
+        return PEER.local
 
     async def settle(self, seconds: float) -> None:
         """Nobody answers by himself."""
