@@ -225,6 +225,13 @@ class Call:
         endpoint.agent.reject(self.offer, status, endpoint.now(), fields=fields)
         self._end("local", "rejected")
 
+    def let_go(self) -> None:
+        """It is all over: the handles of the agent forget us, so that no ring is left for the collector to find."""
+        self.close()
+        self.offer.owner = None
+        if self._dialog is not None:
+            self._dialog.owner = None
+
     def close(self) -> None:
         """Let go of the media; what they came to goes into the record."""
         if self._stream is None:

@@ -84,22 +84,34 @@ class Router:
         match event:
             case CallOffered(offer):
                 self._offered(offer)
-            case CallConfirmed(call, body):
-                call.owner.confirmed(body)
-            case CallEnded(call, by, reason):
-                call.owner.closed(by, reason)
-            case OfferCancelled(offer):
-                offer.owner.cancelled()
             case TextOffered(text):
                 self._take_text(text)
-            case DigitsReceived(handle, digits):
-                handle.owner.typed(digits)
+            case OfferCancelled(handle) | DigitsReceived(handle) | CallConfirmed(handle) | CallEnded(handle):
+                self._tell(handle.owner, event)
             case Reoffered(reoffer):
-                reoffer.call.owner.reoffered(reoffer)
-            case ReferProgress(call, status, final):
-                call.owner.transferred(status, final)
+                self._tell(reoffer.call.owner, event)
+            case ReferProgress(handle):
+                self._tell(handle.owner, event)
             case _:
                 self._other(event)
+
+    def _tell(self, call: Call | None, event: Event) -> None:
+        """News for a call; one that is over does not hear it any more."""
+        if call is None:
+            return
+        match event:
+            case CallConfirmed(_, body):
+                call.confirmed(body)
+            case CallEnded(_, by, reason):
+                call.closed(by, reason)
+            case OfferCancelled():
+                call.cancelled()
+            case DigitsReceived(_, digits):
+                call.typed(digits)
+            case Reoffered(reoffer):
+                call.reoffered(reoffer)
+            case ReferProgress(_, status, final):
+                call.transferred(status, final)
 
     @property
     def active(self) -> int:
@@ -213,7 +225,7 @@ class Router:
         if run is not None:
             attempt.cut_by = run.cut_by or ""
             attempt.steps = _steps_text(tuple(run.log))
-        call.close()
+        call.let_go()
         self._records.keep(attempt)
         if not enabled("info"):
             return

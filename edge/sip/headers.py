@@ -109,7 +109,7 @@ class Headers:
     @classmethod
     def read(cls, lines: list[str]) -> Headers:
         """Reads unfolded header lines. Raises `Unreadable`."""
-        headers = cls.__new__(cls)
+        headers = cls()
         headers.more = {}
         headers.first = first = {}
         names = NAMES
