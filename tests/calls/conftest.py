@@ -6,6 +6,7 @@ stories of calls, each of which gets numbers of its own; `caller` is who calls t
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.calls.caller import Caller
-from tests.calls.daemon import Daemon, daemon
+from tests.calls.daemon import Daemon, daemon, new, running
 from tests.calls.exchange import Exchange
 
 STAYS = "+14155550100"  # answers and stays until the caller hangs up
@@ -38,16 +39,16 @@ def wait(milliseconds: int) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def edge_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with daemon(tmp_path_factory.mktemp("edge")) as running:
-        customer = running.account()
+    with daemon(tmp_path_factory.mktemp("edge")) as made:
+        customer = made.account()
         answer = {"type": "answer"}
-        running.bind(customer, STAYS, answer, wait(60_000))
-        running.bind(customer, HANGS_UP, wait(200), answer, wait(3_000), {"type": "hangup"})
-        yield running
-        assert running.alive, running.words()
+        made.bind(customer, STAYS, answer, wait(60_000))
+        made.bind(customer, HANGS_UP, wait(200), answer, wait(3_000), {"type": "hangup"})
+        yield made
+        assert made.alive, made.words()
 
 
-TEXTS = """
+TRUNKS = """
 [[carriers]]
 kind = "sip"
 
@@ -56,7 +57,22 @@ name = "target"
 networks = ["127.0.0.9/32"]
 country = "US"
 target = "sip:127.0.0.9:{port}"
+
+[[trunks]]
+name = "six"
+networks = ["{six}/128"]
+country = "US"
 """
+LOOPBACK = "::1"
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+            sock.bind((LOOPBACK, 0))
+    except OSError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="session")
@@ -70,9 +86,14 @@ def trunk() -> Iterator[socket.socket]:
 
 @pytest.fixture(scope="session")
 def exchange(tmp_path_factory: pytest.TempPathFactory, trunk: socket.socket) -> Iterator[Exchange]:
-    with daemon(tmp_path_factory.mktemp("exchange"), TEXTS.format(port=trunk.getsockname()[1])) as running:
-        yield Exchange(running)
-        assert running.alive, running.words()
+    extra = TRUNKS.format(port=trunk.getsockname()[1], six=LOOPBACK)
+    made = new(tmp_path_factory.mktemp("exchange"), extra, environ={"EDGE_STORE__LAZY_MS": "20"})
+    hosts = ("127.0.0.1", f"[{LOOPBACK}]") if has_ipv6() else ("127.0.0.1",)
+    listen = [f"{transport}:{host}:{made.sip[1]}" for transport in ("udp", "tcp") for host in hosts]
+    made.environ["EDGE_SIP__LISTEN"] = json.dumps(listen)
+    with running(made):
+        yield Exchange(made)
+        assert made.alive, made.words()
 
 
 @pytest.fixture

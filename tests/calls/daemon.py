@@ -303,12 +303,18 @@ def new(folder: Path, extra: str = "", **options: Any) -> Daemon:
 @contextlib.contextmanager
 def daemon(folder: Path, extra: str = "", **options: Any) -> Iterator[Daemon]:
     """A daemon, running and ready, until the end of the block; `extra` is added to its configuration."""
-    running = new(folder, extra, **options)
+    with running(new(folder, extra, **options)) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running(daemon: Daemon) -> Iterator[Daemon]:
+    """Have a daemon run until the end of the block."""
     try:
-        running.start()
-        yield running
+        daemon.start()
+        yield daemon
     finally:
-        running.stop()
+        daemon.stop()
 
 
 def free_port(kind: int = socket.SOCK_DGRAM, start: int = 16200) -> int:

@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
-
 import pytest
 
 from tests.calls.caller import Caller
-from tests.calls.daemon import new
+from tests.calls.conftest import LOOPBACK, has_ipv6
 from tests.calls.exchange import ANSWER, STAY, Exchange, hangup, play, redirect, sleep
 from tests.calls.rtp import Described, check_unbroken, codes, linear, offer, payloads, presses, sound, write_wav
 
-LOOPBACK = "::1"
-MORE = """
-[[carriers]]
-kind = "sip"
-
-[[trunks]]
-name = "six"
-networks = ["::1/128"]
-country = "US"
-"""
-
-
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-            sock.bind((LOOPBACK, 0))
-    except OSError:
-        return False
-    return True
-
-
-pytestmark = pytest.mark.skipif(not has_ipv6(), reason="optional: this machine has no ::1")
-
-
-@pytest.fixture(scope="module")
-def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    daemon = new(tmp_path_factory.mktemp("six"), MORE)
-    port = daemon.sip[1]
-    binds = [f"{transport}:{host}:{port}" for transport in ("udp", "tcp") for host in ("127.0.0.1", "[::1]")]
-    daemon.environ["EDGE_SIP__LISTEN"] = str(binds).replace("'", '"')
-    try:
-        daemon.start()
-        yield Exchange(daemon)
-        assert daemon.alive, daemon.words()
-    finally:
-        daemon.stop()
+pytestmark = pytest.mark.skipif(not has_ipv6(), reason=f"optional: this machine has no {LOOPBACK}")
 
 
 def calling(exchange: Exchange, transport: str = "udp") -> Caller:

@@ -1,36 +1,37 @@
-"""Who is in no trunk hears nothing; and what the one trunk hears when there is no room for its call.
+"""Who is in no trunk hears nothing, who says nothing is not waited for, and nobody gets a port that is not there.
 
-The daemon here knows 127.0.0.2 only, and has media ports for a single call.
+The daemon here knows 127.0.0.2 only, has media ports for two calls, and takes a caller for gone after two seconds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.calls.caller import Caller
-from tests.calls.daemon import free_port, new
+from tests.calls.daemon import free_port, new, running
 from tests.calls.exchange import ANSWER, STAY, Exchange, hangup
-from tests.calls.rtp import Packet, offer
+from tests.calls.rtp import Described, Packet, check_unbroken, offer
 
 KNOWN = "127.0.0.2"
 STRANGER = "127.0.0.3"
+SILENCE_SECONDS = 2
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     port = free_port(start=25_000)
-    ports = {"EDGE_MEDIA__FIRST_PORT": str(port), "EDGE_MEDIA__LAST_PORT": str(port + 1)}
-    daemon = new(tmp_path_factory.mktemp("guarded"), environ={**ports, "EDGE_MEDIA__PORT_REST_SECONDS": "0"})
+    media = {"first_port": port, "last_port": port + 3, "port_rest_seconds": 0, "silence_seconds": SILENCE_SECONDS}
+    environ = {f"EDGE_MEDIA__{name.upper()}": str(value) for name, value in media.items()}
+    daemon = new(tmp_path_factory.mktemp("guarded"), environ={**environ, "EDGE_STORE__LAZY_MS": "20"})
     daemon.configure(networks=f"{KNOWN}/32")
-    try:
-        daemon.start()
+    with running(daemon):
         yield Exchange(daemon)
         assert daemon.alive, daemon.words()
-    finally:
-        daemon.stop()
 
 
 def discarded(guarded: Exchange) -> float:
@@ -95,22 +96,46 @@ def test_a_stranger_cannot_end_a_call_or_be_heard_in_it(guarded: Exchange) -> No
         assert guarded.record(call.id)["rtp_received"] == 1
 
 
+def test_who_falls_silent_is_hung_up_on_but_not_who_only_listens(guarded: Exchange) -> None:
+    timeouts = guarded.counted("edge_media_timeouts_total")
+    number = guarded.number(ANSWER, STAY)
+    with Caller(guarded.daemon.sip, host=KNOWN) as gone, Caller(guarded.daemon.sip, host=KNOWN) as listener:
+        silent = gone.call(number, offer(gone.media))
+        silent.answered()
+        listening = listener.call(number, offer(listener.media, direction="recvonly"))
+        assert Described.read(listening.answered().body).direction == "sendonly"
+        began = time.monotonic()
+        assert silent.ended().text("Reason") == "Q.850;cause=16"
+        assert time.monotonic() - began > SILENCE_SECONDS / 2
+        record = guarded.record(silent.id)
+        assert (record["hangup_by"], record["hangup_reason"]) == ("local", "timeout")
+        assert record["error"] == "no media from the caller"
+        listener.listen(SILENCE_SECONDS / 2)
+        assert not listener.left()
+        check_unbroken(listener.packets, "PCMU", 20)
+        listening.hang_up()
+    assert guarded.counted("edge_media_timeouts_total") == timeouts + 1
+
+
 def test_without_a_free_port_it_is_503_and_the_next_call_is_served(guarded: Exchange) -> None:
     number = guarded.number(ANSWER, STAY)
     exhausted = guarded.counted("edge_media_ports_exhausted_total")
-    with Caller(guarded.daemon.sip, host=KNOWN) as one, Caller(guarded.daemon.sip, host=KNOWN) as other:
-        first = one.call(number, offer(one.media))
-        first.answered()
-        second = other.call(number, offer(other.media))
-        refused = second.refused()
+    with contextlib.ExitStack() as stack:
+        callers = [stack.enter_context(Caller(guarded.daemon.sip, host=KNOWN)) for _ in range(3)]
+        calls = [caller.call(number, offer(caller.media)) for caller in callers[:2]]
+        for call in calls:
+            call.answered()
+        third = callers[2].call(number, offer(callers[2].media))
+        refused = third.refused()
         assert (refused.status, refused.texts("Reason")) == (503, ["Q.850;cause=42"])
-        record = guarded.record(second.id)
+        record = guarded.record(third.id)
         assert (record["outcome"], record["sip_code"]) == ("rejected", 503)
         assert record["error"].startswith("media: no pair of ports is free")
         assert guarded.counted("edge_media_ports_exhausted_total") == exhausted + 1
-        one.hear(3)
-        first.hang_up()
-        third = other.call(number, offer(other.media))
-        third.answered()
-        other.hear(3)
-        third.hang_up()
+        callers[0].hear(3)
+        calls[0].hang_up()
+        again = callers[2].call(number, offer(callers[2].media))
+        again.answered()
+        callers[2].hear(3)
+        again.hang_up()
+        calls[1].hang_up()
