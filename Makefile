@@ -7,7 +7,9 @@
 #   make lint     formatting, ruff, mypy --strict; `make format` puts right what can be put right
 #   make bench    measured beside Kamailio, Sippy and others; writes bench/results.json
 
-PYTHON ?= python3
+# Debian's own Python first: it is built with optimisations that one compiled by hand mostly lacks, a third faster.
+PYTHON ?= $(firstword $(shell for python in /usr/bin/python3 python3; do $$python -c \
+  'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done) python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=

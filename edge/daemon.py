@@ -54,7 +54,7 @@ from edge.trunks.table import TrunkTable
 log = get_logger("daemon")
 
 PLUGINS: Final = ("edge.actions", "edge.carriers", "edge.providers")
-GC_THRESHOLDS: Final = (5_000, 10, 200)  # what a call leaves in a ring is little: look for it less often than usual
+GC_THRESHOLDS: Final = (5_000, 5, 1_000)  # calls leave no rings: a full collection is rare, for it halts the audio
 RELOADED: Final = ("trunks", "log", "drain_seconds", "keep_days")  # what SIGHUP takes over at once
 PURGE_SECONDS: Final = 3600.0  # between two looks for records that are too old
 PURGE_BATCH: Final = 1000  # rows of one DELETE, so that nobody waits long for it

@@ -76,7 +76,7 @@ def test_ci_runs_make_test() -> None:
 def test_the_package_and_its_script() -> None:
     assert PROJECT["scripts"] == {"edge": "edge.__main__:main"}
     assert PROJECT["requires-python"] == ">=3.11"
-    assert {"embedded", "fast", "postgres", "test"} <= set(PROJECT["optional-dependencies"])
+    assert {"embedded", "postgres", "test"} <= set(PROJECT["optional-dependencies"])
 
 
 @pytest.mark.slow
