@@ -198,7 +198,8 @@ class Caller:
         return [message for message in self.inbox if message.status != 100]
 
     def hear(self, count: int, seconds: float = SECONDS) -> list[Packet]:
-        """Wait for so many more packets of RTP; those."""
+        """Wait for so many more packets of RTP than have come by now; those."""
+        self.drain()
         before = len(self.packets)
         self.until(lambda: len(self.packets) >= before + count or None, f"{count} packets", seconds)
         return self.packets[before : before + count]
