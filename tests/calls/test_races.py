@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from tests.calls.caller import Caller, Message
+from tests.calls.caller import Caller
 from tests.calls.exchange import ANSWER, STAY, Exchange, hangup, sleep
+from tests.calls.message import Message
 from tests.calls.rtp import offer
 
 T1 = 0.5

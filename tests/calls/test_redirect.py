@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.calls.caller import ALLOW, Call, Caller, Message
+from tests.calls.caller import ALLOW, Call, Caller
 from tests.calls.exchange import ANSWER, STAY, Exchange, hangup, play, redirect
+from tests.calls.message import Message
 from tests.calls.rtp import check_unbroken, codes, linear, offer, write_wav
 
 DESK = "sip:desk@pbx.example.com"

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.calls.caller import Caller, Message, fresh
+from tests.calls.caller import Caller
 from tests.calls.exchange import ANSWER, STAY, Exchange, hangup
+from tests.calls.message import Message, fresh
 from tests.calls.rtp import offer
 
 UNKNOWN = "+14155559876"

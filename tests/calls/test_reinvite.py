@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.calls.caller import Call, Caller, Message
+from tests.calls.caller import Call, Caller
 from tests.calls.exchange import ANSWER, STAY, Exchange
+from tests.calls.message import Message
 from tests.calls.rtp import QUIET, Described, Packet, check_unbroken, offer
 
 SILENT_SECONDS = 0.15  # of no packet: seven packet times

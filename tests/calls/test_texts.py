@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.calls.caller import Caller, Message, join
+from tests.calls.caller import Caller
 from tests.calls.exchange import ANSWER, STAY, Action, Exchange, hangup, sleep
+from tests.calls.message import Message, join
 from tests.calls.rtp import offer
 
 peers = itertools.count(2000)
