@@ -1,4 +1,4 @@
-"""The command line: `edge serve | check | settings | migrate | key | lookup | explain | call | text`.
+"""The command line: `edge serve | check | settings | migrate | key | lookup | explain | calls | call | text`.
 
 A wrong configuration ends with status 2, which systemd does not restart; any other failure with 1.
 """
@@ -192,6 +192,43 @@ def explain(
             return await Explain(TrunkTable(loaded.trunks), stores.routes).of(query, None)
 
     print(json.dumps(_run(ask()).model_dump(mode="json"), indent=2))
+
+
+@app.command()
+def calls(
+    config: ConfigFile = None,
+    number: Annotated[str | None, typer.Option(help="Only calls to this number of ours, in E.164.")] = None,
+    call_id: Annotated[str | None, typer.Option(help="Only the call with this SIP Call-ID.")] = None,
+    last: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 10,
+) -> None:
+    """Say what became of the last calls, and why; newest first."""
+    loaded = _checked(lambda: configuration.load(config))
+
+    async def look() -> list[dict[str, Any]]:
+        from edge.sessions.record import CallTable
+        from edge.store.engine import open_engine
+
+        engine = await open_engine(loaded.store.url)
+        try:
+            return await CallTable(engine).list(None, number=number, call_id=call_id, size=last)
+        finally:
+            await engine.dispose()
+
+    for found in _run(look()):
+        print(_story(found))
+
+
+def _story(call: dict[str, Any]) -> str:
+    """One call: when, who, whom, how it ended and why, by which trunk, what its flow did last."""
+    known = call["edge"]
+    why = known["error"] or (f"cut: {known['cut_by']}" if known["cut_by"] else "") or call["hangup_reason"]
+    steps = " ".join(f"{step['step']}:{step['outcome']}" for step in known["steps"][-8:])
+    lines = [
+        f"{call['tm_create']}  {call['source']['target']} → {call['destination']['target']}",
+        f"  {known['sip_code']} {known['outcome']}, ended by {call['hangup_by'] or 'nobody'}: {why}",
+        f"  trunk {known['trunk'] or '(none)'} from {known['remote']}, Call-ID {known['call_id']}",
+    ]
+    return "\n".join([*lines, f"  flow {call['flow_id']} version {known['flow_version']}: {steps}"] if steps else lines)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -18,7 +19,10 @@ from edge.accounts.key import Identity
 from edge.config import Config
 from edge.demo import NUMBER, Demo, furnish
 from edge.plugins import load
+from edge.sessions.record import Attempt, CallRecords
 from edge.store.engine import StoreSection
+from edge.store.metadata import new_id
+from edge.store.writer import Writer
 from edge.stores import open_stores
 from tests.servers import apart, free_port
 
@@ -310,3 +314,35 @@ def test_the_commands_on_the_screen_can_be_pasted(
     monkeypatch.setattr("sys.argv", [argv0.format(cwd=tmp_path)])
     monkeypatch.setattr("sys.executable", "/usr/bin/python3")
     assert cli._command() == shown.format(python="/usr/bin/python3")
+
+
+def test_calls_says_what_became_of_the_last_ones_and_why(config: str, tmp_path: Path) -> None:
+    async def keep() -> None:
+        writer = Writer(StoreSection(url=f"sqlite:///{tmp_path}/edge.sqlite3"))
+        await writer.start()
+        records = CallRecords(writer)
+        for second, number in enumerate(("+14155550101", "+14155550102")):
+            attempt = Attempt(
+                id=new_id(),
+                call_id=f"{second}@carrier",
+                remote="192.0.2.7",
+                dialed=f"sip:{number}@edge",
+                source="+14155550199",
+                source_name="Ann",
+                tm_create=1_790_000_000_000_000 + second * 1_000_000,
+            )
+            attempt.number = attempt.destination = number
+            attempt.trunk, attempt.sip_code, attempt.outcome = "west", 403, "rejected"
+            attempt.hangup_by, attempt.hangup_reason, attempt.error = "local", "rejected", f"{number} is suspended"
+            records.keep(attempt)
+        await writer.close()
+
+    asyncio.run(keep())
+    newest, oldest = run("calls", "--config", config).stdout.split("2026-09-21T14:13:2")[1:]
+    assert newest.startswith("1.000000Z  +14155550199 → +14155550102\n")
+    assert "403 rejected, ended by local: +14155550102 is suspended" in newest
+    assert "trunk west from 192.0.2.7, Call-ID 1@carrier" in newest
+    assert "+14155550101" in oldest
+    for words in (["--number", "+14155550101"], ["--call-id", "0@carrier"]):
+        assert run("calls", "--config", config, *words).stdout == f"2026-09-21T14:13:2{oldest}"
+    assert run("calls", "--config", config, "--last", "1").stdout == f"2026-09-21T14:13:2{newest}"
