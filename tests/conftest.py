@@ -1,4 +1,5 @@
-"""What holds for every test: `--complete`, under which a test that was skipped is a failure.
+"""What holds for every test: examples have no deadline, the collector seldom looks, and there is `--complete`, under
+which a test that was skipped is a failure.
 
 `make test` runs with it, after seeing that all servers are there. Only what a stranger cannot be expected to have may
 be missing then: the reason of such a skip names the vectors of others (EDGE_VECTORS) or begins with "optional".
@@ -6,7 +7,17 @@ be missing then: the reason of such a skip names the vectors of others (EDGE_VEC
 
 from __future__ import annotations
 
+import gc
+
 import pytest
+from hypothesis import settings
+
+settings.register_profile("edge", deadline=None)  # a machine with something else to do is no fault of ours
+settings.load_profile("edge")
+
+gc.set_threshold(
+    100_000, 20, 100
+)  # thousands of tests are there from start to end: to walk them each time takes seconds
 
 pytest_plugins = ["tests.servers"]  # real Redis and PostgreSQL, started when a test asks for them
 
@@ -21,6 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SKIPPED] = []
     config.pluginmanager.register(_Skips(config.stash[SKIPPED]))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
