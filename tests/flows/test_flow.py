@@ -166,6 +166,14 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
             [("actions[0].option.stream_urls", "input should be a valid list")],
         ),
         (
+            document(step("play", stream_urls=["a.wav", "../a.wav", "/a.wav", "ftp://a/a.wav"])),
+            [
+                ("actions[0].option.stream_urls[1]", "leaves the prompts directory"),
+                ("actions[0].option.stream_urls[2]", "is absolute; file names are relative to the prompts directory"),
+                ("actions[0].option.stream_urls[3]", "is neither a file name nor an http or https URL"),
+            ],
+        ),
+        (
             document(step("sleep", duration=-1)),
             [("actions[0].option.duration", "input should be greater than or equal to 0")],
         ),
