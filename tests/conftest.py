@@ -15,9 +15,8 @@ from hypothesis import settings
 settings.register_profile("edge", deadline=None)  # a machine with something else to do is no fault of ours
 settings.load_profile("edge")
 
-gc.set_threshold(
-    100_000, 20, 100
-)  # thousands of tests are there from start to end: to walk them each time takes seconds
+# Thousands of tests are there from start to end; to walk them with each collection takes seconds.
+gc.set_threshold(100_000, 20, 100)
 
 pytest_plugins = ["tests.servers"]  # real Redis and PostgreSQL, started when a test asks for them
 
