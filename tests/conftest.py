@@ -1,5 +1,5 @@
 """What holds for every test: examples have no deadline, the collector seldom looks, and there is `--complete`, under
-which a test that was skipped is a failure.
+which a test that was skipped is a failure and more examples are tried.
 
 `make test` runs with it, after seeing that all servers are there. Only what a stranger cannot be expected to have may
 be missing then: the reason of such a skip names the vectors of others (EDGE_VECTORS) or begins with "optional".
@@ -12,8 +12,9 @@ import gc
 import pytest
 from hypothesis import settings
 
-settings.register_profile("edge", deadline=None)  # a machine with something else to do is no fault of ours
-settings.load_profile("edge")
+# No deadlines: a machine with something else to do is no fault of ours.
+settings.register_profile("unit", deadline=None, max_examples=40)
+settings.register_profile("complete", deadline=None, max_examples=100)
 
 # Thousands of tests are there from start to end; to walk them with each collection takes seconds.
 gc.set_threshold(100_000, 20, 100)
@@ -29,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("complete" if config.getoption("--complete") else "unit")
     config.stash[SKIPPED] = []
     config.pluginmanager.register(_Skips(config.stash[SKIPPED]))
 

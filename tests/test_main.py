@@ -10,6 +10,7 @@ from shutil import copy
 from types import SimpleNamespace
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 import edge
@@ -27,12 +28,16 @@ from edge.stores import open_stores
 from tests.servers import apart, free_port
 
 ROOT = Path(__file__).parent.parent
+COMMANDS = get_command(cli.app)
 
 
 @pytest.fixture(autouse=True)
 def _a_bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("EDGE_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setattr(
+        "typer.testing._get_command", lambda app: COMMANDS
+    )  # built once: it takes longer than most tests
 
 
 def run(*words: str) -> Result:
