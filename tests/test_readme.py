@@ -60,7 +60,7 @@ def test_the_flow_compiles_for_calls() -> None:
 
 
 def test_the_bodies_sent_by_curl_are_json() -> None:
-    bodies = re.findall(r"-d '(.*?)'", "\n".join(shell_lines()))
+    bodies = re.findall(r"--json '(.*?)'", "\n".join(shell_lines()))
     assert bodies
     for body in bodies:
         assert isinstance(json.loads(body), dict)
