@@ -27,11 +27,11 @@ from edge.sip.uri import PLAIN_SIP, Uri, of_plain
 # further look, so that `check` may leave the value unbuilt. Groups: quoted or bare display name, those of PLAIN_SIP,
 # tag.
 match_plain = re.compile(
-    rf"(?:(\"[^\"\\\\\x00-\x1f\x7f]*+\") ?+|({TOKEN}[A-Za-z0-9\-.!%*_+`'~ ]*+))?+"
-    rf"<{PLAIN_SIP}>(?:;tag=({TOKEN}++))?+"
+    rf"(?:(\"[^\"\\\\\x00-\x1f\x7f]*+\") ?+|({TOKEN}[A-Za-z0-9\-.!%*_+`'~ ]*+))?"
+    rf"<{PLAIN_SIP}>(?:;tag=({TOKEN}++))?"
 ).fullmatch
 _quoted_name = re.compile(rf"({QUOTED})[ \t]*+<", re.DOTALL).match
-_bare_name = re.compile(r"((?:[A-Za-z0-9\-.!%*_+`'~ \t]|[^\x00-\x7f])*+)<").match
+_bare_name = re.compile(r"((?:[A-Za-z0-9\-.!%*_+`'~ \t]|[^\x00-\x7f])*)<").match
 
 
 class Address(NamedTuple):

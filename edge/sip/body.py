@@ -28,7 +28,7 @@ PARTS_MAX: Final = 32  # parts of one body; SIP-I has three
 DEPTH_MAX: Final = 4  # bodies within bodies
 BOUNDARY_MAX: Final = 70  # RFC 2046 §5.1.1
 
-_fold = re.compile(r"[ \t]*+(?:\r\n[ \t]++)++")
+_fold = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)+")
 
 
 class Part(NamedTuple):

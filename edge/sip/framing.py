@@ -20,7 +20,7 @@ from edge.sip.reading import BODY_MAX, HEAD_MAX
 
 PING: Final = b"\r\n\r\n"  # RFC 5626 §3.5.1
 _lengths = re.compile(
-    rb"\r\n(?:[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]|[Ll])[ \t]*+:((?:[^\r]|\r\n[ \t])*+)"
+    rb"\r\n(?:[Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Ll][Ee][Nn][Gg][Tt][Hh]|[Ll])[ \t]*+:((?:[^\r]|\r\n[ \t])*)"
 ).findall
 _like_start_line = re.compile(rb"(?:^|[ \t])SIP/[0-9]", re.IGNORECASE).search
 _first = frozenset(

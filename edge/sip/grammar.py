@@ -1,9 +1,10 @@
 """The pieces of grammar that several header fields share (RFC 3261 §25.1): tokens, quoted strings, numbers, hosts,
 lists, parameters.
 
-Two rules hold for every expression here. Repetitions are possessive (`++`, `*+`), so that reading is linear in the
-length of the text and nothing can be made to backtrack. Character classes are spelled out, because `\\d` and
-`str.strip` know digits and blanks of other scripts, and SIP does not.
+Two rules hold for every expression here. Repetitions of a character class are possessive (`++`, `*+`), and what may
+follow one begins with none of its characters, so that reading is linear in the length of the text. (Groups are not
+possessive: up to Python 3.11.4, and Debian 12 has 3.11.2, one that fails half-way keeps what it had read.) Character
+classes are spelled out, because `\\d` and `str.strip` know digits and blanks of other scripts, and SIP does not.
 
 Where we are more liberal than the grammar, and why: a host may contain `_` (container names), a parameter value may be
 any run of visible characters without a separator (carriers send `/`, `:` and `==` there), and text beyond ASCII may
@@ -20,7 +21,7 @@ from typing import Final
 
 TOKEN: Final = r"[A-Za-z0-9\-.!%*_+`'~]"  # noqa: S105
 LWS: Final = r"[ \t]*+"
-QUOTED: Final = r'"(?:[^"\\]++|\\.)*+"'
+QUOTED: Final = r'"(?:[^"\\]++|\\.)*"'
 HOST: Final = r"(?:[A-Za-z0-9_][A-Za-z0-9_.\-]*+|\[[0-9A-Fa-f:.]++\])"
 PORT: Final = r"[0-9]{1,5}+"
 # A host and a port as most write them: what matches is right and canonical without a further look.
@@ -36,10 +37,10 @@ _quoted = re.compile(QUOTED, re.DOTALL).fullmatch
 _escaped = re.compile(r"\\(.)", re.DOTALL)
 _to_escape = re.compile(r'(["\\])')
 _param = re.compile(
-    rf"{LWS};{LWS}({TOKEN}++)(?:{LWS}={LWS}({QUOTED}|\[[0-9A-Fa-f:.]++\]|{VALUE}++))?+{LWS}", re.DOTALL
+    rf"{LWS};{LWS}({TOKEN}++)(?:{LWS}={LWS}({QUOTED}|\[[0-9A-Fa-f:.]++\]|{VALUE}++))?{LWS}", re.DOTALL
 ).match
 # One element of a comma-separated list. A quote or a bracket that is never closed runs to the end of the text.
-_element = re.compile(r'(?:[^",<]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|<[^>]*+(?:>|\Z))++', re.DOTALL).finditer
+_element = re.compile(r'(?:[^",<]++|"(?:[^"\\]++|\\.)*(?:"|\\?\Z)|<[^>]*+(?:>|\Z))+', re.DOTALL).finditer
 
 
 class Unreadable(ValueError):

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from edge.sip.grammar import TOKEN
 
 _via = re.compile(
-    r"\r\n[Vv](?:[Ii][Aa])?+: SIP/2\.0/[A-Z]++ ([A-Za-z0-9.:\[\]\-]++)"
-    rf"(?:;rport)?+;branch=({TOKEN}++)[;\r]"
+    r"\r\n[Vv](?:[Ii][Aa])?: SIP/2\.0/[A-Z]++ ([A-Za-z0-9.:\[\]\-]++)"
+    rf"(?:;rport)?;branch=({TOKEN}++)[;\r]"
 ).match
 _CALL_ID: Final = "\r\nCall-ID: "
 

@@ -81,9 +81,9 @@ _SINGLE_IN_RESPONSE: Final = frozenset(
 )  # the rest is not worth a call
 
 _request_line = re.compile(rf'({TOKEN}++) ([^\x00-\x20\x7f<>"]++) [Ss][Ii][Pp]/2\.0').fullmatch
-_status_line = re.compile(r"[Ss][Ii][Pp]/2\.0 ([1-6][0-9][0-9])(?: ([^\r\n]*+))?+").fullmatch
+_status_line = re.compile(r"[Ss][Ii][Pp]/2\.0 ([1-6][0-9][0-9])(?: ([^\r\n]*+))?").fullmatch
 _version = re.compile(r"SIP/([0-9]++\.[0-9]++)", re.IGNORECASE).fullmatch
-_unfold = re.compile(r"[ \t]*+(?:\r\n[ \t]++)++")
+_unfold = re.compile(r"(?<![ \t])[ \t]*+(?:\r\n[ \t]++)+")
 _new = tuple.__new__
 _break = re.compile(r"[\r\n]++")
 

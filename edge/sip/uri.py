@@ -30,21 +30,21 @@ from edge.sip.grammar import (
 _USER: Final = r"[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]"
 _PASSWORD: Final = r"[A-Za-z0-9\-_.!~*'()&=+$,%]"  # noqa: S105
 _PARAM: Final = r"[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]"
-_PARAMS: Final = rf"(?:;{_PARAM}++(?:=(?:{_PARAM}|=)++)?+)*+"
+_PARAMS: Final = rf"(?:;{_PARAM}++(?:=(?:{_PARAM}|=)+)?)*"
 
 # One sip URI as most write it, to be built into larger expressions: no password, escapes, IPv6 or headers, one
 # parameter at most, so that what matches is right without a further look. Groups: scheme, user, host, port, parameter
 # and its value.
 PLAIN_SIP: Final = (
-    rf"(sips?+):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/#]++)@)?+({PLAIN_HOST})(?::({PLAIN_PORT}))?"
-    r"(?:;([A-Za-z0-9\-_.!~*'()\[\]/:&+$]++)(?:=([A-Za-z0-9\-_.!~*'()\[\]/:&+$=]++))?+)?+"
+    rf"(sips?+):(?:([A-Za-z0-9\-_.!~*'()&=+$,;?/#]++)@)?({PLAIN_HOST})(?::({PLAIN_PORT}))?"
+    r"(?:;([A-Za-z0-9\-_.!~*'()\[\]/:&+$]++)(?:=([A-Za-z0-9\-_.!~*'()\[\]/:&+$=]++))?)?"
 )
 match_plain = re.compile(PLAIN_SIP).fullmatch
 
 # scheme, user, password, host, port, parameters, headers
 _sip = re.compile(
-    rf"([Ss][Ii][Pp][Ss]?):(?:({_USER}++)(?::({_PASSWORD}*+))?+@)?+({HOST})(?::({PORT}))?+({_PARAMS})"
-    rf"(?:\?([A-Za-z0-9\-_.!~*'()\[\]/?:+$%=&]*+))?+"
+    rf"([Ss][Ii][Pp][Ss]?):(?:({_USER}++)(?::({_PASSWORD}*+))?@)?({HOST})(?::({PORT}))?({_PARAMS})"
+    rf"(?:\?([A-Za-z0-9\-_.!~*'()\[\]/?:+$%=&]*+))?"
 ).fullmatch
 _tel = re.compile(rf"[Tt][Ee][Ll]:([A-Za-z0-9\-_.!~*'()+#%]++)({_PARAMS})").fullmatch
 _other = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):([!#-;=?-Z\[\]_a-z~]++)").fullmatch

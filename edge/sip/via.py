@@ -26,10 +26,10 @@ from edge.sip.grammar import (
 # What nearly everybody writes. What matches is right without a further look. Groups: transport, host, port, rport
 # before the branch, branch, rport behind it.
 match_plain = re.compile(
-    rf"SIP/2\.0/([A-Z]++) ({PLAIN_HOST})(?::({PLAIN_PORT}))?(;rport)?+;branch=({TOKEN}++)(?(4)|(;rport)?+)"
+    rf"SIP/2\.0/([A-Z]++) ({PLAIN_HOST})(?::({PLAIN_PORT}))?(;rport)?;branch=({TOKEN}++)(?(4)|(;rport)?)"
 ).fullmatch
 _any = re.compile(
-    rf"({TOKEN}++){LWS}/{LWS}({TOKEN}++){LWS}/{LWS}({TOKEN}++)[ \t]++({HOST})(?:{LWS}:{LWS}({PORT}))?+"
+    rf"({TOKEN}++){LWS}/{LWS}({TOKEN}++){LWS}/{LWS}({TOKEN}++)[ \t]++({HOST})(?:{LWS}:{LWS}({PORT}))?"
 ).match
 _new = tuple.__new__  # a third of the time of calling the class
 _branch = re.compile(rf";{LWS}branch{LWS}={LWS}({TOKEN}++)", re.IGNORECASE).search
