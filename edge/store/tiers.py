@@ -231,8 +231,8 @@ class Tiers(Generic[V]):
                         else:
                             self._remember(key, flight, held.version, value)
                             return Found(value, "redis")
-        try:
-            loaded = await self._ask_sql(key)
+        try:  # in a task: a deadline needs one, and who looks may have none so far (`flows/eager.py`)
+            loaded = await asyncio.create_task(self._ask_sql(key))
         except Unavailable:
             if known is not None and known.found.value is not None and known.stale_until > self._clock():
                 return Found(known.found.value, "stale")

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from edge.errors import Unavailable
+from edge.flows.eager import start
 from edge.metrics import REGISTRY
 from edge.store.cache_section import CacheSection
 from edge.store.notice import Notices, cache_key
@@ -147,6 +148,19 @@ async def test_a_hundred_at_once_are_one_look_up(alone: Process, sql: Sql) -> No
     sql.gate.set()
     assert await asyncio.gather(*waiting) == [Found("x", "sql")] * 100
     assert sql.asked == ["a"]
+
+
+async def test_who_looks_need_not_be_a_task(alone: Process, sql: Sql) -> None:
+    sql.put("a", 1, "x")
+    found: list[Found[str]] = []
+
+    async def look() -> None:
+        found.append(await alone.tiers.find("a"))
+
+    task = start(look())
+    assert task is not None
+    await task
+    assert found == [Found("x", "sql")]
 
 
 async def test_one_who_gives_up_takes_nobody_with_it(alone: Process, sql: Sql) -> None:
