@@ -22,7 +22,7 @@ UNFINISHED = re.compile("TO" + "DO|FIX" + "ME")
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "MAKEFLAGS": "", "MFLAGS": "", "MAKELEVEL": "0", **environment}
+    env = {**os.environ, "MAKEFLAGS": "", "MFLAGS": "", "MAKELEVEL": "0", "ARGS": "", **environment}
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 
