@@ -11,6 +11,7 @@ of `PRIVATE` and are redacted unless the operator asks for them.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, Literal, TextIO
@@ -21,6 +22,7 @@ from pydantic import Field
 from edge.settings import Section
 
 PRIVATE = frozenset({"caller", "source", "destination", "peer_number", "body", "text", "digits"})
+NUMBER = re.compile(r"(?<![\w-])\+?\d{7,15}(?![\w-])")  # as errors quote them; not a part of an id
 KEEP_DIGITS = 3  # of a redacted number its last digits stay, enough to tell two callers apart
 
 Event = MutableMapping[str, Any]
@@ -84,7 +86,7 @@ def configure(section: LogSection, stream: TextIO | None = None) -> None:
 
 
 def redact(_logger: Any, _method: str, event: Event) -> Event:
-    """Replace private values: a number keeps its last digits, a body only its length."""
+    """Replace private values: a number keeps its last digits, also where an error names it; a body only its length."""
     for key in PRIVATE & event.keys():
         value = event[key]
         if value is None:
@@ -92,6 +94,8 @@ def redact(_logger: Any, _method: str, event: Event) -> Event:
         text = str(value)
         number = text.lstrip("+").isdigit()
         event[key] = "…" + text[-KEEP_DIGITS:] if number and key != "digits" else f"({len(text)} characters)"
+    if isinstance(event.get("error"), str):
+        event["error"] = NUMBER.sub(lambda found: "…" + found[0][-KEEP_DIGITS:], event["error"])
     return event
 
 

@@ -56,6 +56,16 @@ def test_numbers_and_bodies_are_redacted_unless_asked_for() -> None:
     assert "caller=+14155550199" in line
 
 
+def test_a_number_in_an_error_is_redacted_and_an_id_is_not() -> None:
+    error = "play (id 01a2089e-2fbe-7c11-8df9-004433221100): +14155550199 is no active number of this account"
+    (line,) = lines(LogSection(), error=error)
+    assert "…199 is no active number" in line
+    assert "4155550199" not in line
+    assert "01a2089e-2fbe-7c11-8df9-004433221100" in line
+    (line,) = lines(LogSection(private=True), error=error)
+    assert "+14155550199" in line
+
+
 def test_the_level_is_kept() -> None:
     out = io.StringIO()
     configure(LogSection(level="warning"), out)
