@@ -46,6 +46,7 @@ from edge.trunks.table import TrunkTable
 log = get_logger("calls")
 
 ACTIVE = gauge("calls_active", "Calls that are ringing or answered.")
+OURS: Final = frozenset({"active", "suspended"})  # calls to such a number are records of its account
 REASONS: Final = tuple(
     name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, EdgeError)
 )
@@ -179,13 +180,14 @@ class Router:
         attempt = call.attempt
         trunk = self._trunks.find(attempt.remote)
         attempt.trunk = trunk.name if trunk else ""
-        e164 = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
+        e164 = attempt.number = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
         routes = self._routes
         known = routes.known(e164, "call", time.monotonic())
         found = known[0] if known else await routes.number(e164)
         attempt.lookup_source = found.source
+        if found.value is not None and found.value.status in OURS:
+            attempt.number_id, attempt.customer_id = found.value.id, found.value.customer_id
         number = reachable(found, e164)
-        attempt.number, attempt.number_id, attempt.customer_id = number.number, number.id, number.customer_id
         if known:
             flow = known[1]
             attempt.flow_id = flow.id

@@ -17,6 +17,7 @@ from edge.numbers.number import Number
 from edge.sessions.record import CallRecords
 from edge.sessions.router import REFUSED, Router
 from edge.sip.events import TextDone
+from edge.store.metadata import NIL
 from edge.store.tiers import Found
 from tests.logged import logged
 from tests.sessions.line import CALLER, NUMBER, Line, exchange, tag
@@ -102,6 +103,10 @@ async def test_a_call_that_is_refused_gets_its_answer_its_record_and_its_count(
     assert record["error"] != ""
     assert record["steps"] == []
     assert refused(error) == before + 1
+    e164 = "" if case == "415" else dialed[4:16] if case.startswith("+") else NUMBER
+    assert record["number"] == e164
+    known = error not in ("NumberUnknown", "NumberIncomplete", "NumberReleased")
+    assert (record["customer_id"] != NIL) == (record["number_id"] != NIL) == known
 
 
 async def until_final(line: Line, status: int) -> None:
