@@ -114,7 +114,7 @@ def load(path: Path | None) -> Config:
     ]
     try:
         config = Config(**values)
-        TrunkTable(config.trunks)
+        _check_trunks(config)
     except ValidationError as error:
         raise Invalid("bad configuration", faults=[*unknown, *_faults(error, source)]) from None
     except SettingsError as error:
@@ -124,6 +124,21 @@ def load(path: Path | None) -> Config:
     if unknown:
         raise Invalid("bad configuration", faults=unknown)
     return config
+
+
+def _check_trunks(config: Config) -> None:
+    """Raises Invalid for trunks in each other's way, and for a carrier that sends by a trunk that is not there."""
+    trunks = TrunkTable(config.trunks)
+    faults = []
+    for i, carrier in enumerate(config.carriers):
+        if isinstance(carrier, SipCarrier) and carrier.trunk is not None:
+            trunk = trunks.named(carrier.trunk)
+            if trunk is None:
+                faults.append(Fault(f"carriers[{i}].trunk", f"there is no trunk {carrier.trunk}"))
+            elif trunk.target is None:
+                faults.append(Fault(f"carriers[{i}].trunk", f"trunk {carrier.trunk} has no target to send texts to"))
+    if faults:
+        raise Invalid("bad configuration", faults=faults)
 
 
 def text() -> str:

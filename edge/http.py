@@ -22,7 +22,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, Final, NamedTuple
 
 import aiohttp
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, IPvAnyNetwork, PositiveFloat, PositiveInt
 from yarl import URL
 
 from edge.errors import EdgeError, Forbidden, Invalid, NotFound, TooLarge, Unavailable
@@ -60,7 +60,7 @@ _FETCHED, _REFUSED, _FAILED = (_FETCHES.labels(outcome) for outcome in ("fetched
 class HttpSection(Section):
     """What flows may fetch by http and https."""
 
-    allow_private: list[IPv4Network | IPv6Network] = Field(
+    allow_private: list[IPvAnyNetwork] = Field(
         default_factory=list,
         description="Private networks that may be fetched from all the same, e.g. that of a server with prompts.",
     )

@@ -83,7 +83,17 @@ def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.Monke
         ("[sip]\nlisten = ['udp:nowhere']\n", "edge.toml: sip.listen"),
         ("[store]\nurl = 'mysql://h/d'\n", "edge.toml: store.url: bad database URL: mysql is not served"),
         ("[[trunks]]\nname = 't'\nnetworks = ['300.0.0.0/8']\n", "edge.toml: trunks[0].networks[0]"),
+        (
+            "[[trunks]]\nname = 't'\nnetworks = ['10.0.0.0/8']\ncountry = 'XX'\n",
+            "edge.toml: trunks[0].country: XX is no country with telephone numbers",
+        ),
         ("[[carriers]]\ntype = 'pigeon'\n", "edge.toml: carriers[0]"),
+        ("[[carriers]]\nkind = 'sip'\ntrunk = 'zz'\n", "edge.toml: carriers[0].trunk: there is no trunk zz"),
+        (
+            "[[carriers]]\nkind = 'sip'\ntrunk = 'loopback'\n",
+            "edge.toml: carriers[0].trunk: trunk loopback has no target to send texts to",
+        ),
+        ("[http]\nallow_private = ['ten']\n", "edge.toml: http.allow_private[0]: value is not a valid IPv4 or IPv6"),
         (
             "[[providers.pool.ranges]]\ncountry = 'US'\nlast = '+15'\n",
             "edge.toml: providers.pool.ranges[0].first: Field required",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+import phonenumbers
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from edge.settings import Section
 from edge.trunks.target import Target, read_target
@@ -28,6 +29,13 @@ def read_network(value: Any) -> Any:
     return network
 
 
+def known_country(code: str | None) -> str | None:
+    """Refuse a country that has no national forms to read."""
+    if code is not None and not phonenumbers.country_code_for_region(code):
+        raise ValueError(f"{code} is no country with telephone numbers")
+    return code
+
+
 class Trunk(Section):
     """The SIP side of one carrier. Requests from anywhere that is not in a trunk's networks are not answered."""
 
@@ -38,7 +46,7 @@ class Trunk(Section):
         tuple[Annotated[Network, BeforeValidator(read_network)], ...],
         Field(min_length=1, description="Addresses and networks this carrier sends from; the longest prefix wins."),
     ]
-    country: str | None = Field(
+    country: Annotated[str | None, AfterValidator(known_country)] = Field(
         default=None,
         pattern=r"^[A-Z]{2}$",
         description="Country (ISO 3166, e.g. US) whose national forms this carrier writes numbers in, if it does.",
