@@ -6,9 +6,9 @@ below `edge`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from edge.api.auth import scope
 from edge.api.field import E164, Line, Moment, Result
@@ -78,8 +78,15 @@ class Call(Result):
     edge: CallDetail = Field(description="What only this edge knows.")
 
 
+def read_plus(value: Any) -> Any:
+    """A plus that was not escaped comes as a blank."""
+    return f"+{value[1:]}" if isinstance(value, str) and value.startswith(" ") else value
+
+
 class RecordQuery(PageQuery):
-    number: E164 | None = Field(default=None, description="Only of this number of ours.")
+    number: Annotated[E164 | None, BeforeValidator(read_plus)] = Field(
+        default=None, description="Only of this number; one that is not ours has what was refused."
+    )
     since: Moment | None = Field(default=None, description="Only from this time on.")
     until: Moment | None = Field(default=None, description="Only before this time.")
 
