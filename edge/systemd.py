@@ -9,8 +9,10 @@ import os
 import socket
 import time
 
+WAIT = 1.0  # s for a supervisor whose queue is full; the event loop stands still meanwhile
 
-def notify(*assignments: str) -> None:
+
+def notify(*assignments: str, wait: float = WAIT) -> None:
     """Send `READY=1`, `STATUS=…` and the like. A supervisor that does not listen is not our problem: never raises."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
@@ -18,6 +20,7 @@ def notify(*assignments: str) -> None:
     address = "\0" + path[1:] if path.startswith("@") else path  # @ marks Linux's abstract namespace
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.settimeout(wait)
             sock.connect(address)
             sock.send("\n".join(assignments).encode())
     except OSError:
@@ -38,7 +41,7 @@ def stopping(status: str) -> None:
 
 
 def alive() -> None:
-    notify("WATCHDOG=1")
+    notify("WATCHDOG=1", wait=0)  # calls do not wait for a supervisor that is busy; the next one is soon due
 
 
 def watchdog_seconds() -> float | None:

@@ -1,5 +1,6 @@
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,14 @@ def test_nobody_listening_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     systemd.alive()
     monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
     systemd.alive()
+
+
+def test_calls_do_not_wait_for_a_supervisor_that_reads_nothing(supervisor: socket.socket) -> None:
+    before = time.monotonic()
+    for _ in range(2000):  # more than its queue takes
+        systemd.alive()
+    assert time.monotonic() - before < 5
+    assert supervisor.recv(100) == b"WATCHDOG=1"
 
 
 @pytest.mark.parametrize(
