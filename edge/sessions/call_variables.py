@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from edge.numbers.number import Number
-from edge.sessions.record import Attempt
+from edge.sessions.record import Attempt, kind_of
 
 _Read = Callable[[Attempt, Number], str]
 
@@ -18,7 +18,7 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.call.id": lambda attempt, number: attempt.id,
     "voipbin.call.direction": lambda attempt, number: attempt.direction,
     "voipbin.call.digits": lambda attempt, number: "",  # until `digits_receive` sets it
-    "voipbin.call.source.type": lambda attempt, number: "tel",
+    "voipbin.call.source.type": lambda attempt, number: kind_of(attempt.source),
     "voipbin.call.source.target": lambda attempt, number: attempt.source,
     "voipbin.call.source.target_name": lambda attempt, number: attempt.source_name,
     "voipbin.call.source.name": lambda attempt, number: "",

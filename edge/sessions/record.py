@@ -146,6 +146,11 @@ class CallTable:
         return result.rowcount
 
 
+def kind_of(target: str) -> Literal["tel", "sip"]:
+    """Of an address as the platform tells them: tel for a number, sip for a name or a URI."""
+    return "tel" if target.removeprefix("+").isdigit() else "sip"
+
+
 def public(row: sa.RowMapping) -> dict[str, Any]:
     """A record as the API shows it: the platform's call object, and below `edge` what only we know."""
 
@@ -153,7 +158,7 @@ def public(row: sa.RowMapping) -> dict[str, Any]:
         return instant_text(row[name]) if row[name] is not None else None
 
     def address(target: str, name: str = "") -> dict[str, str]:
-        return {"type": "tel", "target": target, "target_name": name, "name": "", "detail": ""}
+        return {"type": kind_of(target), "target": target, "target_name": name, "name": "", "detail": ""}
 
     return {
         "id": row["id"],

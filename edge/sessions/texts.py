@@ -171,6 +171,7 @@ class TextRuns:
         await execute(run, MessageSession(text, run, self._sending))
         if run.exception is not None and not isinstance(run.exception, EdgeError):
             log.error("flow of a text failed", message_id=text.id, error=run.error, exc_info=run.exception)
+        log.info("text flow ended", message_id=text.id, outcome=run.outcome, error=run.error or None)
         record = run.record()
         return Performed(
             outcome=run.outcome or "",

@@ -8,6 +8,7 @@ says so from the start, with `writing(engine)`.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -99,8 +100,10 @@ async def open_engine(url: str, *, pool: int = 5, foreign_keys: bool = True) -> 
         event.listen(engine.sync_engine, "checkout", _refuse_closed)
         return engine
     with translated("open the database file"):
-        sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
-    await asyncio.to_thread(_into_wal, sqlite_path(url))
+        path = sqlite_path(url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))  # texts and callers are nobody else's to read
+    await asyncio.to_thread(_into_wal, path)
     engine = create_async_engine(
         target, pool_size=pool, max_overflow=pool, pool_timeout=5, connect_args={"timeout": BUSY_SECONDS}
     )

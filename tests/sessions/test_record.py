@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge.errors import Unavailable
-from edge.sessions.record import CALLS, OUTCOMES, Attempt, CallRecords, CallTable, Outcome, wall_micros
+from edge.sessions.record import CALLS, OUTCOMES, Attempt, CallRecords, CallTable, Outcome, kind_of, wall_micros
 from edge.sessions.tables import calls
 from edge.store.engine import open_engine
 from edge.store.metadata import NIL, from_micros, instant_text, micros, new_id
@@ -47,6 +47,13 @@ async def kept(ground: Ground, *attempts: Attempt) -> CallTable:
 def test_an_attempt_has_a_value_for_each_column() -> None:
     made = attempt()
     assert [column.name for column in calls.columns if not hasattr(made, column.name)] == []
+
+
+@pytest.mark.parametrize(
+    ("target", "kind"), [("+14155550100", "tel"), ("911", "tel"), ("sipp", "sip"), ("sip:a@b", "sip"), ("", "sip")]
+)
+def test_an_address_is_a_number_or_it_is_not(target: str, kind: str) -> None:
+    assert kind_of(target) == kind
 
 
 def test_the_time_is_in_microseconds() -> None:

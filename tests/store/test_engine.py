@@ -116,3 +116,13 @@ async def test_a_locked_sqlite_is_unavailable(tmp_path: Path, monkeypatch: pytes
                 pass
     await first.dispose()
     await second.dispose()
+
+
+async def test_a_new_file_and_its_log_are_nobody_else_s_to_read(tmp_path: Path) -> None:
+    engine = await open_engine(f"sqlite:///{tmp_path}/edge.sqlite3")
+    async with writing(engine) as connection:
+        await connection.execute(text("CREATE TABLE t (a INTEGER)"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    await engine.dispose()
+    assert modes["edge.sqlite3-wal"] == 0o600
+    assert set(modes.values()) == {0o600}
