@@ -142,8 +142,7 @@ class Calls:
         transaction = offer._transaction
         if transaction.state is not PROCEEDING:
             return
-        tag = offer._tag or self._wire.token()
-        transaction.tag = tag
+        tag = transaction.tag = transaction.tag or self._wire.token()
         transaction.respond(self._wire.respond(offer.request, offer.peer, status, tag=tag), now)
         if offer._dialog is not None:
             self.leave(offer._dialog)

@@ -146,10 +146,10 @@ class Uas:
             wire.respond_statelessly(request, peer, 481)
             return
         asked = invite.handle if invite.state is PROCEEDING else None
-        reason = request.headers.get("reason")
-        if isinstance(asked, Offer):
-            self._calls.withdraw(asked, now, reason)
-        elif isinstance(asked, Reoffer):
-            self._calls.refuse(asked, 487, now)
+        invite.tag = invite.tag or wire.token()
         data = wire.respond(request, peer, 200, tag=invite.tag)  # §9.2: the tag of the answer to the INVITE
         PlainServer(wire, key, request, back(request, peer)).respond(data, now)
+        if isinstance(asked, Offer):
+            self._calls.withdraw(asked, now, request.headers.get("reason"))
+        elif isinstance(asked, Reoffer):
+            self._calls.refuse(asked, 487, now)

@@ -204,7 +204,7 @@ WISHES: dict[str, Callable[[Call], Coroutine[Any, Any, Any]]] = {
 @pytest.mark.parametrize("wish", WISHES)
 async def test_after_the_end_no_wish_is_heard(line: Line, wish: str) -> None:
     call = offered(line)
-    line >> request("CANCEL", branch="one") << 487 << 200
+    line >> request("CANCEL", branch="one") << 200 << 487
     end = await ended(WISHES[wish](call))
     assert (end.by, end.reason) == ("remote", "cancel")
     assert line.quiet()

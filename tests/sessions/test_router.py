@@ -196,7 +196,7 @@ async def test_a_flow_that_ends_without_an_answer_declines(line: Line) -> None:
 async def test_a_caller_who_gives_up_while_we_look_is_gone_before_the_flow(line: Line) -> None:
     await line.number(ANSWER)
     line >> invite() << 100
-    line >> request("CANCEL", branch="one") << 487 << 200
+    line >> request("CANCEL", branch="one") << 200 << 487
     record = await line.over()
     assert (record["outcome"], record["sip_code"], record["hangup_by"]) == ("cancelled", 487, "remote")
     assert (record["steps"], record["error"]) == ([], "")

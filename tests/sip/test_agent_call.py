@@ -261,7 +261,7 @@ def test_digits_before_the_answer() -> None:
     assert ladder.event(DigitsReceived) == DigitsReceived(offer, "1")
     ladder >> within("INVITE", tag, 3, kind="application/sdp", body=SDP) << 500
     ladder >> within("NOTIFY", tag, 4, fields={"Event": "refer"}) << 481
-    ladder >> request("CANCEL") << 487 << 200
+    ladder >> request("CANCEL") << 200 << 487
     ladder >> within("INFO", tag, 5, kind=PLAIN, body=b"1") << 481
     assert ladder.event(OfferCancelled)
 
@@ -378,7 +378,7 @@ def test_a_cancelled_reinvite() -> None:
     ladder = Ladder()
     call = ladder.up()
     reoffer = reoffered(ladder, reinvite(call.local_tag, 2))
-    ladder >> request("CANCEL", branch="re-2", to_tag=call.local_tag, cseq=2) << 487 << 200
+    ladder >> request("CANCEL", branch="re-2", to_tag=call.local_tag, cseq=2) << 200 << 487
     ladder >> request("ACK", branch="re-2", to_tag=call.local_tag, cseq=2)
     ladder.agent.accept(reoffer, OURS, 0.0)
     ladder.drain()

@@ -299,11 +299,11 @@ def test_waiting_is_said_each_minute_and_ends() -> None:
 def test_cancel_in_time() -> None:
     ladder = Ladder()
     offer = ladder.offered()
-    ladder >> request("CANCEL", fields={"Reason": "SIP;cause=200"}) << 487
+    ladder >> request("CANCEL", fields={"Reason": "SIP;cause=200"}) << 200
     tag = ladder.last.to_tag
-    assert ladder.header("cseq") == "1 INVITE"
-    ladder << 200
     assert ladder.header("cseq") == "1 CANCEL"
+    ladder << 487
+    assert ladder.header("cseq") == "1 INVITE"
     assert ladder.last.to_tag == tag  # §9.2
     assert ladder.event(OfferCancelled) == OfferCancelled(offer, "SIP;cause=200")
     ladder >> request("ACK", to_tag=tag)
@@ -321,7 +321,7 @@ def test_cancel_in_time() -> None:
 def test_cancel_in_the_same_turn_as_its_invite() -> None:
     ladder = Ladder()
     ladder.agent.receive(invite(), UDP, 0.0)
-    ladder >> request("CANCEL") << 487 << 200
+    ladder >> request("CANCEL") << 200 << 487
     assert ladder.quiet()  # no 100 after the 487
     assert ladder.event(CallOffered).offer is ladder.event(OfferCancelled).offer
     ladder.gone()
@@ -330,7 +330,7 @@ def test_cancel_in_the_same_turn_as_its_invite() -> None:
 def test_a_repeated_cancel_gets_its_answer_again() -> None:
     ladder = Ladder()
     ladder.offered()
-    ladder >> request("CANCEL") << 487 << 200
+    ladder >> request("CANCEL") << 200 << 487
     ladder >> request("ACK", to_tag=ladder.last.to_tag)
     ladder.at(20) >> request("CANCEL") << 200  # its INVITE is long forgotten, the CANCEL is not
     ladder.gone()
@@ -369,13 +369,13 @@ def test_cancel_of_something_else_is_481(cancel: bytes) -> None:
 def test_cancel_need_not_be_understood() -> None:
     ladder = Ladder()
     ladder.offered()
-    ladder >> request("CANCEL", fields={"Require": "100rel"}) << 487 << 200  # §8.2.2.3
+    ladder >> request("CANCEL", fields={"Require": "100rel"}) << 200 << 487  # §8.2.2.3
 
 
 def test_after_a_cancel_the_487_is_repeated_until_its_ack() -> None:
     ladder = Ladder()
     ladder.offered()
-    ladder >> request("CANCEL") << 487 << 200
+    ladder >> request("CANCEL") << 200 << 487
     ladder.at(0.5) << 487
     ladder >> request("ACK", to_tag=ladder.last.to_tag)
     ladder.gone()
@@ -414,7 +414,7 @@ def test_a_client_of_rfc_2543() -> None:
     ladder.at(4)
     assert ladder.quiet()
     ladder >> invite(tag=None, cseq=2, call_id="call-2", fields=old) << 100
-    ladder >> request("CANCEL", tag=None, cseq=2, call_id="call-2", fields=old) << 487 << 200
+    ladder >> request("CANCEL", tag=None, cseq=2, call_id="call-2", fields=old) << 200 << 487
     ladder.gone()
 
 

@@ -207,7 +207,7 @@ def test_too_many_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
     ladder = Ladder()
     ladder.offered()
     ladder >> invite(branch="two", call_id="two") << 503
-    ladder >> request("CANCEL") << 487 << 200  # what is there is served
+    ladder >> request("CANCEL") << 200 << 487  # what is there is served
 
 
 def test_too_many_dialogs(monkeypatch: pytest.MonkeyPatch) -> None:
