@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from edge.errors import Unavailable
 from edge.store.notice import Notices
 from edge.store.redis import Held, RedisSection, RedisTier, held_bytes, read_held
+from tests.logged import logged
 from tests.servers import RedisServer, free_port
 
 A = "edge:v1:t:a"
@@ -183,25 +184,25 @@ async def test_an_address_whose_options_nobody_knows_is_a_server_that_is_down(ea
     await tier.close()
 
 
-async def test_it_dies_and_comes_back(redis_server: RedisServer, ear: Ear, capsys: pytest.CaptureFixture[str]) -> None:
-    tier = RedisTier(RedisSection(url=redis_server.url, deadline_ms=1000), ear.notices)
-    await tier.start()
-    assert await tier.put_if_newer(A, 1, b"one", 60_000)
-    ear.heard.clear()
-    redis_server.stop()
-    await ear.hears(None)
-    assert not tier.up
-    assert not tier.tracked
-    with pytest.raises(Unavailable):
-        await tier.get(A)
-    redis_server.start()
-    await until(lambda: tier.up)
-    assert await tier.get(A) is None
-    assert await tier.put_if_newer(A, 1, b"one", 60_000)
-    printed = capsys.readouterr().out
-    assert printed.count("redis is down") == 1
-    assert printed.count("redis is back") == 1
-    await tier.close()
+async def test_it_dies_and_comes_back(redis_server: RedisServer, ear: Ear) -> None:
+    with logged() as lines:
+        tier = RedisTier(RedisSection(url=redis_server.url, deadline_ms=1000), ear.notices)
+        await tier.start()
+        assert await tier.put_if_newer(A, 1, b"one", 60_000)
+        ear.heard.clear()
+        redis_server.stop()
+        await ear.hears(None)
+        assert not tier.up
+        assert not tier.tracked
+        with pytest.raises(Unavailable):
+            await tier.get(A)
+        redis_server.start()
+        await until(lambda: tier.up)
+        assert await tier.get(A) is None
+        assert await tier.put_if_newer(A, 1, b"one", 60_000)
+        events = [line["event"].partition(":")[0] for line in lines()]
+        assert events == ["redis is down", "redis is back"]
+        await tier.close()
 
 
 async def test_it_freezes_and_thaws(redis_server: RedisServer, ear: Ear) -> None:

@@ -12,6 +12,7 @@ from redis.exceptions import AuthenticationError
 from edge.store.notice import Notices
 from edge.store.redis import Held, RedisSection, RedisTier
 from edge.store.redis_connection import connect
+from tests.logged import logged
 from tests.servers import RedisServer, free_port
 
 A = "edge:v1:t:a"
@@ -71,9 +72,7 @@ async def test_tcp_and_the_number_of_the_database(redis_server: RedisServer, por
     assert not await works(f"redis://127.0.0.1:{port}/999")
 
 
-async def test_only_the_right_password_opens_and_none_is_printed(
-    redis_server: RedisServer, port: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_only_the_right_password_opens_and_none_is_printed(redis_server: RedisServer, port: int) -> None:
     assert redis_server.say(f"ACL SETUSER edge on >{PASSWORD} allkeys allchannels +@all").startswith(b"+OK")
     assert redis_server.say(f"CONFIG SET requirepass {PASSWORD}").startswith(b"+OK")
     socket = redis_server.url.removeprefix("unix://")
@@ -83,19 +82,21 @@ async def test_only_the_right_password_opens_and_none_is_printed(
         f"unix://:{PASSWORD}@{socket}",
         f"unix://{socket}?username=edge&password={PASSWORD}",
     ):
-        assert await works(right)
-    assert capsys.readouterr().out == ""
+        with logged() as lines:
+            assert await works(right)
+            assert lines() == []
     for wrong in (
         f"redis://:{PASSWORD}x@127.0.0.1:{port}/0",
         f"redis://nobody:{PASSWORD}@127.0.0.1:{port}",
         f"unix://{socket}?password=x{PASSWORD}",
         f"unix://{socket}",
     ):
-        assert not await works(wrong)
-        printed = capsys.readouterr()
-        assert "redis is down" in printed.out
-        assert "WRONGPASS" in printed.out or "NOAUTH" in printed.out
-        assert PASSWORD not in printed.out + printed.err
+        with logged() as lines:
+            assert not await works(wrong)
+            (line,) = lines()
+        assert line["event"].startswith("redis is down")
+        assert "WRONGPASS" in line["error"] or "NOAUTH" in line["error"]
+        assert PASSWORD not in str(line)
     with pytest.raises(AuthenticationError):
         await connect(f"unix://{socket}", print)
 
