@@ -3,7 +3,7 @@
     dialed → E.164 → number → may it be reached? → its account → bound flow → the flow
 
 Each step raises the error whose answer the wire table has for it. The look-ups ask memory first and wait only when
-memory does not know; `known` is for who does not want to make a coroutine just to hear that memory does.
+memory does not know.
 """
 
 from __future__ import annotations
@@ -29,22 +29,6 @@ class Routes:
     directory: Directory
     customers: CustomerDirectory
     library: Library
-
-    def known(self, e164: str, medium: Medium, now: float) -> tuple[Found[Number], Flow] | None:
-        """What the steps below would come to, when all of it is in memory and nothing speaks against the call.
-
-        `now` is of the monotonic clock.
-        """
-        found = self.directory.peek(e164, now)
-        if found is None or (number := found.value) is None or number.status != "active":
-            return None
-        owner = self.customers.peek(number.customer_id, now)
-        if owner is None or owner.value is None or owner.value.status != "active":
-            return None
-        flow = self.library.peek(number.call_flow_id if medium == "call" else number.message_flow_id, now)
-        if flow is None or flow.value is None or flow.value.customer_id != number.customer_id:
-            return None
-        return found, flow.value
 
     async def number(self, e164: str) -> Found[Number]:
         return self.directory.peek(e164, time.monotonic()) or await self.directory.find(e164)

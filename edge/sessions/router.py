@@ -8,7 +8,6 @@ errors of a call end here: those that know their answer give it, any other ends 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -181,20 +180,14 @@ class Router:
         trunk = self._trunks.find(attempt.remote)
         attempt.trunk = trunk.name if trunk else ""
         e164 = attempt.number = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
-        routes = self._routes
-        known = routes.known(e164, "call", time.monotonic())
-        found = known[0] if known else await routes.number(e164)
+        found = await self._routes.number(e164)
         attempt.lookup_source = found.source
         if found.value is not None and found.value.status in OURS:
             attempt.number_id, attempt.customer_id = found.value.id, found.value.customer_id
         number = reachable(found, e164)
-        if known:
-            flow = known[1]
-            attempt.flow_id = flow.id
-        else:
-            await routes.account(number)
-            attempt.flow_id = bound(number, "call")
-            flow = await routes.flow(attempt.flow_id, number.customer_id)
+        await self._routes.account(number)
+        attempt.flow_id = bound(number, "call")
+        flow = await self._routes.flow(attempt.flow_id, number.customer_id)
         attempt.flow_version = flow.version
         if call.ended is not None:
             raise call.ended

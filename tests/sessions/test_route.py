@@ -1,9 +1,9 @@
-"""From a number to its flow: each step, what it refuses, and when memory alone knows the way."""
+"""From a number to its flow: each step, what it refuses, and that memory alone is enough."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from edge.errors import EdgeError, FlowUnbound, NumberReleased, NumberSuspended, NumberUnknown, Unavailable
+from edge.flows.flow import Flow
 from edge.flows.session import Medium
 from edge.numbers.number import Number
 from edge.sessions.route import bound, reachable
 from edge.store.metadata import NIL, new_id
-from edge.store.tiers import Found
+from edge.store.tiers import LOOKUPS, Found
 from tests.sessions.line import NUMBER, Line, exchange
 
 STOP = {"id": "s", "type": "stop"}
@@ -92,36 +93,61 @@ async def test_a_flow_that_is_not_there_or_another_s_is_unavailable_and_not_unkn
             await line.stores.routes.flow(flow_id, owner)
 
 
-async def looked_up(line: Line, number: Number) -> None:
+async def way(line: Line, e164: str = NUMBER) -> Flow:
+    """All steps for a call, one after another."""
     routes = line.stores.routes
-    await routes.number(number.number)
+    number = reachable(await routes.number(e164), e164)
     await routes.account(number)
-    await routes.flow(number.call_flow_id, number.customer_id)
+    return await routes.flow(bound(number, "call"), number.customer_id)
 
 
-async def test_memory_knows_the_way_once_each_step_was_looked_up(line: Line) -> None:
+def at_once(work: Coroutine[Any, Any, Flow]) -> Flow | None:
+    """What the work comes to without waiting for anything; None when it waits."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        flow: Flow = done.value
+        return flow
+    work.close()
+    return None
+
+
+async def test_once_looked_up_the_way_is_gone_without_waiting(line: Line) -> None:
     number = await line.number(STOP)
-    routes, flow_id = line.stores.routes, number.call_flow_id
-    assert routes.known(NUMBER, "call", time.monotonic()) is None
+    await way(line)
+    flow = at_once(way(line))
+    assert flow is not None
+    assert (flow.id, flow.version) == (number.call_flow_id, 1)
+
+
+async def test_until_each_step_was_looked_up_somebody_waits(line: Line) -> None:
+    number = await line.number(STOP)
+    routes = line.stores.routes
     await routes.number(NUMBER)
-    assert routes.known(NUMBER, "call", time.monotonic()) is None
+    assert at_once(way(line)) is None
     await routes.account(number)
-    assert routes.known(NUMBER, "call", time.monotonic()) is None
-    await routes.flow(flow_id, number.customer_id)
-    known = routes.known(NUMBER, "call", time.monotonic())
-    assert known is not None
-    assert known[0] == Found(number, "memory")
-    assert known[1].id == flow_id
-    assert routes.known(NUMBER, "message", time.monotonic()) is None  # nothing is bound there
-    assert routes.known(NUMBER, "call", time.monotonic() + 3600) is None  # too old by then
+    assert at_once(way(line)) is None
+    await routes.flow(number.call_flow_id, number.customer_id)
+    assert at_once(way(line)) is not None
 
 
-@pytest.mark.parametrize("change", ["number", "released", "account", "rebound", "flow gone", "flow new"])
-async def test_what_has_changed_is_not_known_any_more(line: Line, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ("number", NumberSuspended),
+        ("released", NumberReleased),
+        ("account", NumberSuspended),
+        ("rebound", FlowUnbound),
+        ("flow gone", Unavailable),
+        ("foreign", Unavailable),
+    ],
+)
+async def test_a_change_is_in_force_at_once_and_then_known_without_waiting(
+    line: Line, change: str, error: type[EdgeError]
+) -> None:
     number = await line.number(STOP)
     stores = line.stores
-    await looked_up(line, number)
-    assert stores.routes.known(NUMBER, "call", time.monotonic()) is not None
+    await way(line)
     match change:
         case "number":
             await stores.numbers.update(number.id, None, {"status": "suspended"})
@@ -133,25 +159,40 @@ async def test_what_has_changed_is_not_known_any_more(line: Line, change: str) -
             await stores.numbers.update(number.id, None, {"call_flow_id": NIL})
         case "flow gone":
             await stores.flows.delete(number.call_flow_id)
-        case "flow new":
-            await stores.flows.update(number.call_flow_id, None, {"name": "new", "actions": [STOP]})
-    assert stores.routes.known(NUMBER, "call", time.monotonic()) is None
-
-
-@pytest.mark.parametrize("change", ["number", "account", "foreign"])
-async def test_memory_that_knows_of_an_obstacle_leaves_it_to_the_steps(line: Line, change: str) -> None:
-    """They raise the error that says what it is."""
-    number = await line.number(STOP)
-    stores = line.stores
-    match change:
-        case "number":
-            number = await stores.numbers.update(number.id, None, {"status": "suspended"})
-        case "account":
-            await stores.customers.update(number.customer_id, {"status": "suspended"})
         case "foreign":
             other = await line.number(STOP, number="+14155550101")
-            number = await stores.numbers.update(number.id, None, {"call_flow_id": other.call_flow_id})
-    await stores.directory.find(NUMBER)
-    await stores.accounts.find(number.customer_id)
-    await stores.library.find(number.call_flow_id)
-    assert stores.routes.known(NUMBER, "call", time.monotonic()) is None
+            await stores.numbers.update(number.id, None, {"call_flow_id": other.call_flow_id})
+    with pytest.raises(error):
+        await way(line)
+    with pytest.raises(error):
+        at_once(way(line))
+
+
+async def test_a_new_version_of_the_flow_is_the_one_that_runs(line: Line) -> None:
+    number = await line.number(STOP)
+    await way(line)
+    await line.stores.flows.update(number.call_flow_id, None, {"name": "new", "actions": [STOP]})
+    assert (await way(line)).version == 2
+
+
+@pytest.mark.parametrize(
+    ("e164", "kinds"),
+    [(NUMBER, ["number found", "customer found", "flow found"]), ("+14155550109", ["number missing"])],
+)
+async def test_each_step_is_one_look_up(line: Line, e164: str, kinds: list[str]) -> None:
+    await line.number(STOP)
+    for _ in range(2):
+        before = counted()
+        with suppress(NumberUnknown):
+            await way(line, e164)
+    after = counted()
+    assert {kind: after[kind] - before[kind] for kind in after} == {kind: int(kind in kinds) for kind in after}
+
+
+def counted() -> dict[str, int]:
+    """The look-ups that memory answered, by what was looked for and whether it is there."""
+    return {
+        f"{kind} {outcome}": LOOKUPS.labels(kind, "memory", outcome).value
+        for kind in ("number", "customer", "flow")
+        for outcome in ("found", "missing")
+    }
