@@ -173,12 +173,6 @@ class Tiers(Generic[V]):
         started = self._clock()
         try:
             found = await self._descend(key, flight)
-        except asyncio.CancelledError:  # who came first was stopped; the others want to know still
-            if flight.waiting:
-                flight.task = asyncio.create_task(self._fly_on(key, flight))
-            else:
-                del self._flights[key]
-            raise
         except Exception as error:
             del self._flights[key]
             if isinstance(error, Unavailable):
@@ -187,6 +181,12 @@ class Tiers(Generic[V]):
             for waiter in flight.waiting:
                 if not waiter.done():
                     waiter.set_exception(error)
+            raise
+        except BaseException:  # who came first was stopped; the others want to know still
+            if flight.waiting:
+                flight.task = asyncio.create_task(self._fly_on(key, flight))
+            else:
+                del self._flights[key]
             raise
         del self._flights[key]
         self._counts[found.source, "missing" if found.value is None else "found"].inc(1 + len(flight.waiting))

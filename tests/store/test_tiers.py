@@ -163,6 +163,17 @@ async def test_who_looks_need_not_be_a_task(alone: Process, sql: Sql) -> None:
     assert found == [Found("x", "sql")]
 
 
+async def test_a_look_up_that_is_closed_leaves_nobody_waiting(alone: Process, sql: Sql) -> None:
+    sql.put("a", 1, "x")
+    sql.gate = asyncio.Event()
+    closed = alone.tiers.find("a")
+    closed.send(None)
+    closed.close()
+    sql.gate.set()
+    async with asyncio.timeout(5):
+        assert await alone.tiers.find("a") == Found("x", "sql")
+
+
 async def test_one_who_gives_up_takes_nobody_with_it(alone: Process, sql: Sql) -> None:
     sql.put("a", 1, "x")
     sql.gate = asyncio.Event()
