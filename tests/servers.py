@@ -63,7 +63,7 @@ def wait_until(ready: Callable[[], bool], what: str, process: subprocess.Popen[b
             pytest.fail(f"{what} ended with {process.returncode}")
         if time.monotonic() > deadline:
             pytest.fail(f"{what} did not start within {START_SECONDS:g} s")
-        time.sleep(0.005)
+        time.sleep(0.005)  # asked again until the deadline
 
 
 class RedisServer:

@@ -139,7 +139,7 @@ def _into_wal(path: Path) -> None:
                 raise _bad_url(f"{path}: {error}") from None
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise Unavailable(f"cannot open the database file {path}: {error}") from error
-            time.sleep(WAL_RETRY_SECONDS)
+            time.sleep(WAL_RETRY_SECONDS)  # in a thread of its own; SQLite has nothing to wait on here
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:

@@ -122,7 +122,7 @@ country = "US"
             if not self.alive or time.monotonic() > deadline:
                 self.stop()
                 raise RuntimeError(f"edge serve did not get ready:\n{self.words()}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # asked again until the deadline: a process has no event for us
 
     def make_key(self) -> None:
         """An admin key for `ask`, made beside the daemon."""
@@ -192,16 +192,12 @@ country = "US"
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"{what} did not happen within {seconds:g} s\n{self.words()}"
-            time.sleep(0.005)
+            time.sleep(0.005)  # looked at again until the deadline
 
     # HTTP
 
     def ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/ready", timeout=1) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
+        return is_ready(self.url)
 
     def ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str | None = None
@@ -282,6 +278,15 @@ country = "US"
             )
             with contextlib.suppress(OSError):
                 return sock.recv(65535).startswith(b"SIP/2.0 200")
+        return False
+
+
+def is_ready(url: str) -> bool:
+    """Whether the daemon behind this address says that it may take traffic."""
+    try:
+        with urllib.request.urlopen(f"{url}/ready", timeout=1) as response:
+            return bool(response.status == 200)
+    except OSError:
         return False
 
 

@@ -85,7 +85,7 @@ class Exchange:
         deadline = time.monotonic() + RECORD_SECONDS
         while not (found := look()):
             assert time.monotonic() < deadline, f"{what} did not come: {self.daemon.words()}"
-            time.sleep(0.02)
+            time.sleep(0.02)  # asked again until the deadline
         return found
 
     def counted(self, name: str, **labels: str) -> float:

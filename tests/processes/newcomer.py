@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.calls.daemon import EDGE, HOST, START_SECONDS, STOP_SECONDS, environment, free_port
+from tests.calls.daemon import EDGE, HOST, START_SECONDS, STOP_SECONDS, environment, free_port, is_ready
 
 NUMBER = "+14155550100"
 LAST_LINE = "Ctrl-C ends it.\n\n"
@@ -60,7 +60,7 @@ class Newcomer:
         while not (self.ready() and self.screen.endswith(LAST_LINE)):
             assert process.poll() is None, self.log
             assert time.monotonic() < started + START_SECONDS, self.log
-            time.sleep(0.01)
+            time.sleep(0.01)  # asked again until the deadline
         self.seconds = time.monotonic() - started - _waited_for_others(process.pid)
 
     def stop(self, by: int = signal.SIGTERM) -> int:
@@ -100,11 +100,7 @@ class Newcomer:
         return found.group() if found else None
 
     def ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/ready", timeout=1) as response:
-                return bool(response.status == 200)
-        except OSError:
-            return False
+        return is_ready(self.url)
 
     def list(self, path: str) -> list[dict[str, Any]]:
         """A list of the API, with the key on the screen."""

@@ -141,6 +141,6 @@ def test_the_keys_reach_the_flow(called: Command, newcomer: Newcomer) -> None:
     deadline = time.monotonic() + 5
     while not (ran := steps()):
         assert time.monotonic() < deadline, "no record of the call"
-        time.sleep(0.05)
+        time.sleep(0.05)  # asked again until the deadline
     # "1" has the tone played and is asked again; "#" is no choice, and ends the call
     assert ran == ["pick-up", "greet", "ask", "decide", "tone", "again", "ask", "decide", "part", "end"]
