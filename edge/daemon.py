@@ -36,6 +36,7 @@ from edge.sessions.call import Call, Desk
 from edge.sessions.inbox import Inbox
 from edge.sessions.message import MessageTable
 from edge.sessions.outbox import Outbox
+from edge.sessions.outside import Reach
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.router import Router
 from edge.sessions.sip_door import SipDoor
@@ -196,7 +197,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
         outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node)
         sending = TextSending(outbox, stores.owned, _micros)
-        runs = TextRuns(stores.directory, stores.library, sending, _now)
+        reach = Reach(stores.library)
+        runs = TextRuns(stores.directory, sending, reach, _now)
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
@@ -206,7 +208,13 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         router = Router(
             trunks=trunks,
             routes=stores.routes,
-            desk=Desk(endpoint, media, open_prompts(config.media, _body_of(guard)), _send_for_calls(sending, carriers)),
+            desk=Desk(
+                endpoint,
+                media,
+                open_prompts(config.media, _body_of(guard)),
+                _send_for_calls(sending, carriers),
+                reach,
+            ),
             records=CallRecords(writer),
             take_text=door.take,
             other=messages.handle,

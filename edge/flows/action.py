@@ -36,6 +36,7 @@ from edge.plugins import Plugins
 from edge.store.metadata import NIL
 
 if TYPE_CHECKING:
+    from edge.flows.flow import Flow
     from edge.flows.run import Run
 
 MEDIA_OF: Final[dict[Any, frozenset[Medium]]] = {
@@ -63,7 +64,13 @@ class Stop(NamedTuple):
     """The flow is over."""
 
 
-Next: TypeAlias = Jump | Stop | None  # None: the step that follows
+class Enter(NamedTuple):
+    """Run the steps of another flow, then the step that follows. Made by `Run.enter`, which checks it."""
+
+    flow: Flow
+
+
+Next: TypeAlias = Jump | Stop | Enter | None  # None: the step that follows
 
 
 class _Target:

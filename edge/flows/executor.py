@@ -5,6 +5,9 @@ host, which knows the session, logs a failed run once.
 
 A loop that never waits for anything would hold up everybody else: after every `STEPS_PER_TURN` steps the event loop
 gets its turn, and after `STEPS_PER_RUN` steps it is cut.
+
+A flow that enters another one waits in `run.waiting` and goes on when that one's last step is done. A jump looks for
+its step in the flow at work, then in those that wait, the nearest first; those it passes by are given up.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Final
 from edge import metrics
 from edge.errors import EdgeError
 from edge.flows import limits
-from edge.flows.action import NEXT, Stop
+from edge.flows.action import NEXT, Enter, Stop
 from edge.flows.eager import breathe
 from edge.flows.run import OUTCOMES, Cut, Outcome, Run
 from edge.flows.session import Session, SessionEnded
@@ -26,9 +29,15 @@ _RUNS: Final = {outcome: FLOW_RUNS.labels(outcome) for outcome in OUTCOMES}
 
 async def execute(run: Run, session: Session) -> None:
     """Run a flow for a session that has a medium of its (`medium in flow.media` was seen to when it was bound)."""
-    steps, places, entries = run.flow.steps, run.flow.places, run.entries
-    end, index, taken = len(steps), 0, 0
-    while index < end:
+    flow, entries, waiting = run.flow, run.entries, run.waiting
+    steps, places = flow.steps, flow.places
+    index, taken = 0, 0
+    while True:
+        while index >= len(steps):
+            if index > len(steps) or not waiting:  # beyond the end of its flow lies that of the run
+                return _finish(run, "finished")
+            flow, index = waiting.pop()
+            steps, places = flow.steps, flow.places
         if taken:
             if taken >= limits.STEPS_PER_RUN:
                 return _cut(run, "steps")
@@ -59,14 +68,21 @@ async def execute(run: Run, session: Session) -> None:
         elif isinstance(following, Stop):
             _log(run, step, "done", run.note)
             return _finish(run, "stopped")
+        elif isinstance(following, Enter):
+            waiting.append((flow, step.next))
+            flow, index = following.flow, 0
+            steps, places = flow.steps, flow.places
         else:
             found = step.next if following.step == NEXT else places.get(following.step)
-            if found is None:
-                return _fail(run, step, None, f"there is no step {following.step[:60]!r} to go to")
+            while found is None:
+                if not waiting:
+                    return _fail(run, step, None, f"there is no step {following.step[:60]!r} to go to")
+                flow, _ = waiting.pop()
+                steps, places = flow.steps, flow.places
+                found = places.get(following.step)
             index = found
             run.note = run.note or f"to {following.step}"
         _log(run, step, "done", run.note)
-    return _finish(run, "finished")
 
 
 def _cut(run: Run, by: Cut) -> None:

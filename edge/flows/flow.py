@@ -223,7 +223,7 @@ def _places(drafts: list[_Draft], faults: list[Fault]) -> dict[str, int]:
         other = places.setdefault(draft.id, draft.index)
         if other != draft.index:
             faults.append(Fault(f"{draft.where}.id", f"actions[{other}] has the id {draft.id} too"))
-    places[START], places[FINISH] = 0, len(drafts)
+    places[START], places[FINISH] = 0, len(drafts) + 1  # the end of the run, not only of this flow
     return places
 
 

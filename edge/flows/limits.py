@@ -14,6 +14,7 @@ FAULTS = 100  # told at once; whoever has more will come again
 # A run.
 STEPS_PER_RUN = 1_000
 RUN_SECONDS = 4 * 3600.0
+FLOWS_DEEP = 10  # flows that wait for one that they entered
 STEPS_PER_TURN = 100  # after so many steps the event loop gets its turn, whether or not a step waited
 WAIT_MILLISECONDS = 3_600_000  # one sleep, one gathering of digits
 LOG_ENTRIES = 100  # the last steps of a run that its record keeps

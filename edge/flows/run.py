@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, get_args
 
+from edge.errors import Invalid
 from edge.flows import limits
-from edge.flows.flow import Flow
-from edge.flows.session import SessionEnded
+from edge.flows.action import Enter
+from edge.flows.flow import Flow, require_medium
+from edge.flows.session import Medium, SessionEnded
 from edge.flows.step import Step
 from edge.flows.variables import Variables
 
@@ -45,6 +47,8 @@ class Run:
                 cut       a limit was reached; `cut_by` says which
                 None      still running, or shut down with the daemon
 
+    medium      what the session is; every flow that is entered must be able to run for it
+    waiting     the flows that entered another one, outermost first, each with the index of its next step
     variables   what the session provides; the mapping is read and never copied (`variables.py` has the names)
     clock       gives the time as an aware datetime, for conditions on it and for the limit on the run's length
     deadline    when it is cut; what waits asks `seconds_left` and waits no longer
@@ -62,18 +66,27 @@ class Run:
         "exception",
         "flow",
         "id",
+        "medium",
         "note",
         "outcome",
         "started",
         "step",
         "steps",
         "variables",
+        "waiting",
     )
 
     def __init__(
-        self, flow: Flow, *, id: str, clock: Callable[[], datetime], variables: Mapping[str, str] = _NO_VARIABLES
+        self,
+        flow: Flow,
+        *,
+        id: str,
+        medium: Medium,
+        clock: Callable[[], datetime],
+        variables: Mapping[str, str] = _NO_VARIABLES,
     ) -> None:
         self.id = id
+        self.medium = medium
         self.flow = flow
         self.clock = clock
         self.started = clock()
@@ -81,6 +94,7 @@ class Run:
         self.variables = Variables(variables)
         self.entries: list[tuple[str, str, str, str]] = []  # what `log` is made from; the executor keeps it short
         self.step: Step = flow.steps[0]  # the one at work
+        self.waiting: list[tuple[Flow, int]] = []
         self.steps = 0
         self.note = ""  # what the step at work wants in its log entry
         self.outcome: Outcome | None = None
@@ -88,7 +102,7 @@ class Run:
         self.exception: Exception | None = None
         self.cut_by: Cut | None = None
         self.ended: SessionEnded | None = None
-        self._counters: dict[int, int] | None = None
+        self._counters: dict[Step, int] | None = None
 
     def seconds_left(self) -> float:
         """How long this run may go on, at least 0."""
@@ -106,9 +120,16 @@ class Run:
         """
         if self._counters is None:
             self._counters = {}
-        left = self._counters.get(self.step.index, start)
-        self._counters[self.step.index] = left - 1 if left > 0 else 0
+        left = self._counters.get(self.step, start)
+        self._counters[self.step] = left - 1 if left > 0 else 0
         return left > 0
+
+    def enter(self, flow: Flow) -> Enter:
+        """The result of a step that runs another flow. Raises Invalid when that flow cannot run here."""
+        if len(self.waiting) >= limits.FLOWS_DEEP:
+            raise Invalid(f"more than {limits.FLOWS_DEEP} flows would wait for each other")
+        require_medium(flow, self.medium)
+        return Enter(flow)
 
     def record(self) -> dict[str, Any]:
         """What the record of a session keeps of its run, as JSON."""

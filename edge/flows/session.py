@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NoReturn, Protocol
 
+from edge.flows.outside import Outside
+
 Medium = Literal["call", "message"]
 
 HangupReason = Literal["normal", "failed", "busy", "cancel", "timeout", "noanswer", "dialout", "amd"]
@@ -36,6 +38,10 @@ class Session(Protocol):
     @property
     def customer_id(self) -> str:
         """The account that owns the dialed number, a UUID."""
+
+    @property
+    def outside(self) -> Outside:
+        """The world beside the session."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait; a call meanwhile hears silence."""

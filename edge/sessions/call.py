@@ -22,10 +22,12 @@ from edge.media.prompt import Prompts
 from edge.media.stream import StreamClosed
 from edge.media.tone import beep
 from edge.media.transport import MediaEngine, Stream
+from edge.sessions.outside import Outside, Reach
 from edge.sessions.record import Attempt, wall_micros
 from edge.sip.events import By, Offer, Reoffer
 from edge.sip.events import Call as Dialog
 from edge.sip.transport import Endpoint
+from edge.store.metadata import new_id
 
 T = TypeVar("T")
 
@@ -66,6 +68,7 @@ class Desk:
     media: MediaEngine
     prompts: Prompts
     send_text: Callable[[Call, str, str, str], Coroutine[Any, Any, str]]
+    reach: Reach
 
 
 class Call:
@@ -113,6 +116,10 @@ class Call:
     @property
     def customer_id(self) -> str:
         return self.attempt.customer_id
+
+    @property
+    def outside(self) -> Outside:
+        return Outside(self, self._desk.reach)
 
     async def sleep(self, seconds: float) -> None:
         self._alive()
@@ -190,6 +197,15 @@ class Call:
         self._alive()
         self.hang_up(reason)
         raise self._ended or SessionEnded("local", reason)
+
+    # What it does for `outside`
+
+    def next_id(self) -> str:
+        return new_id()
+
+    async def during(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        self._alive()
+        return await self._until(work())
 
     # What the router and the daemon may do
 

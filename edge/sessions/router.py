@@ -191,7 +191,7 @@ class Router:
         attempt.flow_version = flow.version
         if call.ended is not None:
             raise call.ended
-        return Run(flow, id=attempt.id, clock=_now, variables=CallVariables(attempt, number))
+        return Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number))
 
     def _conclude(self, call: Call, run: Run) -> None:
         """The flow is over; so is the call, if it is still up."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from edge.errors import Fault, Forbidden, Invalid, Unavailable
 from edge.flows.run import Run
@@ -20,9 +20,12 @@ from edge.log import get_logger
 from edge.numbers.number import E164, Number
 from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox
+from edge.sessions.outside import Outside, Reach
 from edge.sessions.sender import Outgoing
 from edge.sms.text import BODY_LIMIT, unstorable
 from edge.store.metadata import NIL
+
+T = TypeVar("T")
 
 log = get_logger("sessions")
 
@@ -137,12 +140,14 @@ class MessageSession:
         text: Incoming,
         run: Run,
         sending: TextSending,
+        reach: Reach,
         *,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._text = text
         self._run = run
         self._sending = sending
+        self._reach = reach
         self._pause = pause
         self._sent: Counter[str] = Counter()  # by step
 
@@ -154,16 +159,20 @@ class MessageSession:
     def customer_id(self) -> str:
         return self._text.customer_id
 
+    @property
+    def outside(self) -> Outside:
+        return Outside(self, self._reach)
+
     async def sleep(self, seconds: float) -> None:
         await self._pause(seconds)
 
     async def reply(self, text: str) -> str:
-        new_id = self._next_id()
-        return await self._through_outage(lambda: self._sending.answer(self._text, new_id, text))
+        new_id = self.next_id()
+        return await self.during(lambda: self._sending.answer(self._text, new_id, text))
 
     async def send_text(self, source: str, destination: str, text: str) -> str:
-        new_id = self._next_id()
-        return await self._through_outage(
+        new_id = self.next_id()
+        return await self.during(
             lambda: self._sending.send(
                 id=new_id,
                 customer_id=self.customer_id,
@@ -176,19 +185,20 @@ class MessageSession:
             )
         )
 
-    def _next_id(self) -> str:
+    def next_id(self) -> str:
         step = self._run.step.id
         self._sent[step] += 1
         return message_id(self.id, step, self._sent[step])
 
-    async def _through_outage(self, send: Callable[[], Awaitable[str]]) -> str:
+    async def during(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What the work returns, begun anew while what it needs is away."""
         tries = 0
         while True:
             try:
-                return await send()
+                return await work()
             except Unavailable as error:
                 if tries == 0:
-                    log.warning("an answer waits", message_id=self.id, error=error.message)
+                    log.warning("a text's flow waits", message_id=self.id, error=error.message)
                 await self._pause(OUTAGE_PAUSES[min(tries, len(OUTAGE_PAUSES) - 1)])
                 tries += 1
 

@@ -20,13 +20,13 @@ from prometheus_client import Counter
 
 from edge.errors import EdgeError, NumberReleased, NumberSuspended, NumberUnknown, Unavailable
 from edge.flows.executor import execute
-from edge.flows.flow import Flow
 from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.e164 import read_dialed
 from edge.numbers.number import Number
 from edge.sessions.inbox import Inbox
 from edge.sessions.incoming import Incoming, Performed
+from edge.sessions.outside import Reach
 from edge.sessions.sender import TEXTS
 from edge.sessions.texting import MessageSession, TextSending, conversation_id, variables
 from edge.sms.text import Text, Verdict
@@ -42,12 +42,6 @@ class Numbers(Protocol):
     """The number directory, as far as texts need it."""
 
     async def find(self, number: str, /) -> Found[Number]: ...
-
-
-class Flows(Protocol):
-    """The flow library, as far as texts need it."""
-
-    async def find(self, flow_id: str, /) -> Found[Flow]: ...
 
 
 class TextDesk:
@@ -151,15 +145,15 @@ def _outcome(text: Incoming) -> str:
 class TextRuns:
     """Runs the flows of texts; `perform` is what the inbox calls."""
 
-    def __init__(self, numbers: Numbers, flows: Flows, sending: TextSending, clock: Callable[[], datetime]) -> None:
+    def __init__(self, numbers: Numbers, sending: TextSending, reach: Reach, clock: Callable[[], datetime]) -> None:
         self._numbers = numbers
-        self._flows = flows
         self._sending = sending
+        self._reach = reach
         self._clock = clock
 
     async def perform(self, text: Incoming) -> Performed:
         """Run the flow of a text to its end. Raises Unavailable when the flow cannot be had now."""
-        flow = (await self._flows.find(text.flow_id)).value
+        flow = (await self._reach.flows.find(text.flow_id)).value
         if flow is None or flow.customer_id != text.customer_id:
             return Performed("failed", f"there is no flow {text.flow_id} any more")
         try:
@@ -167,8 +161,8 @@ class TextRuns:
         except Unavailable:
             number = None  # only its name would have been of use
         given = variables(text, number)
-        run = Run(flow, id=given["voipbin.activeflow.id"], clock=self._clock, variables=given)
-        await execute(run, MessageSession(text, run, self._sending))
+        run = Run(flow, id=given["voipbin.activeflow.id"], medium="message", clock=self._clock, variables=given)
+        await execute(run, MessageSession(text, run, self._sending, self._reach))
         if run.exception is not None and not isinstance(run.exception, EdgeError):
             log.error("flow of a text failed", message_id=text.id, error=run.error, exc_info=run.exception)
         log.info("text flow ended", message_id=text.id, outcome=run.outcome, error=run.error or None)

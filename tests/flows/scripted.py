@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, cast
 
@@ -23,7 +23,7 @@ import edge.errors
 from edge.errors import EdgeError
 from edge.flows.eager import start
 from edge.flows.executor import execute
-from edge.flows.flow import Flow
+from edge.flows.flow import Flow, compile_flow
 from edge.flows.run import Run
 from edge.flows.session import CallSession, HangupReason, Medium, MessageSession, Session, SessionEnded
 
@@ -37,6 +37,7 @@ class ScriptedSession:
 
     id = "01910000-0000-7000-8000-000000000001"
     customer_id = "01910000-0000-7000-8000-000000000002"
+    medium: Medium
 
     def __init__(
         self, script: Script | None = None, *, waits: bool = False, end_at: int | None = None, now: datetime = NOON
@@ -50,6 +51,10 @@ class ScriptedSession:
 
     def clock(self) -> datetime:
         return self.now
+
+    @property
+    def outside(self) -> ScriptedOutside:
+        return ScriptedOutside(self._ask)
 
     async def sleep(self, seconds: float) -> None:
         await self._ask("sleep", seconds)
@@ -77,8 +82,20 @@ class ScriptedSession:
                 return answer
 
 
+class ScriptedOutside:
+    """The world beside it. The answer to `flow` is a list of actions."""
+
+    def __init__(self, ask: Callable[..., Awaitable[Any]]) -> None:
+        self._ask = ask
+
+    async def flow(self, flow_id: str) -> Flow:
+        return compile_flow({"name": "other", "actions": await self._ask("flow", flow_id)}, id=flow_id, version=3)
+
+
 class ScriptedCall(ScriptedSession):
     """A call."""
+
+    medium: Medium = "call"
 
     async def answer(self) -> None:
         await self._ask("answer")
@@ -104,6 +121,8 @@ class ScriptedCall(ScriptedSession):
 class ScriptedText(ScriptedSession):
     """A text."""
 
+    medium: Medium = "message"
+
     async def reply(self, text: str) -> str:
         await self._ask("reply", text)
         return f"text-{next(self._ids)}"
@@ -123,7 +142,7 @@ def session_for(
 
 async def run_through(flow: Flow, session: ScriptedSession, variables: Mapping[str, str] | None = None) -> Run:
     """The whole run, started as sessions start it."""
-    run = Run(flow, id="run", clock=session.clock, variables=variables or {})
+    run = Run(flow, id="run", medium=session.medium, clock=session.clock, variables=variables or {})
     task = start(execute(run, session))
     if task is not None:
         await task

@@ -106,7 +106,7 @@ async def test_a_note_is_cut() -> None:
 
 async def test_a_loop_that_never_waits_gives_others_their_turn() -> None:
     session = ScriptedCall()
-    run = Run(LOOP, id="run", clock=session.clock)
+    run = Run(LOOP, id="run", medium="call", clock=session.clock)
     task = start(execute(run, session))
     assert task is not None
     seen = [run.steps]
@@ -124,7 +124,7 @@ async def test_shutting_down_passes_through_and_leaves_no_outcome() -> None:
             await asyncio.Event().wait()
 
     session = Waiting()
-    run = Run(flow({"id": "b", "type": "beep"}), id="run", clock=session.clock)
+    run = Run(flow({"id": "b", "type": "beep"}), id="run", medium="call", clock=session.clock)
     task = start(execute(run, session))
     assert task is not None
     await asyncio.sleep(0)

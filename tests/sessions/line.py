@@ -24,6 +24,7 @@ from edge.media.transport import MediaEngine, MediaSection, open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
 from edge.sessions.call import Call, Desk
+from edge.sessions.outside import Flows, Reach
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes
 from edge.sessions.router import Router
@@ -207,7 +208,7 @@ async def talking(folder: Path, media: MediaSection = MEDIA) -> AsyncIterator[Li
         return MESSAGE
 
     prompts = open_prompts(media.model_copy(update={"prompts": folder / "prompts"}), fetch)
-    line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, send)
+    line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, send, Reach(cast("Flows", None)))
     line.router = line.wired(Switch, None, None)
     try:
         yield line

@@ -12,6 +12,7 @@ from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox
+from edge.sessions.outside import Flows, Reach
 from edge.sessions.sender import Outgoing
 from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id, run_id, variables
 from edge.sms.text import BODY_LIMIT
@@ -64,7 +65,13 @@ async def owns(digits: str, customer: str) -> Number | None:
 def session(box: Box, text: Incoming = TEXT, pauses: Pauses | None = None) -> MessageSession:
     flow = compile_flow({"actions": [{"id": "first", "type": "reply", "option": {"text": "x"}}]})
     sending = TextSending(cast("Outbox", box), owns, lambda: 7)
-    return MessageSession(text, Run(flow, id=NIL, clock=Clock()), sending, pause=pauses or Pauses(short=True))
+    return MessageSession(
+        text,
+        Run(flow, id=NIL, medium="message", clock=Clock()),
+        sending,
+        Reach(cast("Flows", None)),
+        pause=pauses or Pauses(short=True),
+    )
 
 
 async def test_a_reply_goes_back_the_way_the_text_came() -> None:

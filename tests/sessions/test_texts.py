@@ -17,6 +17,7 @@ from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.inbox import Inbox, InboxSection
 from edge.sessions.outbox import Outbox
+from edge.sessions.outside import Reach
 from edge.sessions.sender import OutboxSection
 from edge.sessions.tables import messages, outbox
 from edge.sessions.texting import TextSending, conversation_id
@@ -105,7 +106,7 @@ class Life:
             OutboxSection(), ground.engine, frail.as_writer(), {"post": post}, node="one", clock=clock, pause=pauses
         )
         sending = TextSending(self.outbox, self.owns, lambda: micros(clock()))
-        runs = TextRuns(self.directory, library, sending, clock)
+        runs = TextRuns(self.directory, sending, Reach(library), clock)
         self.inbox = Inbox(
             InboxSection(), ground.engine, frail.as_writer(), runs.perform, node="one", clock=clock, pause=pauses
         )

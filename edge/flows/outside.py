@@ -1,0 +1,21 @@
+"""What a flow may ask of the world beside its session, whatever its medium. `edge/sessions/outside.py` implements it.
+
+As with a session, what waits raises `SessionEnded` when the session is over meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from edge.flows.flow import Flow
+
+
+class Outside(Protocol):
+    """The world, asked on behalf of one session."""
+
+    async def flow(self, flow_id: str) -> Flow:
+        """The newest version of another flow of the same account. Raises NotFound; Unavailable when nobody knows now.
+
+        The session of a text asks again until somebody does.
+        """

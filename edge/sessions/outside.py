@@ -1,0 +1,59 @@
+"""What flows may ask of the world (`flows.outside`), done with what the daemon shares among all sessions.
+
+A host is the session that asks. It decides how to wait: a call gives up when it is over, a text tries again until what
+was away is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from edge.errors import NotFound
+from edge.flows.flow import Flow
+from edge.store.tiers import Found
+
+T = TypeVar("T")
+
+
+class Flows(Protocol):
+    """The flow library, as far as sessions need it."""
+
+    async def find(self, flow_id: str, /) -> Found[Flow]: ...
+
+
+class Host(Protocol):
+    """The session that asks."""
+
+    @property
+    def customer_id(self) -> str: ...
+
+    def next_id(self) -> str:
+        """An id for what the step at work makes. A run that is repeated gets the same ones again."""
+
+    async def during(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What the work returns, as long as the session lasts. It may be begun anew while something is Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the daemon has, one for all sessions."""
+
+    flows: Flows
+
+
+class Outside:
+    """Implements `flows.outside.Outside` for one session."""
+
+    __slots__ = ("_host", "_reach")
+
+    def __init__(self, host: Host, reach: Reach) -> None:
+        self._host = host
+        self._reach = reach
+
+    async def flow(self, flow_id: str) -> Flow:
+        found = await self._host.during(lambda: self._reach.flows.find(flow_id))
+        if found.value is None or found.value.customer_id != self._host.customer_id:
+            raise NotFound(f"there is no flow {flow_id[:60]}", reason="FLOW_NOT_FOUND")
+        return found.value
