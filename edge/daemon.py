@@ -211,7 +211,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             desk=Desk(
                 endpoint,
                 media,
-                open_prompts(config.media, _body_of(guard)),
+                open_prompts(config.media, guard.fetch),
                 _send_for_calls(sending, carriers),
                 reach,
             ),
@@ -330,13 +330,6 @@ def _send_for_calls(
         )
 
     return send
-
-
-def _body_of(guard: Guard) -> Callable[[str], Coroutine[Any, Any, bytes]]:
-    async def fetch(url: str) -> bytes:
-        return (await guard.fetch(url)).body
-
-    return fetch
 
 
 async def _insist(work: Coroutine[Any, Any, None]) -> None:

@@ -1,25 +1,26 @@
-"""The guarded HTTP client: fetches what a customer's flow names, and reaches nothing that only we can reach.
+"""The guarded HTTP client: asks what a customer's flow names, and reaches nothing that only we can reach.
 
 - The address is checked where the socket for it is made: what is checked is what is connected to, whatever a name
   resolved to a moment ago, and for each redirect anew. Private, loopback, link-local, multicast and reserved networks
   are refused unless the configuration allows them, IPv4 addresses inside IPv6 ones too.
-- Only http and https, only GET and POST of JSON, at most three redirects, no proxy, no cookies.
+- Only http and https, at most three redirects and those of GET only, no proxy, no cookies.
 - One deadline for everything, and a limit on the size that counts while the body comes in, unpacked.
 
-What it raises says which URL, without its query and password: Invalid for what is no URL of ours to fetch, Forbidden
-for an address, NotFound, TooLarge, and Unavailable for all that may be better next time.
+What it raises says which URL, without its query and password: Invalid for what is no URL of ours to ask, Forbidden for
+an address, NotFound, TooLarge, and Unavailable for all that may be better next time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import socket
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import aiohttp
 from pydantic import Field, IPvAnyNetwork, PositiveFloat, PositiveInt
@@ -35,6 +36,7 @@ URL_CHARACTERS: Final = 2_048
 CHUNK_BYTES: Final = 65_536
 CONNECTIONS: Final = 50  # at once; more wait, and their deadline runs
 
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Address = IPv4Address | IPv6Address
 
 # Besides what the address registries call not global (RFC 6890 and its successors).
@@ -53,26 +55,27 @@ REFUSED: Final = tuple(
 GLOBAL_UNICAST: Final = IPv6Network("2000::/3")  # RFC 4291 §2.4; nothing else of IPv6 is the Internet
 NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052
 
-_FETCHES = counter("http_fetches_total", "Fetches from URLs in flows, by outcome.", ("outcome",))
+_FETCHES = counter("http_fetches_total", "Requests to URLs in flows, by outcome.", ("outcome",))
 _FETCHED, _REFUSED, _FAILED = (_FETCHES.labels(outcome) for outcome in ("fetched", "refused", "failed"))
 
 
 class HttpSection(Section):
-    """What flows may fetch by http and https."""
+    """What flows may ask by http and https."""
 
     allow_private: list[IPvAnyNetwork] = Field(
         default_factory=list,
-        description="Private networks that may be fetched from all the same, e.g. that of a server with prompts.",
+        description="Private networks that may be reached all the same, e.g. that of a server with prompts.",
     )
     deadline_seconds: PositiveFloat = Field(
-        default=10.0, description="A fetch takes at most this long, redirects included."
+        default=10.0, description="A request takes at most this long, redirects included."
     )
     max_bytes: PositiveInt = Field(default=20_000_000, description="A body is at most this large, unpacked.")
 
 
-class Fetched(NamedTuple):
-    """What a URL gave. `content_type` is lower-case and without parameters: `audio/wav`."""
+class Answer(NamedTuple):
+    """What a URL answered. `content_type` is lower-case and without parameters: `audio/wav`."""
 
+    status: int
     body: bytes
     content_type: str
 
@@ -84,49 +87,67 @@ class Guard:
         self._section = section
         self._session: aiohttp.ClientSession | None = None
 
-    async def fetch(self, url: str, *, max_bytes: int | None = None, deadline: float | None = None) -> Fetched:
-        """The body behind a URL, if it is answered 200. `deadline` in seconds; the limits default to the section's.
+    async def fetch(self, url: str, *, max_bytes: int | None = None, deadline: float | None = None) -> bytes:
+        """The body behind a URL, if it is answered 200. The limits are those of `request`. Raises EdgeError."""
+        answer = await self.request("GET", url, max_bytes=max_bytes, deadline=deadline)
+        if answer.status == 200:
+            return answer.body
+        at = shown(URL(url))
+        if answer.status in (404, 410):
+            raise NotFound(f"{at} is not there ({answer.status})", reason="URL_NOT_FOUND")
+        raise Unavailable(f"{at} was answered {answer.status}")
 
-        Works in a task of its own, so that a run that has none yet can wait for it. Raises EdgeError, see above.
+    async def post(self, url: str, body: dict[str, Any]) -> int:
+        """POST JSON; returns the status of the answer, whose body is not looked at. Raises EdgeError."""
+        headers = {"Content-Type": "application/json"}
+        return (await self.request("POST", url, headers=headers, body=json.dumps(body).encode(), max_bytes=0)).status
+
+    async def request(
+        self,
+        method: Method,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_bytes: int | None = None,
+        deadline: float | None = None,
+        follow: bool = True,
+    ) -> Answer:
+        """What a URL answers, whatever the status. Raises EdgeError, see above, when it gives no answer.
+
+        `deadline` in seconds; the limits default to the section's, and with `max_bytes` 0 the body is not looked at.
+        A redirect is followed only for GET and with `follow`, for the next host is not the one that was named;
+        otherwise it is the answer. Works in a task of its own, so that a run that has none yet can wait for it.
         """
         limit = self._section.max_bytes if max_bytes is None else max_bytes
         seconds = self._section.deadline_seconds if deadline is None else deadline
+        hops = REDIRECTS if follow and method == "GET" else 0
+        asking = self._request(method, url, dict(headers or {}), body, limit, seconds, hops)
         try:
-            fetched = await asyncio.create_task(self._fetch(url, limit, seconds), name="fetch")
+            answer = await asyncio.create_task(asking, name="fetch")
         except EdgeError as error:
             (_REFUSED if isinstance(error, (Forbidden, Invalid)) else _FAILED).inc()
             raise
-        _FETCHED.inc()
-        return fetched
-
-    async def post(self, url: str, body: dict[str, Any]) -> int:
-        """POST JSON; returns the status of the answer, whose body is not looked at. No redirect is followed.
-
-        Raises EdgeError, see above.
-        """
-        return await asyncio.create_task(self._post(url, body), name="post")
+        (_FETCHED if answer.status < 300 else _FAILED).inc()
+        return answer
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _fetch(self, text: str, limit: int, seconds: float) -> Fetched:
+    async def _request(
+        self, method: str, text: str, headers: dict[str, str], body: bytes | None, limit: int, seconds: float, hops: int
+    ) -> Answer:
         trip = _Trip(_read_url(text))
         async with trip.told(seconds):
-            for _ in range(REDIRECTS + 1):
-                async with self._client().get(trip.at, allow_redirects=False) as response:
-                    if response.status not in REDIRECT_STATUS:
+            for _ in range(hops + 1):
+                async with self._client().request(
+                    method, trip.at, headers=headers, data=body, allow_redirects=False
+                ) as response:
+                    if not hops or response.status not in REDIRECT_STATUS:
                         return await _read(response, trip.url, limit)
                     trip.at = _follow(trip.at, response.headers.get("Location"))
-        raise Unavailable(f"{shown(trip.url)} redirects more than {REDIRECTS} times")
-
-    async def _post(self, text: str, body: dict[str, Any]) -> int:
-        trip = _Trip(_read_url(text))
-        async with (
-            trip.told(self._section.deadline_seconds),
-            self._client().post(trip.url, json=body, allow_redirects=False) as response,
-        ):
-            return response.status
+        raise Unavailable(f"{shown(trip.url)} redirects more than {hops} times")
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -135,7 +156,7 @@ class Guard:
                     socket_factory=self._socket, use_dns_cache=False, force_close=True, limit=CONNECTIONS
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `_fetch` has the one deadline
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `_request` has the one deadline
                 headers={"Accept-Encoding": "gzip", "User-Agent": "edge"},
                 auto_decompress=False,  # `_Unpacked` knows when to stop
                 trust_env=False,
@@ -234,12 +255,10 @@ def _via(url: URL, at: URL) -> str:
     return shown(url) if at == url else f"{shown(at)} (by redirect from {shown(url)})"
 
 
-async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Fetched:
-    """The body of a 200, unpacked, given up as soon as it is too large."""
-    if response.status in (404, 410):
-        raise NotFound(f"{shown(url)} is not there ({response.status})", reason="URL_NOT_FOUND")
-    if response.status != 200:
-        raise Unavailable(f"{shown(url)} was answered {response.status}")
+async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Answer:
+    """The answer with its body unpacked, given up as soon as it is too large."""
+    if not limit:
+        return Answer(response.status, b"", response.content_type)
     if (response.content_length or 0) > limit:
         raise _too_large(url, limit)
     unpacked = _Unpacked(response.headers.get("Content-Encoding", ""), url)
@@ -249,7 +268,7 @@ async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Fetch
         if len(body) > limit:
             raise _too_large(url, limit)
     unpacked.end()
-    return Fetched(bytes(body), response.content_type)
+    return Answer(response.status, bytes(body), response.content_type)
 
 
 class _Unpacked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from edge.errors import EdgeError, Forbidden, Invalid, NotFound, TooLarge, Unavailable
-from edge.http import Guard, HttpSection, is_public
+from edge.http import Guard, HttpSection, Method, is_public
 
 LIMIT = 1000
 PACKED = {"Content-Encoding": "gzip"}
@@ -58,6 +59,13 @@ class Site:
                 return web.Response(status=307, headers={"Location": self.other + "/text"})
             case ["to-file"]:
                 return web.Response(status=302, headers={"Location": "file:///etc/passwd"})
+            case ["mirror"]:
+                heard = {
+                    "method": request.method,
+                    "body": await request.text(),
+                    "headers": dict(request.headers),
+                }
+                return web.json_response(heard, status=207)
             case ["to-nowhere"]:
                 return web.Response(status=302)
             case ["never"]:
@@ -79,7 +87,7 @@ class Site:
 async def site() -> AsyncIterator[Site]:
     site = Site()
     app = web.Application()
-    app.router.add_get("/{path:.*}", site.answer)
+    app.router.add_route("*", "/{path:.*}", site.answer)
     server = TestServer(app, host="0.0.0.0")
     await server.start_server()
     site.url, site.other = f"http://127.0.0.1:{server.port}", f"http://127.0.0.2:{server.port}"
@@ -110,7 +118,40 @@ async def guard() -> AsyncIterator[Guard]:
     ],
 )
 async def test_fetches(site: Site, guard: Guard, path: str, body: bytes, content_type: str) -> None:
-    assert await guard.fetch(site.url + path) == (body, content_type)
+    assert await guard.request("GET", site.url + path) == (200, body, content_type)
+    assert await guard.fetch(site.url + path) == body
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_what_is_asked_is_what_was_said(site: Site, guard: Guard, method: Method) -> None:
+    body = None if method == "GET" else b'{"a": 1}'
+    headers = {"Content-Type": "application/json", "X-Own": "yes"}
+    answer = await guard.request(method, site.url + "/mirror", headers=headers, body=body)
+    assert answer.status == 207
+    heard = json.loads(answer.body)
+    assert (heard["method"], heard["body"]) == (method, (body or b"").decode())
+    assert (
+        heard["headers"].items() >= {"Content-Type": "application/json", "X-Own": "yes", "User-Agent": "edge"}.items()
+    )
+
+
+@pytest.mark.parametrize("status", [204, 404, 410, 429, 500])
+async def test_any_status_is_an_answer(site: Site, guard: Guard, status: int) -> None:
+    assert (await guard.request("POST", f"{site.url}/status/{status}")).status == status
+
+
+@pytest.mark.parametrize(("method", "follow"), [("POST", True), ("PUT", True), ("DELETE", True), ("GET", False)])
+async def test_a_redirect_of_what_is_not_to_be_followed_is_the_answer(
+    site: Site, guard: Guard, method: Method, follow: bool
+) -> None:
+    assert (await guard.request(method, site.url + "/hops/0", body=b"{}", follow=follow)).status == 302
+    assert site.asked == ["/hops/0"]
+
+
+async def test_a_body_that_nobody_wants_is_not_looked_at(site: Site, guard: Guard) -> None:
+    answer = await guard.request("GET", f"{site.url}/bytes/{LIMIT + 1}", max_bytes=0)
+    assert (answer.status, answer.body) == (200, b"")
+    assert await guard.post(f"{site.url}/bytes/{LIMIT + 1}", {"a": 1}) == 200
 
 
 @pytest.mark.parametrize(
@@ -159,7 +200,7 @@ async def test_no_spelling_of_a_private_address_gets_through(site: Site, host: s
 
 async def test_a_mapped_address_is_allowed_as_the_one_inside(site: Site, guard: Guard) -> None:
     port = site.url.rpartition(":")[2]
-    assert (await guard.fetch(f"http://[::ffff:127.0.0.1]:{port}/text")).body == b"hello"
+    assert await guard.fetch(f"http://[::ffff:127.0.0.1]:{port}/text") == b"hello"
 
 
 @pytest.mark.parametrize("path", ["/never", "/drip"])
