@@ -17,7 +17,8 @@ from collections.abc import Callable, Sequence
 from edge.errors import Invalid
 from edge.media import dtmf
 from edge.media.audio import Audio
-from edge.media.g711 import SAMPLES_PER_MS, Codec, silence
+from edge.media.g711 import SAMPLES_PER_MS, Codec, encode, silence
+from edge.media.live import Live
 from edge.media.rtp import HEADER, MARKER, VERSION
 from edge.media.sdp import PTIME_MS, Negotiated
 
@@ -29,7 +30,6 @@ class Sender:
 
     __slots__ = (
         "_at",
-        "_codec",
         "_counted",
         "_data",
         "_done",
@@ -44,17 +44,20 @@ class Sender:
         "_ptime",
         "_queue",
         "_samples",
-        "_second",
         "_sequence",
-        "_silence",
         "_timestamp",
+        "codec",
+        "live",
         "packets",
+        "payload_type",
+        "silence",
         "ssrc",
     )
 
     def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
         self.ssrc = ssrc
         self.packets = 0
+        self.live: Live | None = None  # played when nothing else is
         self._counted = (0, 0)  # packets and bytes up to the last change of the packet time
         self._sequence = sequence
         self._timestamp = timestamp
@@ -73,12 +76,12 @@ class Sender:
         self._press_began: int | None = None  # the timestamp that all packets of the present press carry
         self._press_done: Callable[[], None] | None = None
         # Set by `agree`.
-        self._codec: Codec = "PCMU"
-        self._second = 0  # the payload type, with the marker bit off
+        self.codec: Codec = "PCMU"
+        self.payload_type = 0
         self._event_type: int | None = None
         self._ptime = PTIME_MS
         self._samples = PTIME_MS * SAMPLES_PER_MS
-        self._silence = b""
+        self.silence = b""  # a frame of it
 
     @property
     def octets(self) -> int:
@@ -101,15 +104,15 @@ class Sender:
         What plays goes on where it is, if need be in the other law.
         """
         self._counted = (self.packets, self.octets)
-        self._codec = negotiated.codec
-        self._second = negotiated.payload_type
+        self.codec = negotiated.codec
+        self.payload_type = negotiated.payload_type
         self._event_type = negotiated.dtmf_payload_type
         self._ptime = negotiated.ptime_ms
         self._samples = negotiated.ptime_ms * SAMPLES_PER_MS
-        self._silence = silence(negotiated.codec, self._samples)
+        self.silence = silence(negotiated.codec, self._samples)
         self._on = on
         if self._playing is not None:
-            self._data = self._playing.encoded(self._codec)
+            self._data = self._playing.encoded(self.codec)
         self._aim()
 
     def play(self, audio: Sequence[Audio], done: Callable[[], None]) -> None:
@@ -168,14 +171,14 @@ class Sender:
         self._at = end = at + samples
         self.packets += 1
         self._sequence = sequence = self._sequence + 1 & 0xFFFF
-        return _pack(VERSION, self._second, sequence, timestamp, self.ssrc) + self._data[at:end]
+        return _pack(VERSION, self.payload_type, sequence, timestamp, self.ssrc) + self._data[at:end]
 
     def _unusual(self, timestamp: int) -> bytes | None:
-        second = self._second
+        second = self.payload_type
         if self._events:
             payload = self._events.popleft()
             if payload is None:
-                payload = self._silence
+                payload = self.silence
                 self._press_began = None
             elif self._event_type is not None:
                 second = self._event_type
@@ -199,12 +202,12 @@ class Sender:
         return _pack(VERSION, second, sequence, timestamp, self.ssrc) + payload
 
     def _frame(self) -> bytes:
-        """The next frame of what plays, filled up at its end; silence when nothing does."""
+        """The next frame of what plays, filled up at its end; else of the live source; else silence."""
         at = self._at
         if at < len(self._data):
             self._at = end = at + self._samples
             frame = self._data[at:end]
-            return frame + self._silence[len(frame) :]
+            return frame + self.silence[len(frame) :]
         if self._playing is not None:
             self._next()
             if self._playing is not None:
@@ -212,7 +215,10 @@ class Sender:
         done, self._done = self._done, None
         if done is not None:
             done()  # one packet time after its last frame was sent: now it has been heard
-        return self._silence
+        if self.live is not None:
+            frame = encode(self.live.take(self._samples), self.codec)
+            return frame + self.silence[len(frame) :]
+        return self.silence
 
     def _next(self) -> None:
         """The next audio of the queue becomes the present one; those without a sample are passed over."""
@@ -220,7 +226,7 @@ class Sender:
         while self._queue and self._playing is None:
             audio = self._queue.popleft()
             self._playing = audio if audio.pcm else None
-        self._data = self._playing.encoded(self._codec) if self._playing is not None else b""
+        self._data = self._playing.encoded(self.codec) if self._playing is not None else b""
         self._at = 0
         self._aim()
 

@@ -9,6 +9,7 @@ import pytest
 from edge.errors import Invalid
 from edge.media.audio import Audio
 from edge.media.g711 import CODECS, Codec, encode, silence
+from edge.media.live import Live
 from edge.media.rtp import Packet, read
 from edge.media.sdp import Negotiated
 from edge.media.sender import Sender
@@ -190,6 +191,19 @@ def test_what_plays_waits_for_the_keys() -> None:
         + encode(source.pcm, "PCMU")[160:]
         + silence("PCMU", 160)
     )
+
+
+def test_a_live_source_is_heard_when_nothing_else_is() -> None:
+    played = Played(AGREED._replace(codec="PCMA", payload_type=8))
+    played.sender.live = live = Live(least_ms=20)
+    said = audio(50)
+    live.push(said.pcm)
+    prompt = audio(40, 700)
+    played.play(prompt)
+    packets = played.run(6)
+    assert heard(packets) == encode(prompt.pcm + said.pcm, "PCMA") + silence("PCMA", 80 + 160)
+    assert [packet.sequence for packet in packets] == [0xFFFF + n & 0xFFFF for n in range(6)]
+    assert played.events == ["played"]
 
 
 def test_pauses_and_release() -> None:
