@@ -178,7 +178,7 @@ class _Conversation:
         self._pressed = ""
         self._recording = Recording()
         self._stream: Stream = engine.open(phone.peer.local[0])
-        self._stream.record(self._recording)
+        self._stream.tap(self._recording)
         host, port = self._stream.local
         self._local = sdp.Local(host, port, session_id=self._stream.sender.ssrc, session_version=1)
         self._pressing: asyncio.Task[None] | None = None

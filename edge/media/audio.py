@@ -74,7 +74,7 @@ class Audio:
 
 
 class Recording:
-    """What a stream heard, put together by RTP timestamp: give it to `Stream.record`.
+    """What a stream heard, put together by RTP timestamp: give it to `Stream.tap`.
 
     A packet that is missing, or a pause of the sender, stays silence; one that comes late goes to its place. A
     timestamp that jumps by more than `MAX_GAP` seconds is a new clock, and goes on where the old one was.
@@ -86,7 +86,10 @@ class Recording:
         self._pcm = bytearray()
         self._origin: int | None = None  # the timestamp of the first sample
 
-    def __call__(self, timestamp: int, pcm: bytes) -> None:
+    def said(self, timestamp: int, pcm: bytes) -> None:
+        """Not kept."""
+
+    def heard(self, timestamp: int, pcm: bytes) -> None:
         if self._origin is None:
             self._origin = timestamp
         sample = timestamp - self._origin & 0xFFFFFFFF

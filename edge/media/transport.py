@@ -30,14 +30,18 @@ from edge.errors import Exhausted, Internal
 from edge.log import get_logger
 from edge.media import dtmf, rtcp
 from edge.media.audio import Audio
+from edge.media.g711 import decode
 from edge.media.group import Group, Groups
+from edge.media.live import Live
 from edge.media.port import Ports
 from edge.media.prompt import Fetch, Prompts
 from edge.media.receiver import Receiver, Sink
+from edge.media.rtp import HEADER, HEADER_BYTES, MARKER
 from edge.media.sdp import Address, Negotiated
 from edge.media.section import MediaSection
 from edge.media.sender import Sender
 from edge.media.stream import Stats, StreamClosed, report, stats
+from edge.media.tap import Tap
 from edge.metrics import counter, gauge
 
 __all__ = ["MediaEngine", "MediaSection", "Stream", "StreamClosed", "open_prompts"]
@@ -93,6 +97,8 @@ class Stream:
         "_reports_to",
         "_rtcp",
         "_rtp",
+        "_send",
+        "_taps",
         "_timed_out",
         "_told",
         "closed",
@@ -119,7 +125,9 @@ class Stream:
         bits = random.getrandbits(80)
         self.sender = Sender(bits & 0xFFFFFFFF, bits >> 32 & 0xFFFF, bits >> 48)
         self.receiver = Receiver(now)
-        self.line: Line = (self.sender.packet, self._send_unlocked)
+        self._send: Callable[[bytes], int] = self._send_unlocked
+        self._taps: tuple[Tap, ...] = ()
+        self.line: Line = (self.sender.packet, self._send)
         self.closed = False
         self._negotiated: Negotiated | None = None
         self._group: Group[Stream, Line] | None = None
@@ -204,9 +212,23 @@ class Stream:
                 self._pressing = None
                 self.sender.release()
 
-    def record(self, sink: Sink | None) -> None:
-        """Give what is heard to the sink, packet by packet: RTP timestamp and PCM. It must be quick and not raise."""
-        self.receiver.sink = sink
+    def tap(self, tap: Tap) -> None:
+        """Tell the tap what is heard and said from now on, beside those that are told already. Raises StreamClosed."""
+        if self.closed:
+            raise StreamClosed
+        self._set_taps((*self._taps, tap))
+
+    def untap(self, tap: Tap) -> None:
+        """Tell it no more. Without effect on one that is not told."""
+        self._set_taps(tuple(one for one in self._taps if one is not tap))
+
+    def live(self, source: Live | None) -> None:
+        """Play what is pushed into the source whenever nothing else is played, until another, or None, takes its place.
+        Raises StreamClosed.
+        """
+        if self.closed:
+            raise StreamClosed
+        self.sender.live = source
 
     def close(self) -> None:
         """Send BYE, and give the ports back. What plays ends with StreamClosed. Without effect when done before."""
@@ -220,6 +242,9 @@ class Stream:
             if future is not None:
                 _resolve(future, False)
         self._group = self._playing = self._pressing = None
+        self._taps = ()
+        self.receiver.sink = self.sender.live = None
+        self._send = len
         self.line = (_no_packet, len)  # a bound method of the stream would keep it alive
 
     def sweep(self, now: float) -> None:
@@ -261,7 +286,8 @@ class Stream:
     def _lock(self, source: tuple[Any, ...], first: bytes, now: float) -> int:
         """From now on hear this source only, and send to it. Returns how many more datagrams were read."""
         self._rtp.connect(source)
-        self._set_line(self._rtp.send)
+        self._send = self._rtp.send
+        self._set_line()
         self._locked = self._remote = (source[0], source[1])
         if self._told != self._locked:
             self._reports_to = (source[0], source[1] + 1) if source[1] < 65535 else None
@@ -285,7 +311,8 @@ class Stream:
         Raises Internal when some program was quicker.
         """
         self._locked = None
-        self._set_line(self._send_unlocked)
+        self._send = self._send_unlocked
+        self._set_line()
         self._rtp = self._engine.rebind(self._rtp)
         self._engine.listen(self._rtp, self._hear_unlocked)
 
@@ -308,6 +335,23 @@ class Stream:
                 self.receiver.reported(item, self.sender.ssrc, now)
         return 0
 
+    def _set_taps(self, taps: tuple[Tap, ...]) -> None:
+        self._taps = taps
+        if not self.closed:
+            self.receiver.sink = self._heard if taps else None
+            self._set_line()
+
+    def _heard(self, timestamp: int, pcm: bytes) -> None:
+        for tap in self._taps:
+            self._tell(tap, tap.heard, timestamp, pcm)
+
+    def _tell(self, tap: Tap, what: Sink, timestamp: int, pcm: bytes) -> None:
+        try:
+            what(timestamp, pcm)
+        except Exception:  # a fault of ours costs the tap, not the call
+            log.exception("tap cannot hear", port=self.local[1])
+            self.untap(tap)
+
     def _digits(self, digits: str) -> None:
         for digit in digits:
             self._engine.call(self._on_digit, digit)
@@ -324,14 +368,25 @@ class Stream:
         if agreed is not None:
             self.sender.agree(agreed, on=agreed.sends and self._remote is not None)
 
-    def _set_line(self, send: Callable[[bytes], int]) -> None:
-        self.line = (self.line[0], send)
-        if self._group is not None:
+    def _set_line(self) -> None:
+        self.line = (self.line[0], self._send_tapped if self._taps else self._send)
+        if self._group is not None and self in self._group.members:
             self._group.members[self] = self.line
 
     def _send_unlocked(self, packet: bytes) -> int:
         assert self._remote is not None
         return self._rtp.sendto(packet, self._remote)
+
+    def _send_tapped(self, packet: bytes) -> int:
+        count = self._send(packet)
+        sender = self.sender
+        _, second, _, timestamp, _ = HEADER.unpack_from(packet)
+        payload = packet[HEADER_BYTES:]
+        if second & ~MARKER == sender.payload_type and payload != sender.silence:
+            pcm = decode(payload, sender.codec)
+            for tap in self._taps:
+                self._tell(tap, tap.said, timestamp, pcm)
+        return count
 
     def _report(self, now: float, *, bye: bool = False) -> None:
         if self._reports_to is None:

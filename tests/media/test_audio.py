@@ -204,7 +204,7 @@ def frames(*parts: tuple[int, int]) -> bytes:
     """What a recording makes of frames of four samples: timestamp and value."""
     recording = Recording()
     for timestamp, value in parts:
-        recording(timestamp, array("h", [value] * 4).tobytes())
+        recording.heard(timestamp, array("h", [value] * 4).tobytes())
     assert recording.seconds == len(recording.pcm) / 16000
     return recording.pcm
 

@@ -20,6 +20,7 @@ from edge.errors import Exhausted, Internal, Invalid
 from edge.media import dtmf, rtcp, transport
 from edge.media.audio import Audio, Recording, write_wav
 from edge.media.g711 import STATIC_TYPE, Codec, decode, encode, silence
+from edge.media.live import Live
 from edge.media.rtp import Packet, read
 from edge.media.sdp import Negotiated
 from edge.media.transport import MediaEngine, MediaSection, Stream, StreamClosed, open_prompts
@@ -219,7 +220,7 @@ async def test_two_of_us_talk(engine: MediaEngine) -> None:
     for stream, other in ((one, two), (two, one)):
         reports = (other.local[0], other.local[1] + 1)
         stream.connect(Negotiated("PCMU", 0, 101, 20, other.local, "sendrecv", reports))
-        stream.record(heard[stream])
+        stream.tap(heard[stream])
     tune = Audio(sine(700, 8000, 0.1).tobytes())
     await asyncio.gather(one.play(tune), two.play(HELLO))
     await one.send_digits("4*")
@@ -229,6 +230,105 @@ async def test_two_of_us_talk(engine: MediaEngine) -> None:
     assert decode(encode(tune.pcm, "PCMU"), "PCMU") in heard[two].pcm
     assert (one.remote, two.remote) == (two.local, one.local)
     assert one.stats.lost_packets == 0
+
+
+class Told:
+    """A tap, and what it was told."""
+
+    def __init__(self) -> None:
+        self.of_them: list[tuple[int, bytes]] = []
+        self.of_us: list[tuple[int, bytes]] = []
+
+    def heard(self, timestamp: int, pcm: bytes) -> None:
+        self.of_them.append((timestamp, pcm))
+
+    def said(self, timestamp: int, pcm: bytes) -> None:
+        self.of_us.append((timestamp, pcm))
+
+
+class Broken(Told):
+    """A tap that fails, as soon as it is told anything."""
+
+    def heard(self, timestamp: int, pcm: bytes) -> None:
+        super().heard(timestamp, pcm)
+        raise RuntimeError("a fault of ours")
+
+    said = heard
+
+
+async def test_taps_are_told_what_is_heard_and_said(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    one, two, late = Told(), Told(), Told()
+    stream.tap(one)
+    stream.connect(phone.agreed(codec="PCMA", payload_type=8))
+    stream.tap(two)
+    for place in range(3):
+        phone.say(stream, bytes([place]) * 160, 8, 160 * place)
+    await until(lambda: len(two.of_them) == 3)
+    stream.tap(late)
+    await asyncio.gather(stream.play(HELLO), stream.send_digits("1"))
+    stream.untap(two)
+    stream.untap(two)
+    await stream.play(HELLO)
+    assert one.of_them == two.of_them == [(160 * n, decode(bytes([n]) * 160, "PCMA")) for n in range(3)]
+    assert late.of_them == []
+    hello = decode(encode(HELLO.pcm, "PCMA"), "PCMA")
+    assert b"".join(pcm for _, pcm in two.of_us) == hello  # and neither silence nor the key
+    assert b"".join(pcm for _, pcm in one.of_us) == hello * 2
+    sent = {packet.timestamp: packet.payload for packet in phone.packets() if packet.payload_type == 8}
+    assert all(decode(sent[timestamp], "PCMA") == pcm for timestamp, pcm in one.of_us)
+    stream.close()
+    with pytest.raises(StreamClosed):
+        stream.tap(one)
+
+
+async def test_who_is_not_tapped_pays_nothing(engine: MediaEngine, phone: Phone) -> None:
+    stream, tap = engine.open(HOST), Told()
+    stream.connect(phone.agreed())
+    phone.say(stream)
+    await until(lambda: stream.remote == phone.address)
+    plain = stream.line
+    stream.tap(tap)
+    assert stream.line != plain
+    stream.untap(tap)
+    assert stream.line == plain
+    assert stream.receiver.sink is None
+
+
+async def test_a_tap_that_fails_is_taken_off(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    broken, sound = Broken(), Told()
+    stream.tap(broken)
+    stream.tap(sound)
+    phone.say(stream, timestamp=0)
+    phone.say(stream, timestamp=160)
+    await stream.play(HELLO)
+    assert len(broken.of_them) == 1
+    assert [timestamp for timestamp, _ in sound.of_them] == [0, 160]
+    stream.tap(broken)
+    await stream.play(HELLO)
+    assert len(broken.of_them) == 2
+    assert len(sound.of_us) == 20
+    assert encode(HELLO.pcm, "PCMU") * 2 in b"".join(p.payload for p in phone.packets() if set(p.payload) != {255})
+
+
+async def test_what_is_pushed_is_heard(engine: MediaEngine, phone: Phone) -> None:
+    stream, live, tap = engine.open(HOST), Live(), Told()
+    stream.connect(phone.agreed())
+    stream.live(live)
+    stream.tap(tap)
+    live.push(HELLO.pcm)
+    await until(lambda: len(tap.of_us) == 10)
+    stream.live(None)
+    live.push(HELLO.pcm)
+    before = stream.stats.sent_packets
+    await until(lambda: stream.stats.sent_packets >= before + 4)
+    assert len(tap.of_us) == 10
+    assert encode(HELLO.pcm, "PCMU") in b"".join(packet.payload for packet in phone.packets())
+    stream.close()
+    with pytest.raises(StreamClosed):
+        stream.live(live)
 
 
 async def test_keys_need_telephone_event(engine: MediaEngine, phone: Phone) -> None:
@@ -459,7 +559,7 @@ async def test_one_broken_stream_does_not_silence_the_others(engine: MediaEngine
 
     broken.line = (fail, broken.line[1])
     broken.connect(phone.agreed())
-    broken.record(lambda timestamp, pcm: print(fail()))
+    broken.receiver.sink = lambda timestamp, pcm: print(fail())
     phone.say(broken)
     sound.connect(phone.agreed())
     await sound.play(HELLO)
