@@ -10,7 +10,7 @@ from edge.errors import Invalid
 from edge.flows.action import Action, Jump, Next, StepId, StepIds
 from edge.flows.run import Run
 from edge.flows.session import Session
-from edge.flows.variables import DIGITS, is_reserved
+from edge.flows.variables import DIGITS, Variables, is_reserved, quoted
 
 
 class Branch(Action):
@@ -36,6 +36,9 @@ class Branch(Action):
     def doubts(self) -> Iterable[tuple[str, str]]:
         if not self.default_target_id:
             yield "default_target_id", "not given: the run fails for any other value"
+
+    def facts(self, variables: Variables) -> str:
+        return f"{self.variable} is {quoted(variables.get(self.variable))}"
 
     async def run(self, session: Session, run: Run) -> Next:
         value = run.variables.get(self.variable)

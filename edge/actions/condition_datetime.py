@@ -15,11 +15,13 @@ from edge.flows.action import Action, Jump, Next, StepId
 from edge.flows.condition import COMPARE, Condition
 from edge.flows.run import Run
 from edge.flows.session import Session
+from edge.flows.variables import Variables
 
 Weekday = Annotated[int, Field(ge=0, le=6)]
 CLOCK = r"^([01]?\d|2[0-3]):[0-5]\d$"
 CLOCK_OR_MIDNIGHT = r"^(([01]?\d|2[0-3]):[0-5]\d|24:00)$"
 DAY_MINUTES = 24 * 60
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the locale
 
 
 def _known_zone(name: str) -> str:
@@ -83,11 +85,26 @@ class ConditionDatetime(Action):
             reach = "before" if self.condition in (">", ">=") else "after"
             yield "condition", f"read as `option {self.condition} now`: it holds {reach} the time given"
 
+    def facts(self, variables: Variables) -> str:
+        parts = ["/".join(DAYS[day - 1] for day in sorted(self.weekdays))] if self.weekdays else []
+        if self.from_ or self.to:
+            parts.append(f"from {self.from_ or '00:00'} to {self.to or '24:00'}")
+        names = ("month", "day", "hour", "minute")
+        units = [
+            f"{name} {value}" for first, given in self._units for name, value in zip(names[first:], given, strict=False)
+        ]
+        if units:
+            parts.append(f"{' '.join(units)} {self.condition} now")
+        return ", ".join(parts)
+
     async def run(self, session: Session, run: Run) -> Next:
-        if self.holds(run.clock()):
+        now = run.clock()
+        if self.holds(now):
+            run.note = f"holds: {self._clock(now)}"
             return None
         if not self.false_target_id:
             raise Invalid("the condition does not hold, and there is no false target")
+        run.note = f"does not hold: {self._clock(now)}"
         return Jump(self.false_target_id)
 
     def holds(self, now: datetime) -> bool:
@@ -108,6 +125,11 @@ class ConditionDatetime(Action):
         compare = COMPARE[self.condition]
         units = (local.month, local.day, local.hour, local.minute)
         return all(compare(given, units[first : first + len(given)]) for first, given in self._units)
+
+    def _clock(self, now: datetime) -> str:
+        """`Fri 2026-12-25 10:00 Europe/Berlin`"""
+        local = now.astimezone(self._zone)
+        return f"{DAYS[local.weekday()]} {local:%Y-%m-%d %H:%M} {self.timezone}"
 
     @cached_property
     def _zone(self) -> ZoneInfo:

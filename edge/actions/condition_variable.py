@@ -12,6 +12,7 @@ from edge.flows.action import Action, Jump, Next, StepId
 from edge.flows.condition import COMPARE, Condition
 from edge.flows.run import Run
 from edge.flows.session import Session
+from edge.flows.variables import Variables, quoted
 
 
 class ConditionVariable(Action):
@@ -46,11 +47,21 @@ class ConditionVariable(Action):
         if self.variable and "${" not in self.variable:
             yield "variable", "compared as it stands; a variable is written ${name}"
 
+    def facts(self, variables: Variables) -> str:
+        match self.value_type:
+            case "string":
+                return f"{quoted(self.variable)} {self.condition} {quoted(self.value_string)}"
+            case "length":
+                return f"{quoted(self.variable)}, {len(self.variable)} characters {self.condition} {self.value_length}"
+        return f"{quoted(self.variable)} {self.condition} {self.value_number:g}"
+
     async def run(self, session: Session, run: Run) -> Next:
         if self._holds():
+            run.note = "holds"
             return None
         if not self.false_target_id:
             raise Invalid("the condition does not hold, and there is no false target")
+        run.note = "does not hold"
         return Jump(self.false_target_id)
 
     def _holds(self) -> bool:

@@ -10,7 +10,7 @@ from edge.flows import limits
 from edge.flows.action import Action, Next
 from edge.flows.run import Run
 from edge.flows.session import Session
-from edge.flows.variables import is_reserved
+from edge.flows.variables import Variables, is_reserved, quoted
 
 
 def _free(name: str) -> str:
@@ -40,6 +40,9 @@ class VariableSet(Action):
         min_length=1, max_length=limits.VARIABLE_NAME_CHARACTERS, description="The name, without ${}."
     )
     value: str = Field(default="", max_length=limits.VARIABLE_CHARACTERS, description="The value.")
+
+    def facts(self, variables: Variables) -> str:
+        return f"{self.key} is {quoted(self.value)} from now on"
 
     async def run(self, session: Session, run: Run) -> Next:
         run.variables.set(self.key, self.value)

@@ -32,6 +32,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from edge import metrics
 from edge.flows.session import CallSession, Medium, MessageSession, Session
+from edge.flows.variables import Variables
 from edge.plugins import Plugins
 from edge.store.metadata import NIL
 
@@ -105,6 +106,13 @@ class Action(BaseModel):
     def doubts(self) -> Iterable[tuple[str, str]]:
         """Options that are allowed and probably not meant: (option, what about it). Told as warnings when stored."""
         return ()
+
+    def facts(self, variables: Variables) -> str:
+        """The values that it decides on or sets, for a simulation to show. They may be secret: they are never logged.
+
+        Asked just before `run`; "" when there is nothing to tell.
+        """
+        return ""
 
     @classmethod
     def example(cls) -> dict[str, Any]:

@@ -81,7 +81,7 @@ async def execute(run: Run, session: Session) -> None:
                 steps, places = flow.steps, flow.places
                 found = places.get(following.step)
             index = found
-            run.note = run.note or f"to {following.step}"
+            run.note = f"{run.note}; to {following.step}" if run.note else f"to {following.step}"
         _log(run, step, "done", run.note)
 
 
@@ -102,9 +102,11 @@ def _fail(run: Run, step: Step, error: Exception | None, reason: str) -> None:
 def _log(run: Run, step: Step, outcome: str, note: str) -> None:
     run.entries.append((step.id, step.type, outcome, note[: limits.NOTE_CHARACTERS]))
     run.note = ""
-    step.model.counted[outcome].inc()
+    if run.counted:
+        step.model.counted[outcome].inc()
 
 
 def _finish(run: Run, outcome: Outcome) -> None:
     run.outcome = outcome
-    _RUNS[outcome].inc()
+    if run.counted:
+        _RUNS[outcome].inc()

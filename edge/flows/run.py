@@ -53,11 +53,13 @@ class Run:
     clock       gives the time as an aware datetime, for conditions on it and for the limit on the run's length
     deadline    when it is cut; what waits asks `seconds_left` and waits no longer
     steps       how many were taken; `log` tells of the last of them
+    counted     whether the metrics hear of it; they do not of a simulation
     """
 
     __slots__ = (
         "_counters",
         "clock",
+        "counted",
         "cut_by",
         "deadline",
         "ended",
@@ -84,9 +86,11 @@ class Run:
         medium: Medium,
         clock: Callable[[], datetime],
         variables: Mapping[str, str] = _NO_VARIABLES,
+        counted: bool = True,
     ) -> None:
         self.id = id
         self.medium = medium
+        self.counted = counted
         self.flow = flow
         self.clock = clock
         self.started = clock()

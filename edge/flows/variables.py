@@ -28,6 +28,7 @@ The platform sets `voipbin.call.digits` on every key; here only `digits_receive`
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -37,6 +38,7 @@ from edge.flows import limits
 
 DIGITS: Final = "voipbin.call.digits"
 RESERVED: Final = ("voipbin.", "edge.")
+SHOWN: Final = 200  # characters of a value that people are shown
 
 _VARIABLE: Final = re.compile(r"\$\{(.*?)\}")
 _NOTHING: Final[Mapping[str, str]] = {}
@@ -45,6 +47,11 @@ _NOTHING: Final[Mapping[str, str]] = {}
 def is_reserved(name: str) -> bool:
     """Whether only the system may set it."""
     return name.startswith(RESERVED)
+
+
+def quoted(value: str) -> str:
+    """A value for people to read: in quotation marks, on one line, and not endless."""
+    return json.dumps(value if len(value) <= SHOWN else f"{value[:SHOWN]}…", ensure_ascii=False)
 
 
 def has_variables(value: Any) -> bool:

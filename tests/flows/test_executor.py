@@ -58,6 +58,15 @@ async def test_outcomes(actions: list[Any], script: dict[str, Any], outcome: str
     assert count(outcome) == before + 1
 
 
+async def test_a_run_that_is_not_counted_is_in_no_metric() -> None:
+    session, beeps = ScriptedCall(), ACTION_RUNS.labels("beep", "done")
+    before, beeped = count("finished"), beeps.value
+    run = Run(flow({"id": "b", "type": "beep"}), id="r", medium="call", clock=session.clock, counted=False)
+    await execute(run, session)
+    assert run.outcome == "finished"
+    assert (count("finished"), beeps.value) == (before, beeped)
+
+
 async def test_who_ended_the_session_is_in_the_run() -> None:
     run = await run_through(flow({"id": "h", "type": "hangup", "option": {"reason": "busy"}}), ScriptedCall())
     assert isinstance(run.ended, SessionEnded)
