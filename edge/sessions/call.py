@@ -1,7 +1,8 @@
 """A call on its way through its flow: the session that joins dialog, stream and flow, and is none of them.
 
 The dialog is the SIP agent's (`edge/sip`), the stream the media engine's (`edge/media`), the order of things the flow's
-(`edge/flows`). This file only carries wishes from the flow to the other two, and news from them back to the flow.
+(`edge/flows`). This file only carries wishes from the flow to the other two, and news from them back to the flow. How a
+call comes to its dialog depends on who calls: `offered.py` has those that came to us.
 
 A flow does one thing at a time, so at most one method waits at any moment, always on one future (`_wait`). Whoever ends
 the call resolves that future with `SessionEnded`; nothing here is ever cancelled but by the shutdown of the daemon.
@@ -23,8 +24,8 @@ from edge.media.stream import StreamClosed
 from edge.media.tone import beep
 from edge.media.transport import MediaEngine, Stream
 from edge.sessions.outside import Outside, Reach
-from edge.sessions.record import Attempt, wall_micros
-from edge.sip.events import By, Offer, Reoffer
+from edge.sessions.record import Attempt
+from edge.sip.events import By, Reoffer
 from edge.sip.events import Call as Dialog
 from edge.sip.transport import Endpoint
 from edge.store.metadata import new_id
@@ -34,18 +35,7 @@ T = TypeVar("T")
 TYPE_AHEAD: Final = 64  # keys kept that no step has asked for yet; older ones go first
 REFER_SECONDS: Final = 40.0  # a REFER whose NOTIFYs say nothing final in this time has failed (a ring timeout and more)
 
-DECLINED: Final = 603
 NORMAL_CAUSE: Final = 16
-STATUS_OF_REASON: Final[dict[str, int]] = {  # a hangup before the answer
-    "normal": 603,
-    "cancel": 603,
-    "timeout": 603,
-    "amd": 603,
-    "failed": 408,
-    "busy": 486,
-    "noanswer": 480,
-    "dialout": 480,
-}
 CAUSE_OF_REASON: Final[dict[str, int]] = {  # Q.850
     "normal": 16,
     "cancel": 16,
@@ -72,7 +62,7 @@ class Desk:
 
 
 class Call:
-    """Implements `flows.session.CallSession` for one offered call."""
+    """Implements `flows.session.CallSession` for one call, whoever began it."""
 
     __slots__ = (
         "_agreed",
@@ -88,11 +78,9 @@ class Call:
         "_stream",
         "_waiting",
         "attempt",
-        "offer",
     )
 
-    def __init__(self, offer: Offer, desk: Desk, attempt: Attempt) -> None:
-        self.offer = offer
+    def __init__(self, desk: Desk, attempt: Attempt) -> None:
         self.attempt = attempt
         self._desk = desk
         self._dialog: Dialog | None = None
@@ -134,15 +122,8 @@ class Call:
 
     async def answer(self) -> None:
         self._alive()
-        if self._dialog is not None:
-            return
-        self._open()
-        endpoint = self._desk.endpoint
-        self._dialog = endpoint.agent.answer(self.offer, self._body, endpoint.now())
-        self._dialog.owner = self
-        self.attempt.tm_progressing = wall_micros()
-        self.attempt.sip_code, self.attempt.outcome = 200, "answered"
-        endpoint.flush()
+        if self._dialog is None:
+            self._pick_up()
         while self._agreed is None:  # our offer went out: nobody can be played to until its answer comes
             await self._wait(None)
 
@@ -178,11 +159,7 @@ class Call:
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         self._alive()
         if self._dialog is None:
-            spent = self.offer.request.max_forwards == 0  # RFC 7332 §3: the agent then says 483
-            self.attempt.sip_code, self.attempt.outcome = (483, "rejected") if spent else (302, "redirected")
-            endpoint = self._desk.endpoint
-            endpoint.agent.redirect(self.offer, destinations, endpoint.now())
-            raise self._end("local", "redirect")
+            raise self._divert(destinations)
         if self._dialog.allow is not None and "REFER" not in self._dialog.allow:
             raise Invalid("the caller's side does not allow REFER")
         status = 0
@@ -221,30 +198,17 @@ class Call:
         """End the call, unless it is over: BYE after the answer, before it `status` or what `reason` means."""
         if self._ended is not None:
             return
-        cause = CAUSE_OF_REASON.get(reason, NORMAL_CAUSE)
         if self._dialog is None:
-            self.refuse(status or STATUS_OF_REASON.get(reason, DECLINED), cause)
-            self.attempt.hangup_reason = reason
+            self._give_up(reason, status)
             return
+        cause = CAUSE_OF_REASON.get(reason, NORMAL_CAUSE)
         endpoint = self._desk.endpoint
         endpoint.agent.end(self._dialog, endpoint.now(), reason=f"Q.850;cause={cause}")
         self._end("local", reason)
 
-    def refuse(self, status: int, cause: int | None = None, text: str = "", fields: Fields = ()) -> None:
-        """Answer the offer with a final status, unless the call is answered or over."""
-        if self._ended is not None or self._dialog is not None:
-            return
-        if cause is not None:  # RFC 3326
-            fields = (("Reason", f"Q.850;cause={cause}" + (f';text="{text}"' if text else "")), *fields)
-        self.attempt.sip_code, self.attempt.outcome = status, "rejected"
-        endpoint = self._desk.endpoint
-        endpoint.agent.reject(self.offer, status, endpoint.now(), fields=fields)
-        self._end("local", "rejected")
-
     def let_go(self) -> None:
         """It is all over: the handles of the agent forget us, so that no ring is left for the collector to find."""
         self.close()
-        self.offer.owner = None
         if self._dialog is not None:
             self._dialog.owner = None
 
@@ -259,11 +223,6 @@ class Call:
         stream.close()
 
     # What the wire says
-
-    def cancelled(self) -> None:
-        """The caller gave up before the answer, and the agent has said 487; or nobody answered for very long."""
-        self.attempt.sip_code, self.attempt.outcome = 487, "cancelled"
-        self._end("remote", "cancel")
 
     def closed(self, by: By, reason: str | None) -> None:
         """The dialog is over: by a BYE, for want of an ACK, because the other side is gone."""
@@ -296,7 +255,7 @@ class Call:
                 offered = sdp.read(reoffer.sdp)
                 self._body, agreed, self._local = sdp.reanswer(offered, self._local, self._body, self._agreed)
             except EdgeError as error:
-                endpoint.agent.refuse(reoffer, error.sip, endpoint.now(), fields=_warning(error, self._local.host))
+                endpoint.agent.refuse(reoffer, error.sip, endpoint.now(), fields=warning(error, self._local.host))
                 return
             self._agree(agreed)
         endpoint.agent.accept(reoffer, self._body, endpoint.now())
@@ -316,36 +275,21 @@ class Call:
 
     # Inside
 
-    def _open(self) -> None:
-        """Take a port and agree on media, once. What the offer makes impossible is answered here, for good."""
-        if self._stream is not None:
-            return
-        media = self._desk.media
-        try:
-            offered = sdp.read(self.offer.sdp) if self.offer.sdp is not None else None
-            stream = media.open(self.offer.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
-        except EdgeError as error:
-            raise self._impossible(error, "") from None
-        host, port = stream.local
-        local = sdp.Local(
-            host, port, session_id=stream.sender.ssrc, session_version=1, ptime_default=media.section.ptime_ms
-        )
-        try:
-            if offered is None:
-                self._offering, self._body = local, sdp.offer(local)
-            else:
-                self._body, agreed = sdp.answer(offered, local)
-                self._stream = stream
-                self._agree(agreed)
-        except EdgeError as error:
-            stream.close()
-            raise self._impossible(error, host) from None
-        self._stream, self._local = stream, local
+    def _pick_up(self) -> None:
+        """Answer for the first time. Raises SessionEnded when that is impossible."""
+        raise NotImplementedError
 
-    def _impossible(self, error: EdgeError, host: str) -> SessionEnded:
-        self.attempt.error = error.message
-        self.refuse(error.sip, error.cause, fields=_warning(error, host))
-        return self._ended or SessionEnded("local", "rejected")
+    def _divert(self, destinations: Sequence[str]) -> SessionEnded:
+        """Send the unanswered caller elsewhere; the end of the session."""
+        raise NotImplementedError
+
+    def _give_up(self, reason: str, status: int | None) -> None:
+        """End the unanswered call."""
+        raise NotImplementedError
+
+    def _open_early(self) -> None:
+        """Open media before the answer. Raises Invalid when there can be none, SessionEnded when none are agreed on."""
+        raise NotImplementedError
 
     def _agree(self, agreed: sdp.Negotiated) -> None:
         assert self._stream is not None
@@ -358,13 +302,7 @@ class Call:
     async def _play(self, prompts: Sequence[Audio]) -> None:
         """Play to the end; before the answer as early media behind a 183 (RFC 3960)."""
         if self._dialog is None and self._stream is None:
-            if self.offer.sdp is None:
-                raise Invalid("an INVITE without SDP has no media before its answer")
-            self._open()
-            endpoint = self._desk.endpoint
-            endpoint.agent.progress(self.offer, self._body, endpoint.now())
-            self.attempt.tm_ringing = wall_micros()
-            endpoint.flush()
+            self._open_early()
         assert self._stream is not None
         try:
             await self._stream.play(*prompts)
@@ -435,5 +373,6 @@ class Call:
         self.hang_up("timeout")
 
 
-def _warning(error: EdgeError, host: str) -> Fields:
+def warning(error: EdgeError, host: str) -> Fields:
+    """The Warning header of an answer to an offer that cannot be agreed to."""
     return (("Warning", error.warning(host)),) if isinstance(error, sdp.NoCommonCodec) else ()

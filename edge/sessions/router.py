@@ -24,6 +24,7 @@ from edge.metrics import gauge, tally
 from edge.numbers.e164 import read_dialed
 from edge.sessions.call import Call, Desk
 from edge.sessions.call_variables import CallVariables
+from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes, bound, reachable
 from edge.sip.events import (
@@ -86,7 +87,10 @@ class Router:
                 self._offered(offer)
             case TextOffered(text):
                 self._take_text(text)
-            case OfferCancelled(handle) | DigitsReceived(handle) | CallConfirmed(handle) | CallEnded(handle):
+            case OfferCancelled(offer):
+                if offer.owner is not None:
+                    offer.owner.cancelled()
+            case DigitsReceived(handle) | CallConfirmed(handle) | CallEnded(handle):
                 self._tell(handle.owner, event)
             case Reoffered(reoffer):
                 self._tell(reoffer.call.owner, event)
@@ -104,8 +108,6 @@ class Router:
                 call.confirmed(body)
             case CallEnded(_, by, reason):
                 call.closed(by, reason)
-            case OfferCancelled():
-                call.cancelled()
             case DigitsReceived(_, digits):
                 call.typed(digits)
             case Reoffered(reoffer):
@@ -143,7 +145,7 @@ class Router:
             source_name=name,
             tm_create=wall_micros(),
         )
-        call = offer.owner = Call(offer, self._desk, attempt)
+        call = offer.owner = OfferedCall(offer, self._desk, attempt)
         self._calls.add(call)
         self._idle.clear()
         task = start(self._serve(call))
@@ -151,7 +153,7 @@ class Router:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, call: Call) -> None:
+    async def _serve(self, call: OfferedCall) -> None:
         """One call from its offer to its record."""
         run: Run | None = None
         try:

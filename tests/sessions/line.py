@@ -24,6 +24,7 @@ from edge.media.transport import MediaEngine, MediaSection, open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
 from edge.sessions.call import Call, Desk
+from edge.sessions.offered import OfferedCall
 from edge.sessions.outside import Flows, Reach
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes
@@ -87,7 +88,7 @@ class Line(Ladder):
         )
 
     @property
-    def call(self) -> Call:
+    def call(self) -> OfferedCall:
         """The call that was offered last, where nobody else sees to it."""
         assert isinstance(self.router, Switch)
         return self.router.call
@@ -174,10 +175,10 @@ class Door:
 class Switch(Router):
     """A router that leaves what to do with an offered call to the test."""
 
-    call: Call
+    call: OfferedCall
 
     def _offered(self, offer: Offer) -> None:
-        self.call = offer.owner = Call(offer, self._desk, attempt_of(offer))
+        self.call = offer.owner = OfferedCall(offer, self._desk, attempt_of(offer))
 
 
 def attempt_of(offer: Offer) -> Attempt:

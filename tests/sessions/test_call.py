@@ -16,7 +16,8 @@ import pytest
 
 from edge.errors import Invalid, Unavailable
 from edge.flows.session import HangupReason, SessionEnded
-from edge.sessions.call import CAUSE_OF_REASON, STATUS_OF_REASON, TYPE_AHEAD, Call
+from edge.sessions.call import CAUSE_OF_REASON, TYPE_AHEAD, Call
+from edge.sessions.offered import STATUS_OF_REASON, OfferedCall
 from tests.media.conftest import sine, wav
 from tests.sessions.line import MESSAGE, Line, tag, talking
 from tests.sip.ladder import invite, reply_to, request
@@ -39,12 +40,12 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         yield opened
 
 
-def offered(line: Line, **more: Any) -> Call:
+def offered(line: Line, **more: Any) -> OfferedCall:
     line >> invite(**more) << 100
     return line.call
 
 
-async def up(line: Line, **more: Any) -> Call:
+async def up(line: Line, **more: Any) -> OfferedCall:
     """A call that is answered and acknowledged."""
     call = offered(line, **more)
     await call.answer()

@@ -1,0 +1,118 @@
+"""A call that was offered to us: from its INVITE to the final answer; from then on it is like any other (`call.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from edge.errors import EdgeError, Invalid
+from edge.flows.session import SessionEnded
+from edge.media import sdp
+from edge.sessions.call import CAUSE_OF_REASON, NORMAL_CAUSE, Call, Desk, Fields, warning
+from edge.sessions.record import Attempt, wall_micros
+from edge.sip.events import Offer
+
+DECLINED: Final = 603
+STATUS_OF_REASON: Final[dict[str, int]] = {  # a hangup before the answer
+    "normal": 603,
+    "cancel": 603,
+    "timeout": 603,
+    "amd": 603,
+    "failed": 408,
+    "busy": 486,
+    "noanswer": 480,
+    "dialout": 480,
+}
+
+
+class OfferedCall(Call):
+    """One INVITE of theirs."""
+
+    __slots__ = ("offer",)
+
+    def __init__(self, offer: Offer, desk: Desk, attempt: Attempt) -> None:
+        super().__init__(desk, attempt)
+        self.offer = offer
+
+    def refuse(self, status: int, cause: int | None = None, text: str = "", fields: Fields = ()) -> None:
+        """Answer the offer with a final status, unless the call is answered or over."""
+        if self._ended is not None or self._dialog is not None:
+            return
+        if cause is not None:  # RFC 3326
+            fields = (("Reason", f"Q.850;cause={cause}" + (f';text="{text}"' if text else "")), *fields)
+        self.attempt.sip_code, self.attempt.outcome = status, "rejected"
+        endpoint = self._desk.endpoint
+        endpoint.agent.reject(self.offer, status, endpoint.now(), fields=fields)
+        self._end("local", "rejected")
+
+    def cancelled(self) -> None:
+        """The caller gave up before the answer, and the agent has said 487; or nobody answered for very long."""
+        self.attempt.sip_code, self.attempt.outcome = 487, "cancelled"
+        self._end("remote", "cancel")
+
+    def let_go(self) -> None:
+        super().let_go()
+        self.offer.owner = None
+
+    # Inside
+
+    def _pick_up(self) -> None:
+        self._open()
+        endpoint = self._desk.endpoint
+        self._dialog = endpoint.agent.answer(self.offer, self._body, endpoint.now())
+        self._dialog.owner = self
+        self.attempt.tm_progressing = wall_micros()
+        self.attempt.sip_code, self.attempt.outcome = 200, "answered"
+        endpoint.flush()
+
+    def _divert(self, destinations: Sequence[str]) -> SessionEnded:
+        spent = self.offer.request.max_forwards == 0  # RFC 7332 §3: the agent then says 483
+        self.attempt.sip_code, self.attempt.outcome = (483, "rejected") if spent else (302, "redirected")
+        endpoint = self._desk.endpoint
+        endpoint.agent.redirect(self.offer, destinations, endpoint.now())
+        return self._end("local", "redirect")
+
+    def _give_up(self, reason: str, status: int | None) -> None:
+        self.refuse(status or STATUS_OF_REASON.get(reason, DECLINED), CAUSE_OF_REASON.get(reason, NORMAL_CAUSE))
+        self.attempt.hangup_reason = reason
+
+    def _open_early(self) -> None:
+        """Early media go behind a 183 (RFC 3960)."""
+        if self.offer.sdp is None:
+            raise Invalid("an INVITE without SDP has no media before its answer")
+        self._open()
+        endpoint = self._desk.endpoint
+        endpoint.agent.progress(self.offer, self._body, endpoint.now())
+        self.attempt.tm_ringing = wall_micros()
+        endpoint.flush()
+
+    def _open(self) -> None:
+        """Take a port and agree on media, once. What the offer makes impossible is answered here, for good."""
+        if self._stream is not None:
+            return
+        media = self._desk.media
+        try:
+            offered = sdp.read(self.offer.sdp) if self.offer.sdp is not None else None
+            stream = media.open(self.offer.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
+        except EdgeError as error:
+            raise self._impossible(error, "") from None
+        host, port = stream.local
+        local = sdp.Local(
+            host, port, session_id=stream.sender.ssrc, session_version=1, ptime_default=media.section.ptime_ms
+        )
+        try:
+            if offered is None:
+                self._offering, self._body = local, sdp.offer(local)
+            else:
+                self._body, agreed = sdp.answer(offered, local)
+                self._stream = stream
+                self._agree(agreed)
+        except EdgeError as error:
+            stream.close()
+            raise self._impossible(error, host) from None
+        self._stream, self._local = stream, local
+
+    def _impossible(self, error: EdgeError, host: str) -> SessionEnded:
+        self.attempt.error = error.message
+        self.refuse(error.sip, error.cause, fields=warning(error, host))
+        return self._ended or SessionEnded("local", "rejected")
