@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edge.errors import Invalid
 from edge.flows.action import Action, Jump, Next, StepId, StepIds
 from edge.flows.run import Run
 from edge.flows.session import Session
-from edge.flows.variables import DIGITS, Variables, is_reserved, quoted
+from edge.flows.variables import DIGITS, Variables, is_reserved, quoted, what_is_wrong
+
+
+def _readable(name: str) -> str:
+    wrong = what_is_wrong(name)
+    if wrong is not None:
+        raise ValueError(wrong)
+    return name
 
 
 class Branch(Action):
@@ -29,7 +37,9 @@ class Branch(Action):
     fatal = True
     goes_on = False
 
-    variable: str = Field(default=DIGITS, min_length=1, description="The name of the variable.")
+    variable: Annotated[str, AfterValidator(_readable)] = Field(
+        default=DIGITS, min_length=1, description="The name of the variable."
+    )
     target_ids: StepIds = Field(default_factory=dict, description="The step to go to, by the value of the variable.")
     default_target_id: StepId = Field(default="", description="The step to go to for any other value.")
 

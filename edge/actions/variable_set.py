@@ -10,14 +10,14 @@ from edge.flows import limits
 from edge.flows.action import Action, Next
 from edge.flows.run import Run
 from edge.flows.session import Session
-from edge.flows.variables import Variables, is_reserved, quoted
+from edge.flows.variables import Variables, is_name, is_reserved, quoted
 
 
 def _free(name: str) -> str:
     if is_reserved(name):
         raise ValueError(f"{name[:60]} can only be read; names of your own do not begin with voipbin. or edge.")
-    if "}" in name or "\n" in name:
-        raise ValueError("a name holds no } and no line break")
+    if not is_name(name):
+        raise ValueError("a name holds no }, no :- and no line break")
     return name
 
 

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 
 from edge.errors import Fault, Internal, Invalid
 from edge.flows.action import ACTIONS, Action
-from edge.flows.variables import Template, Variables, has_variables
+from edge.flows.variables import Template, Variables, has_variables, variables_in, what_is_wrong
 
 ActionClass: TypeAlias = type[Action]
 
@@ -81,11 +81,14 @@ def read_option(model: type[Action], raw: Any, where: str) -> tuple[dict[str, An
     if not isinstance(raw, dict):
         return {}, None, [Fault(where, "must be an object")]
     option = {name: value for name, value in raw.items() if value is not None}
+    unknown = [
+        Fault(place(where, path), wrong) for path, name in variables_in(option) if (wrong := what_is_wrong(name))
+    ]
     try:
         action = model.model_validate(option)
     except ValidationError as error:
-        return option, None, list(option_faults(model, error, where, but_variables=True))
-    return option, None if has_variables(option) else action, []
+        return option, None, [*option_faults(model, error, where, but_variables=True), *unknown]
+    return option, None if has_variables(option) else action, unknown
 
 
 def option_faults(

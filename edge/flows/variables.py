@@ -3,34 +3,25 @@
 Rules:
 
 - Everything between `${` and the next `}` on the line is the name, blanks included. An unknown name gives an empty
-text.
+  text.
+- `${name:-text}` gives the text where the value is empty or unknown. The text is what the owner wrote, up to the next
+  `}`, put in as it is; it may be empty, and it is not looked through. So a name holds no `:-`.
 - Only what the owner of the flow wrote is looked through, once. What comes from outside (a caller's name, the text of a
   message, digits) is put in as it is, even when it looks like a variable.
 - Texts in lists and objects are expanded too; numbers stay numbers, and keys of objects stay as they are.
-- Names that begin with `voipbin.` or `edge.` belong to the system: a flow can read but not set them.
+- Names that begin with `voipbin.` or `edge.` belong to the system: a flow can read but not set them. `KNOWN` has all
+  of them, and a flow that names another one is refused when it is stored. What is not known in a session is empty.
 - Values are texts.
-
-What sessions provide (the names of the platform; an empty text where nothing is known):
-
-    voipbin.activeflow.id .flow_id .reference_type .reference_id    the run, its flow, what it runs for
-    voipbin.call.id .direction                                      the call; "incoming"
-    voipbin.call.source.{name,detail,target,target_name,type}       the caller
-    voipbin.call.destination.{name,detail,target,target_name,type}  the dialed number
-    voipbin.call.digits                                             what the last `digits_receive` got, with its end key
-    voipbin.conversation.id .owner_id                               the conversation with this sender
-    voipbin.conversation.self.{name,detail,target,target_name,type} the texted number
-    voipbin.conversation.peer.{name,detail,target,target_name,type} the sender
-    voipbin.conversation_message.id .text .direction                the text; "inbound"
-    edge.number.{id,name,detail}                                    the number's own record
 
 The platform sets `voipbin.call.digits` on every key; here only `digits_receive` does (and keys before it count).
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from edge.errors import Forbidden, Invalid
@@ -39,8 +30,57 @@ from edge.flows import limits
 DIGITS: Final = "voipbin.call.digits"
 RESERVED: Final = ("voipbin.", "edge.")
 SHOWN: Final = 200  # characters of a value that people are shown
+DEFAULT: Final = ":-"  # between a name and what stands in for an empty value
 
-_VARIABLE: Final = re.compile(r"\$\{(.*?)\}")
+
+def _address(name: str, whose: str) -> dict[str, str]:
+    return {
+        f"{name}.type": f"{whose}: tel or sip",
+        f"{name}.target": f"{whose}: the number or address",
+        f"{name}.target_name": f"{whose}: the name shown with it",
+        f"{name}.name": f"{whose}: the name in our own records",
+        f"{name}.detail": f"{whose}: the detail in our own records",
+    }
+
+
+# Every name of the system's with what it is. One that ends with `.*` stands for all that begin so.
+KNOWN: Final[Mapping[str, str]] = {
+    "voipbin.activeflow.id": "the run",
+    "voipbin.activeflow.flow_id": "the flow it began with",
+    "voipbin.activeflow.reference_type": "what it runs for: call or conversation",
+    "voipbin.activeflow.reference_id": "the id of that call or conversation",
+    "voipbin.activeflow.reference_activeflow_id": "the run before it, whose end began this one; else the nil UUID",
+    "voipbin.activeflow.complete_count": "how many runs were before it in that way",
+    "voipbin.flow.reference_data": "the call or the conversation as a JSON object",
+    "voipbin.call.id": "the call",
+    "voipbin.call.direction": "incoming or outgoing",
+    "voipbin.call.master_call_id": "the call that this one is chained to, else the nil UUID",
+    "voipbin.call.digits": "what the last digits_receive got, with its end key",
+    **_address("voipbin.call.source", "the caller"),
+    **_address("voipbin.call.destination", "the dialed number"),
+    "voipbin.conversation.id": "the conversation with this sender",
+    "voipbin.conversation.owner_id": "its owner; here the nil UUID",
+    **_address("voipbin.conversation.self", "the texted number"),
+    **_address("voipbin.conversation.peer", "the sender"),
+    "voipbin.conversation_message.id": "the text",
+    "voipbin.conversation_message.text": "what it says",
+    "voipbin.conversation_message.direction": "inbound",
+    "edge.call.status": "ringing, progressing or hangup",
+    "edge.call.sip_call_id": "the Call-ID on the wire",
+    "edge.call.trunk": "the trunk the call came by",
+    "edge.call.attestation": "who vouches for the caller's number: A, B or C; empty when nobody does",
+    "edge.number.id": "the number that was reached",
+    "edge.number.name": "its name",
+    "edge.number.detail": "its detail",
+}
+
+# Names of the platform's whose part is not here.
+OF_THE_PLATFORM: Final = (
+    *("voipbin.transcribe.*", "voipbin.aicall.*", "voipbin.ai_summary.*"),
+    *("voipbin.queue.*", "voipbin.queuecall.*", "voipbin.tts.*", "voipbin.recording.*"),
+)
+
+_MARK: Final = re.compile(r"\$\{|\}|\n")
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
@@ -54,10 +94,60 @@ def quoted(value: str) -> str:
     return json.dumps(value if len(value) <= SHOWN else f"{value[:SHOWN]}…", ensure_ascii=False)
 
 
+def is_name(name: str) -> bool:
+    """Whether `${name}` would read it."""
+    return bool(name) and not ("}" in name or "\n" in name or DEFAULT in name)
+
+
+def what_is_wrong(name: str) -> str | None:
+    """Why a flow cannot read a name: one of the system's that there is not. Any other name the flow may set itself."""
+    if not is_reserved(name) or _is_among(name, KNOWN):
+        return None
+    if _is_among(name, OF_THE_PLATFORM):
+        return f"the variable {name[:60]} is not available here"
+    near = difflib.get_close_matches(name, KNOWN, 1)
+    return f"there is no variable {name[:60]}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _is_among(name: str, names: Iterable[str]) -> bool:
+    return any(name == one or (one.endswith(".*") and name.startswith(one[:-1])) for one in names)
+
+
+def variables_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The names that a JSON value reads, each with its place in it."""
+    if isinstance(value, str):
+        yield from ((path, name) for name in _taken_apart(value)[1::3])
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from variables_in(item, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from variables_in(item, (*path, index))
+
+
+def _taken_apart(text: str) -> list[str]:
+    """Literal, name, default, literal, name, default, …, literal. One look at each character, whoever wrote them."""
+    if "${" not in text:
+        return [text]
+    parts: list[str] = []
+    done, opened = 0, -1
+    for mark in _MARK.finditer(text):
+        match mark[0]:
+            case "${" if opened < 0:
+                opened = mark.start()
+            case "\n":
+                opened = -1
+            case "}" if opened >= 0:
+                name, _, default = text[opened + 2 : mark.start()].partition(DEFAULT)
+                parts += text[done:opened], name, default
+                done, opened = mark.end(), -1
+    return [*parts, text[done:]]
+
+
 def has_variables(value: Any) -> bool:
     """Whether there is a `${name}` anywhere in the texts of a JSON value."""
     if isinstance(value, str):
-        return "${" in value and _VARIABLE.search(value) is not None
+        return len(_taken_apart(value)) > 1
     if isinstance(value, dict):
         return any(has_variables(item) for item in value.values())
     if isinstance(value, list):
@@ -89,7 +179,7 @@ class Variables:
         """What a flow sets. Raises Forbidden for a name of the system's, Invalid above a limit or for no name."""
         if is_reserved(name):
             raise Forbidden(f"the variable {name} can only be read")
-        if not name or "}" in name or "\n" in name or len(name) > limits.VARIABLE_NAME_CHARACTERS:
+        if not is_name(name) or len(name) > limits.VARIABLE_NAME_CHARACTERS:
             raise Invalid(f"not a name for a variable: {name[:40]!r}")
         if len(value) > limits.VARIABLE_CHARACTERS:
             raise Invalid(f"the value of {name} has more than {limits.VARIABLE_CHARACTERS} characters")
@@ -123,12 +213,12 @@ class Template:
 
     def __init__(self, option: Mapping[str, Any]) -> None:
         self._option = dict(option)
-        self._texts: list[tuple[str, list[str]]] = []  # texts at the top: literal, name, literal, …
+        self._texts: list[tuple[str, list[str]]] = []  # texts at the top, taken apart
         self._nested: list[tuple[str, Any]] = []  # lists and objects
         for key, value in option.items():
             if has_variables(value):
                 if isinstance(value, str):
-                    self._texts.append((key, _VARIABLE.split(value)))
+                    self._texts.append((key, _taken_apart(value)))
                 else:
                     self._nested.append((key, value))
 
@@ -145,23 +235,24 @@ class Template:
 
 def _fill_text(parts: list[str], variables: Variables, room: int) -> tuple[str, int]:
     """The text, and the room that is left for others."""
-    if len(parts) == 3 and not parts[0] and not parts[2]:
-        value = variables.get(parts[1])
+    if len(parts) == 4 and not parts[0] and not parts[3]:
+        value = variables.get(parts[1]) or parts[2]
         if len(value) > room:
             raise _too_large()
         return value, room - len(value)
-    values = [variables.get(name) for name in parts[1::2]]
-    room -= sum(map(len, values))
+    whole = [parts[0]]
+    for at in range(1, len(parts), 3):
+        value = variables.get(parts[at]) or parts[at + 1]
+        room -= len(value)
+        whole += value, parts[at + 2]
     if room < 0:
         raise _too_large()
-    whole = parts.copy()
-    whole[1::2] = values
     return "".join(whole), room
 
 
 def _fill_value(value: Any, variables: Variables, room: int) -> tuple[Any, int]:
     if isinstance(value, str):
-        return _fill_text(_VARIABLE.split(value), variables, room)
+        return _fill_text(_taken_apart(value), variables, room)
     if isinstance(value, dict):
         filled = {}
         for key, item in value.items():

@@ -232,6 +232,27 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
                 ("actions[0].option.other", "reply has no such option; it has text"),
             ],
         ),
+        # variables
+        (
+            document(
+                STOP,
+                step("redirect", "r", destinations=["sip:a@b", {"type": "tel", "target": "${edge.nmber.name}"}]),
+                step("branch", variable="voipbin.queue.id", default_target_id="end"),
+                step("variable_set", key="k", value="${k} ${voipbin.call.digts:-none} ${edge.x}"),
+            ),
+            [
+                (
+                    "actions[1].option.destinations[1].target",
+                    "there is no variable edge.nmber.name; did you mean edge.number.name?",
+                ),
+                ("actions[2].option.variable", "the variable voipbin.queue.id is not available here"),
+                (
+                    "actions[3].option.value",
+                    "there is no variable voipbin.call.digts; did you mean voipbin.call.digits?",
+                ),
+                ("actions[3].option.value", "there is no variable edge.x"),
+            ],
+        ),
         # media
         (
             document(step("beep", "tone"), STOP, step("reply", "thanks", text="x")),

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from edge.errors import EdgeError, Forbidden, Invalid
 from edge.flows import limits
-from edge.flows.variables import DIGITS, Template, Variables, has_variables, is_reserved
+from edge.flows.variables import (
+    DIGITS,
+    KNOWN,
+    Template,
+    Variables,
+    has_variables,
+    is_reserved,
+    variables_in,
+    what_is_wrong,
+)
 
 GIVEN = {
     "name": "Bob",
@@ -19,6 +29,7 @@ GIVEN = {
     "voipbin.call.source.target": "+14155550199",
     "line": "a\nb",
     "big": "x" * 40_000,
+    "empty": "",
 }
 
 
@@ -35,6 +46,17 @@ GIVEN = {
         ("$name {name} $ {name}", "$name {name} $ {name}"),
         ("${name", "${name"),
         ("${na\nme}", "${na\nme}"),
+        ("${name:-nobody}", "Bob"),
+        ("${nobody:-somebody}", "somebody"),
+        ("<${empty:-a b}>", "<a b>"),  # empty counts as unknown
+        ("${empty:-}", ""),
+        ("${empty:-a:-b}", "a:-b"),  # the first :- ends the name
+        ("${empty:-${name}}", "${name}"),  # a } ends the default, and it is not looked through
+        ("${empty:-${name} and ${name}", "${name and Bob"),
+        ("${empty: -x}", ""),
+        ("${:-x}", "x"),
+        ("${empty:-a\nb}", "${empty:-a\nb}"),
+        (["${nobody:-x}", {"a": "${name:-x}, ${nobody:-y}"}], ["x", {"a": "Bob, y"}]),
         ("${a${name}}", "}"),  # the name is `a${name`: there is no nesting
         ("${tricky}", "${secret}"),  # data is not looked through …
         ("${half}ret}", "${secret}"),  # … nor what it makes with its neighbours
@@ -57,6 +79,15 @@ def test_what_grows_too_large_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["${" * 100_000, "${:-" * 50_000, "${\n" * 60_000 + "}", "}" * 100_000, "${a}" * 50_000]
+)
+def test_no_text_takes_long_to_look_through(text: str) -> None:
+    before = time.process_time()
+    has_variables(text)
+    assert time.process_time() - before < 1  # a look from each ${ to the end of the text would take many
+
+
+@pytest.mark.parametrize(
     ("value", "has"),
     [
         ("", False),
@@ -73,6 +104,49 @@ def test_whether_there_are_any(value: Any, has: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("mine", None),
+        ("voipbin", None),
+        ("voipbin.call.source.target", None),
+        ("edge.number.detail", None),
+        (
+            "voipbin.call.source.tarjet",
+            "there is no variable voipbin.call.source.tarjet; did you mean voipbin.call.source.target?",
+        ),
+        ("voipbin.call.digits ", "there is no variable voipbin.call.digits ; did you mean voipbin.call.digits?"),
+        ("edge.weather", "there is no variable edge.weather"),
+        ("voipbin.queue.name", "the variable voipbin.queue.name is not available here"),
+    ],
+)
+def test_names_of_the_system_are_known(name: str, wrong: str | None) -> None:
+    assert what_is_wrong(name) == wrong
+
+
+def test_a_name_may_stand_for_all_that_begin_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.flows.variables.KNOWN", {"edge.things.*": "things"})
+    assert what_is_wrong("edge.things.one") is None
+    assert what_is_wrong("edge.things") is not None
+    assert what_is_wrong("edge.thingsone") is not None
+
+
+def test_every_known_name_is_the_system_s_and_has_its_sentence() -> None:
+    assert all(is_reserved(name) and sentence for name, sentence in KNOWN.items())
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("plain", []),
+        ("${a} ${b:-${c}}", [((), "a"), ((), "b")]),
+        ({"x": ["${a}", {"y": "${b:-c}"}], "${z}": 1}, [(("x", 0), "a"), (("x", 1, "y"), "b")]),
+    ],
+)
+def test_which_names_a_value_reads(value: Any, found: list[Any]) -> None:
+    assert list(variables_in(value)) == found
+
+
+@pytest.mark.parametrize(
     ("name", "kind"),
     [
         ("voipbin.call.digits", Forbidden),
@@ -81,6 +155,7 @@ def test_whether_there_are_any(value: Any, has: bool) -> None:
         ("", Invalid),
         ("a}b", Invalid),
         ("a\nb", Invalid),
+        ("a:-b", Invalid),
         ("x" * 256, Invalid),
     ],
 )

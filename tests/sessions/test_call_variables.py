@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 import pytest
@@ -61,22 +60,9 @@ def test_a_name_and_its_value(name: str, value: str) -> None:
     assert CallVariables(attempt(), NUMBER)[name] == value
 
 
-def documented() -> set[str]:
-    """The names that `flows/variables.py` promises for calls."""
-    text = (variables.__doc__ or "").partition("What sessions provide")[2]
-    names = set()
-    for line in re.findall(r"^ {4}((?:voipbin|edge)\S+(?: \.\S+)*)", text, re.MULTILINE):
-        first, *rest = line.split()
-        stem = first.rpartition(".")[0]
-        for word in (first, *(stem + other for other in rest)):
-            before, _, inside = word.partition("{")
-            names |= {before + one for one in inside.strip("}").split(",")} if inside else {word}
-    return {name for name in names if not name.startswith("voipbin.conversation")}
-
-
-def test_everything_documented_is_there() -> None:
-    assert {"voipbin.call.digits", "voipbin.activeflow.reference_id", "edge.number.name"} <= documented()
-    assert documented() - set(CallVariables(attempt(), NUMBER)) == set()
+def test_what_it_gives_is_known_and_what_is_known_of_calls_is_given() -> None:
+    known = {name for name in variables.KNOWN if not name.startswith("voipbin.conversation") and name[-1] != "*"}
+    assert known == set(CallVariables(attempt(), NUMBER))
 
 
 def test_all_names_have_a_text_and_are_the_system_s() -> None:
