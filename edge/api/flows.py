@@ -21,12 +21,17 @@ from edge.flows.flow import MEDIA, compile_flow
 from edge.flows.limits import DETAIL_CHARACTERS, STEPS_PER_FLOW
 from edge.flows.session import Medium
 from edge.flows.table import FlowTable, StoredFlow
+from edge.flows.variables import KNOWN
 from edge.numbers.table import NumberTable
 from edge.store.metadata import NIL
 
 Detail = Annotated[str, Field(max_length=DETAIL_CHARACTERS, pattern=r"^[^\u0000]*$")]
 Steps = Annotated[list[StepDocument], Field(min_length=1, max_length=STEPS_PER_FLOW)]
 DOCUMENT_KEYS = frozenset({"name", "detail", "actions"})
+VARIABLES = (
+    "Options may hold `${name}`, or `${name:-text}` for a text where the value is empty. Besides what a flow sets itself"
+    " there are: " + "; ".join(f"`{name}` {sentence}" for name, sentence in KNOWN.items()) + "."
+)
 NOT_HERE = "Not available here; leave it empty."
 
 
@@ -208,7 +213,7 @@ class Flows:
                 path="/v1.0/flows",
                 tag="flows",
                 summary="Create a flow",
-                detail="All that is wrong with it is told at once, each with its place.",
+                detail=f"All that is wrong with it is told at once, each with its place.\n\n{VARIABLES}",
                 query=Nothing,
                 body=FlowCreate,
                 result=Flow,

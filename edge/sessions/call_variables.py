@@ -7,6 +7,7 @@ from typing import Final
 
 from edge.numbers.number import Number
 from edge.sessions.record import Attempt, kind_of
+from edge.store.metadata import NIL, json_text
 
 _Read = Callable[[Attempt, Number], str]
 
@@ -15,8 +16,12 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.activeflow.flow_id": lambda attempt, number: attempt.flow_id,
     "voipbin.activeflow.reference_type": lambda attempt, number: "call",
     "voipbin.activeflow.reference_id": lambda attempt, number: attempt.id,
+    "voipbin.activeflow.reference_activeflow_id": lambda attempt, number: NIL,
+    "voipbin.activeflow.complete_count": lambda attempt, number: "0",
+    "voipbin.flow.reference_data": lambda attempt, number: json_text(attempt.public()),
     "voipbin.call.id": lambda attempt, number: attempt.id,
     "voipbin.call.direction": lambda attempt, number: attempt.direction,
+    "voipbin.call.master_call_id": lambda attempt, number: NIL,
     "voipbin.call.digits": lambda attempt, number: "",  # until `digits_receive` sets it
     "voipbin.call.source.type": lambda attempt, number: kind_of(attempt.source),
     "voipbin.call.source.target": lambda attempt, number: attempt.source,
@@ -28,6 +33,8 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.call.destination.target_name": lambda attempt, number: "",
     "voipbin.call.destination.name": lambda attempt, number: number.name,
     "voipbin.call.destination.detail": lambda attempt, number: number.detail,
+    "edge.call.status": lambda attempt, number: attempt.status_now,
+    "edge.call.attestation": lambda attempt, number: attempt.attestation,
     "edge.call.sip_call_id": lambda attempt, number: attempt.call_id,
     "edge.call.trunk": lambda attempt, number: attempt.trunk,
     "edge.number.id": lambda attempt, number: number.id,

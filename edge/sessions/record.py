@@ -7,6 +7,7 @@ record costs the call microseconds, and reaches the disk with the next commit, a
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from operator import attrgetter
 from typing import Any, Final, Literal
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.metrics import tally
 from edge.sessions.tables import calls
 from edge.store.engine import reading, writing
-from edge.store.metadata import NIL, instant_text
+from edge.store.metadata import NIL, instant_text, with_times
 from edge.store.page import SIZE_MAX, Place
 from edge.store.page import after as behind
 from edge.store.writer import Writer, insert
@@ -41,6 +42,7 @@ class Attempt:
     """
 
     trunk = ""
+    attestation = ""  # A, B or C when somebody vouches for the source
     customer_id = NIL
     number_id = NIL
     number = ""
@@ -76,6 +78,18 @@ class Attempt:
         self.source = source
         self.source_name = source_name
         self.tm_create = tm_create
+
+    @property
+    def status_now(self) -> Literal["ringing", "progressing", "hangup"]:
+        """How far the call is. (`status` is that of the record, which is written when it is over.)"""
+        if self.hangup_by:
+            return "hangup"
+        return "progressing" if self.tm_progressing is not None else "ringing"
+
+    def public(self) -> dict[str, Any]:
+        """What the record would say now, in its public form."""
+        row = with_times(dict(zip(_COLUMNS, _values(self), strict=True)))
+        return public({**row, "status": self.status_now, "steps": []})
 
 
 _COLUMNS: Final = tuple(column.name for column in calls.columns)
@@ -151,7 +165,7 @@ def kind_of(target: str) -> Literal["tel", "sip"]:
     return "tel" if target.removeprefix("+").isdigit() else "sip"
 
 
-def public(row: sa.RowMapping) -> dict[str, Any]:
+def public(row: Mapping[str, Any] | sa.RowMapping) -> dict[str, Any]:
     """A record as the API shows it: the platform's call object, and below `edge` what only we know."""
 
     def when(name: str) -> str | None:

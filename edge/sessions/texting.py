@@ -1,4 +1,4 @@
-"""A text on its way through its flow: the session that answers and sends, and what the flow can read about the text.
+"""A text on its way through its flow: the session that answers and sends.
 
 A run may be repeated after a crash. So what a step sends has an id made from the text, the step and how often the step
 has sent before: the repeated run finds its messages in the outbox and sends none of them twice.
@@ -201,30 +201,3 @@ class MessageSession:
                     log.warning("a text's flow waits", message_id=self.id, error=error.message)
                 await self._pause(OUTAGE_PAUSES[min(tries, len(OUTAGE_PAUSES) - 1)])
                 tries += 1
-
-
-def variables(text: Incoming, number: Number | None) -> dict[str, str]:
-    """What the flow of a text can read, under the platform's names (`flows/variables.py`)."""
-
-    def address(end: str, target: str) -> dict[str, str]:
-        kind = "sip" if target.startswith(("sip:", "sips:")) else "tel"
-        prefix = f"voipbin.conversation.{end}"
-        empty = {f"{prefix}.{name}": "" for name in ("name", "detail", "target_name")}
-        return {**empty, f"{prefix}.target": target, f"{prefix}.type": kind}
-
-    return {
-        "voipbin.activeflow.id": run_id(text.id),
-        "voipbin.activeflow.flow_id": text.flow_id,
-        "voipbin.activeflow.reference_type": "conversation",
-        "voipbin.activeflow.reference_id": text.conversation_id,
-        "voipbin.conversation.id": text.conversation_id,
-        "voipbin.conversation.owner_id": NIL,
-        **address("self", text.number),
-        **address("peer", text.peer),
-        "voipbin.conversation_message.id": text.id,
-        "voipbin.conversation_message.text": text.text,
-        "voipbin.conversation_message.direction": "inbound",
-        "edge.number.id": text.number_id,
-        "edge.number.name": number.name if number is not None else "",
-        "edge.number.detail": number.detail if number is not None else "",
-    }

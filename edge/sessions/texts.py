@@ -28,7 +28,8 @@ from edge.sessions.inbox import Inbox
 from edge.sessions.incoming import Incoming, Performed
 from edge.sessions.outside import Reach
 from edge.sessions.sender import TEXTS
-from edge.sessions.texting import MessageSession, TextSending, conversation_id, variables
+from edge.sessions.text_variables import TextVariables
+from edge.sessions.texting import MessageSession, TextSending, conversation_id, run_id
 from edge.sms.text import Text, Verdict
 from edge.store.metadata import NIL, json_text, micros, new_id
 from edge.store.tiers import Found
@@ -160,8 +161,8 @@ class TextRuns:
             number = (await self._numbers.find(text.number)).value
         except Unavailable:
             number = None  # only its name would have been of use
-        given = variables(text, number)
-        run = Run(flow, id=given["voipbin.activeflow.id"], medium="message", clock=self._clock, variables=given)
+        given = TextVariables(text, number)
+        run = Run(flow, id=run_id(text.id), medium="message", clock=self._clock, variables=given)
         await execute(run, MessageSession(text, run, self._sending, self._reach))
         if run.exception is not None and not isinstance(run.exception, EdgeError):
             log.error("flow of a text failed", message_id=text.id, error=run.error, exc_info=run.exception)

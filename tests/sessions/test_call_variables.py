@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from edge.flows import variables
 from edge.numbers.number import Number
 from edge.sessions.call_variables import CallVariables
 from edge.sessions.record import Attempt
+from edge.store.metadata import NIL
 
 NUMBER = Number(
     id="44444444-4444-4444-8444-444444444444",
@@ -44,6 +46,9 @@ def attempt() -> Attempt:
         ("voipbin.activeflow.reference_id", "01910000-0000-7000-8000-000000000001"),
         ("voipbin.call.id", "01910000-0000-7000-8000-000000000001"),
         ("voipbin.call.direction", "incoming"),
+        ("voipbin.activeflow.reference_activeflow_id", NIL),
+        ("voipbin.activeflow.complete_count", "0"),
+        ("voipbin.call.master_call_id", NIL),
         ("voipbin.call.digits", ""),
         ("voipbin.call.source.type", "tel"),
         ("voipbin.call.source.target", "+14155550199"),
@@ -60,9 +65,49 @@ def test_a_name_and_its_value(name: str, value: str) -> None:
     assert CallVariables(attempt(), NUMBER)[name] == value
 
 
-def test_what_it_gives_is_known_and_what_is_known_of_calls_is_given() -> None:
-    known = {name for name in variables.KNOWN if not name.startswith("voipbin.conversation") and name[-1] != "*"}
-    assert known == set(CallVariables(attempt(), NUMBER))
+OF_CALLS = ("voipbin.activeflow.", "voipbin.flow.", "voipbin.call.", "edge.call.", "edge.number.")
+
+
+def test_what_is_known_of_calls_is_given() -> None:
+    assert {name for name in variables.KNOWN if name.startswith(OF_CALLS)} == set(CallVariables(attempt(), NUMBER))
+
+
+def test_the_call_as_a_whole_is_told_as_it_is_now() -> None:
+    seen = attempt()
+    seen.customer_id, seen.number_id = NUMBER.customer_id, NUMBER.id
+    view = CallVariables(seen, NUMBER)
+    data = json.loads(view["voipbin.flow.reference_data"])
+    assert (data["id"], data["customer_id"], data["flow_id"]) == (seen.id, NUMBER.customer_id, seen.flow_id)
+    assert (data["status"], data["direction"], data["tm_progressing"]) == ("ringing", "incoming", None)
+    assert data["source"] == {
+        "type": "tel",
+        "target": "+14155550199",
+        "target_name": "Ann ${voipbin.call.id}",
+        "name": "",
+        "detail": "",
+    }
+    assert data["destination"]["target"] == "+14155550100"
+    assert (data["edge"]["trunk"], data["edge"]["number_id"]) == ("carrier", NUMBER.id)
+    seen.tm_progressing = 1_000_000
+    data = json.loads(view["voipbin.flow.reference_data"])
+    assert (data["status"], data["tm_progressing"]) == ("progressing", "1970-01-01T00:00:01.000000Z")
+
+
+def test_how_far_the_call_is() -> None:
+    seen = attempt()
+    view = CallVariables(seen, NUMBER)
+    assert view["edge.call.status"] == "ringing"
+    seen.tm_progressing = 2
+    assert view["edge.call.status"] == "progressing"
+    seen.hangup_by = "remote"
+    assert view["edge.call.status"] == "hangup"
+
+
+def test_who_vouches_for_the_caller() -> None:
+    seen = attempt()
+    assert CallVariables(seen, NUMBER)["edge.call.attestation"] == ""
+    seen.attestation = "B"
+    assert CallVariables(seen, NUMBER)["edge.call.attestation"] == "B"
 
 
 def test_all_names_have_a_text_and_are_the_system_s() -> None:

@@ -14,7 +14,7 @@ from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox
 from edge.sessions.outside import Flows, Reach
 from edge.sessions.sender import Outgoing
-from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id, run_id, variables
+from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id
 from edge.sms.text import BODY_LIMIT
 from edge.store.metadata import NIL, is_id
 from tests.sessions.ground import Clock, Pauses
@@ -172,33 +172,3 @@ def test_a_conversation_is_one_peer_one_number_one_customer() -> None:
     assert conversation_id(*mine) == conversation_id(*mine)
     others = [(TEXT.id, OURS, PEER), (CUSTOMER, OTHER, PEER), (CUSTOMER, OURS, OTHER)]
     assert len({conversation_id(*which) for which in (mine, *others)}) == 4
-
-
-def test_what_a_flow_can_read() -> None:
-    found = variables(TEXT, number(name="Main", detail="the desk"))
-    assert found == {
-        "voipbin.activeflow.id": run_id(TEXT.id),
-        "voipbin.activeflow.flow_id": TEXT.flow_id,
-        "voipbin.activeflow.reference_type": "conversation",
-        "voipbin.activeflow.reference_id": TEXT.conversation_id,
-        "voipbin.conversation.id": TEXT.conversation_id,
-        "voipbin.conversation.owner_id": NIL,
-        "voipbin.conversation.self.name": "",
-        "voipbin.conversation.self.detail": "",
-        "voipbin.conversation.self.target": OURS,
-        "voipbin.conversation.self.target_name": "",
-        "voipbin.conversation.self.type": "tel",
-        "voipbin.conversation.peer.name": "",
-        "voipbin.conversation.peer.detail": "",
-        "voipbin.conversation.peer.target": PEER,
-        "voipbin.conversation.peer.target_name": "",
-        "voipbin.conversation.peer.type": "tel",
-        "voipbin.conversation_message.id": TEXT.id,
-        "voipbin.conversation_message.text": "hello ${voipbin.conversation.id}",
-        "voipbin.conversation_message.direction": "inbound",
-        "edge.number.id": TEXT.number_id,
-        "edge.number.name": "Main",
-        "edge.number.detail": "the desk",
-    }
-    nameless = variables(replace(TEXT, peer="sip:bob@h"), None)
-    assert (nameless["edge.number.name"], nameless["voipbin.conversation.peer.type"]) == ("", "sip")
