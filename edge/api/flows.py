@@ -29,8 +29,8 @@ Detail = Annotated[str, Field(max_length=DETAIL_CHARACTERS, pattern=r"^[^\u0000]
 Steps = Annotated[list[StepDocument], Field(min_length=1, max_length=STEPS_PER_FLOW)]
 DOCUMENT_KEYS = frozenset({"name", "detail", "actions"})
 VARIABLES = (
-    "Options may hold `${name}`, or `${name:-text}` for a text where the value is empty. Besides what a flow sets itself"
-    " there are: " + "; ".join(f"`{name}` {sentence}" for name, sentence in KNOWN.items()) + "."
+    "Options may hold `${name}`, or `${name:-text}` for a text where the value is empty. Besides what a flow sets"
+    " itself there are: " + "; ".join(f"`{name}` {sentence}" for name, sentence in KNOWN.items()) + "."
 )
 NOT_HERE = "Not available here; leave it empty."
 
