@@ -197,7 +197,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
         outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node)
         sending = TextSending(outbox, stores.owned, _micros)
-        reach = Reach(stores.library)
+        reach = Reach(flows=stores.library, http=guard)
         runs = TextRuns(stores.directory, sending, reach, _now)
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)

@@ -138,7 +138,7 @@ class Guard:
     async def _request(
         self, method: str, text: str, headers: dict[str, str], body: bytes | None, limit: int, seconds: float, hops: int
     ) -> Answer:
-        trip = _Trip(_read_url(text))
+        trip = _Trip(read_url(text))
         async with trip.told(seconds):
             for _ in range(hops + 1):
                 async with self._client().request(
@@ -230,7 +230,8 @@ def shown(url: URL) -> str:
     return str(url.with_user(None).with_query(None).with_fragment(None))
 
 
-def _read_url(text: str) -> URL:
+def read_url(text: str) -> URL:
+    """Raises Invalid for what is no http or https URL, whatever is there."""
     if len(text) > URL_CHARACTERS:
         raise Invalid(f"a URL of more than {URL_CHARACTERS} characters: {text[:40]}…")
     try:
@@ -246,7 +247,7 @@ def _follow(at: URL, location: str | None) -> URL:
     if location is None:
         raise Unavailable(f"{shown(at)} redirects to nowhere")
     try:
-        return _read_url(str(at.join(URL(location))))
+        return read_url(str(at.join(URL(location))))
     except (ValueError, Invalid) as error:
         raise Forbidden(f"{shown(at)} redirects to what cannot be fetched: {error}") from None
 

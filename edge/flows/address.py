@@ -1,4 +1,4 @@
-"""Numbers and SIP URIs as options carry them: a text, or the platform's address object.
+"""Numbers, SIP URIs and URLs as options carry them: a text, or the platform's address object.
 
     "+14155550100"   "tel:+14155550100"   "sip:desk@pbx.example.com"
     {"type": "tel", "target": "+14155550100"}   {"type": "sip", "target": "desk@pbx.example.com"}
@@ -15,7 +15,11 @@ import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from edge.errors import Invalid
+from edge.flows import limits
+from edge.http import read_url
 
 KEYS: Final = ("type", "target", "target_name", "name", "detail")
 
@@ -59,6 +63,15 @@ def read_uri(value: Any) -> str:
     if scheme == "tel":
         return f"tel:{_checked_tel(rest, target)}"
     raise ValueError(f"needs a sip:, sips: or tel: URI, not {_shown(target)}")
+
+
+def check_url(text: str) -> str:
+    """An http or https URL, as it is. Raises ValueError with a sentence that says what is wrong."""
+    try:
+        read_url(text)
+    except Invalid as error:
+        raise ValueError(error.message) from None
+    return text
 
 
 def _parts(value: Any) -> tuple[str, str]:
@@ -128,3 +141,4 @@ def _shown(text: str) -> str:
 
 Number = Annotated[str, BeforeValidator(read_number, json_schema_input_type=str | dict[str, str])]
 Uri = Annotated[str, BeforeValidator(read_uri, json_schema_input_type=str | dict[str, str])]
+WebUrl = Annotated[str, Field(max_length=limits.SOURCE_CHARACTERS), AfterValidator(check_url)]

@@ -5,7 +5,10 @@ As with a session, what waits raises `SessionEnded` when the session is over mea
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
+
+from edge.http import Answer, Method
 
 if TYPE_CHECKING:
     from edge.flows.flow import Flow
@@ -19,3 +22,9 @@ class Outside(Protocol):
 
         The session of a text asks again until somebody does.
         """
+
+    async def request(
+        self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int
+    ) -> Answer:
+        """What a URL answers, whatever the status; asked once, redirects of GET followed. Raises EdgeError when it
+        gives no answer in time, too large a one, or is not to be asked."""

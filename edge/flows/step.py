@@ -27,7 +27,7 @@ ActionClass: TypeAlias = type[Action]
 OF_THE_PLATFORM: Final = frozenset({
     "ai_summary", "ai_talk", "ai_task", "amd", "block", "call", "case_create", "condition_call_digits",
     "condition_call_status", "confbridge_join", "conference_join", "connect", "conversation_send", "digits_send",
-    "echo", "email_send", "empty", "external_media_start", "external_media_stop", "fetch", "mute",
+    "echo", "email_send", "empty", "external_media_start", "external_media_stop", "mute",
     "queue_join", "recording_start", "recording_stop", "stream_echo", "talk", "transcribe_recording",
     "transcribe_start", "transcribe_stop", "webhook_send",
 })

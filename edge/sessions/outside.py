@@ -6,12 +6,13 @@ was away is back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from edge.errors import NotFound
+from edge.errors import NotFound, Unavailable
 from edge.flows.flow import Flow
+from edge.http import Answer, Guard, Method
 from edge.store.tiers import Found
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class Reach:
     """What the daemon has, one for all sessions."""
 
     flows: Flows
+    http: Guard
 
 
 class Outside:
@@ -57,3 +59,17 @@ class Outside:
         if found.value is None or found.value.customer_id != self._host.customer_id:
             raise NotFound(f"there is no flow {flow_id[:60]}", reason="FLOW_NOT_FOUND")
         return found.value
+
+    async def request(
+        self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int
+    ) -> Answer:
+        async def ask() -> Answer | Unavailable:
+            try:
+                return await self._reach.http.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
+            except Unavailable as error:  # it is that URL's fault: no reason for a text to try for ever
+                return error
+
+        answer = await self._host.during(ask)
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, cast
@@ -26,6 +27,7 @@ from edge.flows.executor import execute
 from edge.flows.flow import Flow, compile_flow
 from edge.flows.run import Run
 from edge.flows.session import CallSession, HangupReason, Medium, MessageSession, Session, SessionEnded
+from edge.http import Answer, Method
 
 NOON = datetime(2026, 8, 5, 12, 0, tzinfo=UTC)  # a Wednesday
 
@@ -83,13 +85,21 @@ class ScriptedSession:
 
 
 class ScriptedOutside:
-    """The world beside it. The answer to `flow` is a list of actions."""
+    """The world beside it. The answer to `flow` is a list of actions, that to `request` `[status, body]`."""
 
     def __init__(self, ask: Callable[..., Awaitable[Any]]) -> None:
         self._ask = ask
 
     async def flow(self, flow_id: str) -> Flow:
         return compile_flow({"name": "other", "actions": await self._ask("flow", flow_id)}, id=flow_id, version=3)
+
+    async def request(
+        self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int
+    ) -> Answer:
+        told = [] if body is None else [json.loads(body)]
+        status, content = await self._ask("request", method, url, *told) or (200, [])
+        text = content if isinstance(content, str) else json.dumps(content)
+        return Answer(status, text.encode(), headers.get("Accept", ""))
 
 
 class ScriptedCall(ScriptedSession):

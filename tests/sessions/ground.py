@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
+from edge.sessions.outside import Reach
 from edge.sessions.tables import calls, messages, outbox
 from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import metadata
@@ -150,3 +151,9 @@ async def until(condition: Any) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+def reach(**parts: Any) -> Reach:
+    """What the daemon shares, as far as a test has it."""
+    whole: dict[str, Any] = {field.name: parts.get(field.name) for field in fields(Reach)}
+    return Reach(**whole)

@@ -25,7 +25,6 @@ from edge.numbers.number import Number, draft
 from edge.plugins import load
 from edge.sessions.call import Call, Desk
 from edge.sessions.offered import OfferedCall
-from edge.sessions.outside import Flows, Reach
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes
 from edge.sessions.router import Router
@@ -41,7 +40,7 @@ from edge.store.metadata import new_id
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.table import TrunkTable
-from tests.sessions.ground import until
+from tests.sessions.ground import reach, until
 from tests.sip.ladder import Ladder, request
 
 load("edge.actions")
@@ -209,7 +208,7 @@ async def talking(folder: Path, media: MediaSection = MEDIA) -> AsyncIterator[Li
         return MESSAGE
 
     prompts = open_prompts(media.model_copy(update={"prompts": folder / "prompts"}), fetch)
-    line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, send, Reach(cast("Flows", None)))
+    line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, send, reach())
     line.router = line.wired(Switch, None, None)
     try:
         yield line

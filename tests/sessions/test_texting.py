@@ -12,12 +12,11 @@ from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox
-from edge.sessions.outside import Flows, Reach
 from edge.sessions.sender import Outgoing
 from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id
 from edge.sms.text import BODY_LIMIT
 from edge.store.metadata import NIL, is_id
-from tests.sessions.ground import Clock, Pauses
+from tests.sessions.ground import Clock, Pauses, reach
 
 load("edge.actions")
 
@@ -69,7 +68,7 @@ def session(box: Box, text: Incoming = TEXT, pauses: Pauses | None = None) -> Me
         text,
         Run(flow, id=NIL, medium="message", clock=Clock()),
         sending,
-        Reach(cast("Flows", None)),
+        reach(),
         pause=pauses or Pauses(short=True),
     )
 

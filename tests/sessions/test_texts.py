@@ -17,7 +17,6 @@ from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.inbox import Inbox, InboxSection
 from edge.sessions.outbox import Outbox
-from edge.sessions.outside import Reach
 from edge.sessions.sender import OutboxSection
 from edge.sessions.tables import messages, outbox
 from edge.sessions.texting import TextSending, conversation_id
@@ -26,7 +25,7 @@ from edge.sms.carrier import Carrier
 from edge.sms.text import OutgoingText, Receipt, Text, Verdict
 from edge.store.metadata import NIL, micros
 from edge.store.tiers import Found
-from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
+from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, reach, until
 
 load("edge.actions")
 
@@ -106,7 +105,7 @@ class Life:
             OutboxSection(), ground.engine, frail.as_writer(), {"post": post}, node="one", clock=clock, pause=pauses
         )
         sending = TextSending(self.outbox, self.owns, lambda: micros(clock()))
-        runs = TextRuns(self.directory, sending, Reach(library), clock)
+        runs = TextRuns(self.directory, sending, reach(flows=library), clock)
         self.inbox = Inbox(
             InboxSection(), ground.engine, frail.as_writer(), runs.perform, node="one", clock=clock, pause=pauses
         )
