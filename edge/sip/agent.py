@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from edge.sip import screen
 from edge.sip.call import Calls
 from edge.sip.counts import DISCARDED, REQUESTS, RESPONSES_RECEIVED
+from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Event
 from edge.sip.handle import Call, Offer, OutgoingCall, Reoffer, TextOffer
 from edge.sip.limits import DIALOGS, SERVER_TRANSACTIONS
@@ -248,6 +249,12 @@ class Agent:
         """The session goes on as it was."""
         self._calls.refuse(reoffer, status, now, fields)
 
+    def reinvite(self, call: Call, sdp: bytes, now: float) -> None:
+        """Offer the other side a changed session; `ReinviteAnswered` or `ReinviteFailed` tells what came of it. What is
+        wanted while another one is under way waits, and only the newest of it is sent.
+        """
+        self._calls.reinvite(call, sdp, now)
+
     # Texts
 
     def take_text(self, text: TextOffer, status: int, now: float, fields: Sequence[tuple[str, str]] = ()) -> None:
@@ -282,9 +289,16 @@ class Agent:
         sdp: bytes,
         now: float,
         fields: Sequence[tuple[str, str]] = (),
+        max_forwards: int = MAX_FORWARDS,
     ) -> OutgoingCall:
-        """Send an INVITE to `peer`; `CallAnswered` or `CallFailed` tells its end."""
-        return self._uac.invite(peer=peer, uri=uri, from_=from_, to=to, sdp=sdp, now=now, fields=fields)
+        """Send an INVITE to `peer`; `CallAnswered` or `CallFailed` tells its end, `CallProgress` what comes before.
+
+        `from_` and `to` are URIs or name-addrs, without a tag. `fields` go into its header: who is asserted to call
+        (RFC 3325), who diverted it (RFC 5806), Routes. `max_forwards` is less for a call that is passed on (§16.6).
+        """
+        return self._uac.invite(
+            peer=peer, uri=uri, from_=from_, to=to, sdp=sdp, now=now, fields=fields, max_forwards=max_forwards
+        )
 
     def cancel(self, outgoing: OutgoingCall, now: float) -> None:
         """CANCEL, once there was a 1xx. A 200 that was faster is acknowledged and ended."""

@@ -1,4 +1,5 @@
-"""The dialogs, and what happens within them: ACK, BYE, INFO, re-INVITE, REFER and its NOTIFYs.
+"""The dialogs, and what happens within them: ACK, BYE, INFO, re-INVITE, REFER and its NOTIFYs. Re-INVITEs of ours are
+in `reinvite.py`.
 
 A call stays in the table until nothing of it is left on the wire: ended, its 200 acknowledged or given up, its BYE
 answered, its REFER's NOTIFYs done. After `CallEnded` its user hears nothing more of it.
@@ -31,6 +32,7 @@ from edge.sip.handle import Call, Offer, Reoffer, sdp_of
 from edge.sip.message import Request, Response
 from edge.sip.peer import Peer
 from edge.sip.referral import UNSAID, Referral
+from edge.sip.reinvite import Reinvites
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import PROCEEDING, InviteServer, PlainServer, ServerTransaction
 from edge.sip.transaction import ServerKey
@@ -43,10 +45,11 @@ NO_ACK = 'Q.850;cause=102;text="no ACK"'
 class Calls:
     """The dialogs of one agent."""
 
-    __slots__ = ("_table", "_wire")
+    __slots__ = ("_reinvites", "_table", "_wire")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._reinvites = Reinvites(wire, self._lost)
         self._table: dict[DialogKey, Call | Offer] = {}
 
     def __len__(self) -> int:
@@ -83,6 +86,7 @@ class Calls:
             self._send_bye(call, now, *call._bye)
         elif first and answer.offered and sdp is None:
             call._answerless = Answerless(self._wire.timers, now, partial(self.end, call, reason=UNANSWERED_OFFER))
+        self._reinvites.go_on(call, now)
         self._settle(call)
 
     def received(self, whose: Call | Offer, request: Request, key: ServerKey, peer: Peer, now: float) -> None:
@@ -116,8 +120,8 @@ class Calls:
         if method == "INVITE":
             if isinstance(whose, Offer) or whose._reoffer is not None:  # §14.2: the one before is not answered yet
                 return 500, (self._wire.retry_after(),)
-            if whose._answer is not None:
-                return 491, ()
+            if whose._answer is not None or (whose._change is not None and whose._change.transaction is not None):
+                return 491, ()  # §14.2
         return screen.needs(request)
 
     def _plain(
@@ -134,7 +138,7 @@ class Calls:
             return
         self._drop_reoffer(whose, now)
         whose._bye = None  # one of ours would come too late
-        self._ended(whose, "remote", reason)
+        self._ended(whose, now, "remote", reason)
         self._settle(whose)
 
     def withdraw(self, offer: Offer, now: float, reason: str | None, status: int = 487) -> None:
@@ -170,7 +174,7 @@ class Calls:
         if call._ended:
             return
         self._drop_reoffer(call, now)
-        self._ended(call, "local", reason)
+        self._ended(call, now, "local", reason)
         if call._answer is None:
             self._send_bye(call, now, reason)
         else:
@@ -181,16 +185,19 @@ class Calls:
         call._ended = True
         self._send_bye(call, now, None)
 
-    def _ended(self, call: Call, by: By, reason: str | None) -> None:
+    def _ended(self, call: Call, now: float, by: By, reason: str | None) -> None:
         if not call._ended:
             call._ended = True
-            self._answered(call)
+            call._agreed()
+            self._reinvites.drop(call, now)
             self._wire.events.append(CallEnded(call, by, reason))
 
-    def _answered(self, call: Call) -> None:
-        if call._answerless is not None:
-            call._answerless.stop()
-            call._answerless = None
+    def _lost(self, call: Call, now: float) -> None:
+        """The other side knows the dialog no more, or never answers (§12.2.1.2)."""
+        self._drop_reoffer(call, now)
+        if not call._ended:
+            self._ended(call, now, "lost", None)
+            self._send_bye(call, now, None)
 
     def unacknowledged(self, call: Call, now: float) -> None:
         """No ACK in 64·T1 (§13.3.1.4)."""
@@ -198,7 +205,7 @@ class Calls:
         already = call._ended and call._bye is None  # by their BYE
         reason = call._bye[0] if call._bye is not None else NO_ACK
         self._drop_reoffer(call, now)
-        self._ended(call, "timeout", NO_ACK)
+        self._ended(call, now, "timeout", NO_ACK)
         if already:
             self._settle(call)
         else:
@@ -262,7 +269,7 @@ class Calls:
         wire, request = self._wire, reoffer.request
         call._reoffer = None
         if reoffer.sdp is not None:
-            self._answered(call)
+            call._agreed()
         wire.unlink(call)
         call._dialog.refresh(request, reoffer.peer)
         wire.link(call)
@@ -286,10 +293,17 @@ class Calls:
 
     def refuse(self, reoffer: Reoffer, status: int, now: float, fields: Sequence[tuple[str, str]] = ()) -> None:
         """The session goes on as it was (§14.2)."""
-        transaction = reoffer._transaction
+        call, transaction = reoffer.call, reoffer._transaction
         if transaction.state is PROCEEDING:
-            reoffer.call._reoffer = None
+            call._reoffer = None
+            call._refused = transaction
+            transaction.settled = partial(self._refusal_over, call, transaction)
             transaction.respond(self._wire.respond(reoffer.request, reoffer.peer, status, fields=fields), now)
+
+    def _refusal_over(self, call: Call, transaction: ServerTransaction, now: float) -> None:
+        if call._refused is transaction:
+            call._refused = None
+            self._reinvites.go_on(call, now)
 
     def _drop_reoffer(self, call: Call, now: float) -> None:
         if call._reoffer is not None:
@@ -299,6 +313,9 @@ class Calls:
         """Nobody decided on a re-INVITE."""
         if isinstance(transaction.handle, Reoffer):
             self.refuse(transaction.handle, 500, now)
+
+    def reinvite(self, call: Call, sdp: bytes, now: float) -> None:
+        self._reinvites.want(call, sdp, now)
 
     # REFER
 
@@ -325,12 +342,8 @@ class Calls:
         if call._referral is referral:
             self._tell(call, referral, status, True)
             self._forget_referral(call)
-        if status == 481:  # §12.2.1.2: the other side knows the dialog no more
-            self._drop_reoffer(call, now)
-            alive = not call._ended
-            self._ended(call, "lost", None)
-            if alive:
-                self._send_bye(call, now, None)
+        if status == 481:
+            self._lost(call, now)
         self._settle(call)
 
     def _notify(self, call: Call | Offer, request: Request, key: ServerKey, peer: Peer, now: float) -> None:

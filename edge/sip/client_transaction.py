@@ -6,6 +6,9 @@ An INVITE:
         │                  └──────── 2xx ──────→ ACCEPTED ─── Timer M ──→ gone       each 2xx goes up to the dialog
         └── Timer B ──→ 408
 
+One that stays in PROCEEDING for too long is cancelled, and then is a 408 when that has no answer either (§9.1: an old
+server may never send its 487). A CANCEL waits for the first 1xx.
+
 All others: TRYING, PROCEEDING, COMPLETED until Timer K, or 408 at Timer F.
 
 A request is repeated over UDP only: INVITE at T1, 2·T1, 4·T1 …, others no more than T2 apart. What cannot be sent is a
@@ -24,6 +27,7 @@ from edge.sip.timers import GIVE_UP, T1, T2, T4, Timed
 from edge.sip.wire import Wire
 
 if TYPE_CHECKING:
+    from edge.sip.invitation import Invitation
     from edge.sip.message import Response
     from edge.sip.transaction import ClientKey
 
@@ -120,7 +124,7 @@ class ClientTransaction(Timed):
 
 
 class InviteClient(ClientTransaction):
-    __slots__ = ("_ack", "_acknowledge", "_tired")
+    __slots__ = ("_ack", "_invitation", "_patience", "cancelled")
 
     def __init__(
         self,
@@ -131,13 +135,17 @@ class InviteClient(ClientTransaction):
         now: float,
         responded: OnResponse,
         failed: OnFailure,
-        acknowledge: Callable[[Response], bytes],
+        retry: Peer | None = None,
+        *,
+        invitation: Invitation,
+        patience: float,
     ) -> None:
-        """`acknowledge` builds the ACK to a 300–699 (§17.1.1.3)."""
-        super().__init__(wire, key, peer, request, now, responded, failed)
-        self._acknowledge = acknowledge
+        """`patience` is how many seconds may pass between the first 1xx and the final answer."""
+        super().__init__(wire, key, peer, request, now, responded, failed, retry)
+        self._invitation = invitation
+        self._patience = patience
         self._ack: bytes | None = None
-        self._tired: Callable[[float], None] | None = None
+        self.cancelled = False
 
     def received(self, response: Response, now: float) -> None:
         status = response.status
@@ -146,7 +154,10 @@ class InviteClient(ClientTransaction):
         if status < 200:
             if self.state is TRYING:
                 self.state = PROCEEDING
-                self.wire.timers.stop(self)
+                if self.cancelled:
+                    self._send_cancel(now)
+                else:
+                    self.wire.timers.set(self, now, self._patience)
             if self.state is PROCEEDING:
                 self.responded(response, now)
         elif status < 300:
@@ -161,7 +172,7 @@ class InviteClient(ClientTransaction):
                 self.wire.out.append((self.peer, self._ack))
         elif self.state is not ACCEPTED:
             self.state = COMPLETED
-            self._ack = self._acknowledge(response)
+            self._ack = self._invitation.ack(response)
             self.wire.out.append((self.peer, self._ack))
             if self.reliable:  # Timer D is 0
                 self.forget()
@@ -169,18 +180,30 @@ class InviteClient(ClientTransaction):
                 self.wire.timers.set(self, now, GIVE_UP)
             self.responded(response, now)
 
-    def wait(self, now: float, seconds: float, tired: Callable[[float], None] | None = None) -> None:
-        """Once it rings: call `tired` when there is no final answer in so many seconds; without it that is a 408."""
-        if self.state is PROCEEDING:
-            self._tired = tired
-            self.wire.timers.set(self, now, seconds)
+    def cancel(self, now: float) -> None:
+        """CANCEL, once there is a 1xx. Without effect after the final answer."""
+        if self.waits and not self.cancelled:
+            self.cancelled = True
+            if self.state is PROCEEDING:
+                self._send_cancel(now)
+
+    def _send_cancel(self, now: float) -> None:
+        key = (self.key[0], "CANCEL")
+        PlainClient(self.wire, key, self.peer, self._invitation.cancel(), now, _ignore, _ignore)
+        self.wire.timers.set(self, now, GIVE_UP)
+
+    def abandon(self, now: float) -> None:
+        """Nobody is curious any more; what made the answer needless makes the other side give it, or will soon."""
+        if self.state is PROCEEDING and not self.cancelled:
+            self.cancelled = True
+            self.wire.timers.set(self, now, GIVE_UP)
 
     def expire(self, now: float) -> None:
         if self.state is TRYING and now < self._stop:
             self._repeat(now, 2 * self._interval)
-        elif self.state is PROCEEDING and self._tired is not None:
-            self._tired(now)
-        elif self.state is TRYING or self.state is PROCEEDING:
+        elif self.state is PROCEEDING and not self.cancelled:
+            self.cancel(now)
+        elif self.waits:
             self._fail(408, now)
         else:
             self.forget()
@@ -210,3 +233,7 @@ class PlainClient(ClientTransaction):
             self._repeat(now, min(2 * self._interval, T2))
         else:
             self._fail(408, now)
+
+
+def _ignore(_outcome: Response | int, _now: float) -> None:
+    """What became of a CANCEL says nothing: the INVITE's own answer does."""

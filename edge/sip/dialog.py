@@ -18,7 +18,7 @@ from edge.sip.wire import SIP_PORT, Wire
 if TYPE_CHECKING:
     from edge.sip.message import Message, Request, Response
 
-MAX_FORWARDS = "70"  # §8.1.1.6
+MAX_FORWARDS = 70  # §8.1.1.6
 
 DialogKey = tuple[str, str, str | None]  # Call-ID, local tag, remote tag (None: a peer of RFC 2543, §12.1.1)
 
@@ -32,6 +32,7 @@ class Dialog:
         "local_seq",
         "local_tag",
         "masked",
+        "ours",
         "peer",
         "remote",
         "remote_seq",
@@ -51,10 +52,13 @@ class Dialog:
         routes: tuple[str, ...],
         target: Uri,
         source: Peer,
+        *,
         masked: bool = False,
+        ours: bool = False,
     ) -> None:
         """`local` and `remote` are From and To of a request of ours, tags included; `source` is where the other side's
-        message came from; `masked` says that its Contact is of no use behind its NAT."""
+        message came from; `masked` says that its Contact is of no use behind its NAT, `ours` that we made the Call-ID.
+        """
         self.call_id = call_id
         self.local = local
         self.local_tag = local_tag
@@ -66,6 +70,7 @@ class Dialog:
         self.target = target
         self.source = source
         self.masked = masked
+        self.ours = ours
         self.peer = source if source.connection else self.fresh_peer()
 
     @classmethod
@@ -82,7 +87,7 @@ class Dialog:
             request.record_routes,
             remote_target(request, source),
             source,
-            is_masked(request, source),
+            masked=is_masked(request, source),
         )
         dialog.remote_seq = request.cseq.number
         return dialog
@@ -99,6 +104,7 @@ class Dialog:
             response.record_routes[::-1],
             remote_target(response, source),
             source,
+            ours=True,
         )
         dialog.local_seq = response.cseq.number
         return dialog
@@ -121,6 +127,15 @@ class Dialog:
             self.target = remote_target(request, source)
             self.masked = is_masked(request, source)
             self.peer = source if source.connection else self.fresh_peer()
+
+    def retarget(self, response: Response) -> None:
+        """So may the 2xx to a re-INVITE of ours (§12.2.1.2)."""
+        if "contact" in response.headers:
+            target = remote_target(response, self.source)
+            self.masked = self.masked and target.host == self.target.host
+            self.target = target
+            if not self.peer.connection:
+                self.peer = self.fresh_peer()
 
     def fresh_peer(self) -> Peer:
         """Where a request of ours goes when there is no connection that still stands."""
@@ -150,22 +165,24 @@ class Dialog:
         fields: tuple[tuple[str, str], ...] = (),
         body: bytes = b"",
     ) -> bytes:
-        """A request within the dialog (§12.2.1.1), with a Contact of ours for REFER."""
+        """A request within the dialog, with a Contact of ours for REFER."""
+        uri, lines = self.opening(wire, branch)
+        return request_bytes(method, uri, [*lines, ("CSeq", f"{number} {method}"), *fields], body)
+
+    def opening(self, wire: Wire, branch: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """The Request-URI of a request of ours, and the fields that say which dialog and way are meant (§12.2.1.1)."""
         uri, routes = self.target, self.routes
         if routes and not _is_loose(routes[0]):  # a strict router wants itself in the Request-URI, the target last
             uri = Address.parse(routes[0]).uri._replace(headers="")
             routes = (*routes[1:], f"<{self.target}>")
-        lines = [
+        return str(uri), (
             ("Via", wire.via(self.peer, branch)),
             *[("Route", route) for route in routes],
-            ("Max-Forwards", MAX_FORWARDS),
+            ("Max-Forwards", str(MAX_FORWARDS)),
             ("From", self.local),
             ("To", self.remote),
             ("Call-ID", self.call_id),
-            ("CSeq", f"{number} {method}"),
-            *fields,
-        ]
-        return request_bytes(method, str(uri), lines, body)
+        )
 
 
 def remote_target(message: Message, source: Peer) -> Uri:

@@ -96,11 +96,14 @@ class ReferProgress:
 
 @dataclass(frozen=True, slots=True)
 class CallProgress:
-    """A provisional answer to an INVITE of ours, 100 included."""
+    """A provisional answer to an INVITE of ours, 100 included. When a proxy forked it, each phone has its own `tag`;
+    the one that answers is the `remote_tag` of the call in `CallAnswered`. Early media of one are none of the others'.
+    """
 
     outgoing: OutgoingCall
     status: int
     sdp: bytes | None = None
+    tag: str | None = None  # None in most 100s
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +117,32 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """An INVITE of ours came to nothing. 408 without an answer, 503 when it could not be sent."""
+    """An INVITE of ours came to nothing: 408 without an answer, 503 when it could not be sent, 487 once cancelled."""
 
     outgoing: OutgoingCall
     status: int
-    reason: str
+    reason: str  # the phrase behind the status
+    cause: int | None = None  # Q.850, from a Reason field (RFC 3326, RFC 6432)
+    contacts: tuple[str, ...] = ()  # where a 3xx says to go: URIs, best first
+
+
+@dataclass(frozen=True, slots=True)
+class ReinviteAnswered:
+    """The 200 to a re-INVITE of ours; it is acknowledged already."""
+
+    call: Call
+    sdp: bytes | None  # their answer; None when there is none to be read
+    offer: bytes = b""  # ours that it answers
+
+
+@dataclass(frozen=True, slots=True)
+class ReinviteFailed:
+    """A re-INVITE of ours was refused, or could not be sent (503); the session goes on as it was. A 491 is told only
+    when it came twice. What means that the call is lost (408, 481) is a `CallEnded` instead."""
+
+    call: Call
+    status: int
+    offer: bytes = b""
 
 
 Event = (
@@ -134,6 +158,8 @@ Event = (
     | CallProgress
     | CallAnswered
     | CallFailed
+    | ReinviteAnswered
+    | ReinviteFailed
 )
 
 __all__ = [
@@ -151,6 +177,8 @@ __all__ = [
     "OfferCancelled",
     "OutgoingCall",
     "ReferProgress",
+    "ReinviteAnswered",
+    "ReinviteFailed",
     "Reoffer",
     "Reoffered",
     "TextDone",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edge.sip.dialog import Dialog
     from edge.sip.message import Message, Request
     from edge.sip.referral import Referral
+    from edge.sip.reinvite import Change
     from edge.sip.server_transaction import ServerTransaction
 
 
@@ -89,9 +90,11 @@ class Call:
         "_answerless",
         "_bye",
         "_byes",
+        "_change",
         "_dialog",
         "_ended",
         "_referral",
+        "_refused",
         "_reoffer",
         "_unconfirmed",
         "allow",
@@ -108,6 +111,8 @@ class Call:
         self._answerless: Answerless | None = None  # our offer was acknowledged without an answer
         self._unconfirmed = False  # answered by us, first ACK still to come
         self._reoffer: Reoffer | None = None
+        self._refused: ServerTransaction | None = None  # of a re-INVITE of theirs: refused, and no ACK yet
+        self._change: Change | None = None  # what its user wants changed
         self._referral: Referral | None = None
         self._bye: tuple[str | None] | None = None  # to be sent once the 200 is acknowledged; holds its Reason
         self._byes = 0  # BYEs of ours without their answer
@@ -134,6 +139,12 @@ class Call:
         """Where our next request goes."""
         return self._dialog.peer
 
+    def _agreed(self) -> None:
+        """An offer found its answer: one of ours without is forgotten."""
+        if self._answerless is not None:
+            self._answerless.stop()
+            self._answerless = None
+
     def disconnected(self) -> None:
         self._dialog.peer = self._dialog.fresh_peer()
 
@@ -156,35 +167,31 @@ class OutgoingCall:
 
     __slots__ = (
         "_acks",
-        "_branch",
-        "_cancelled",
         "_done",
-        "_fields",
-        "_ringing",
         "_tag",
         "_transaction",
-        "_uri",
         "call_id",
         "owner",
         "peer",
     )
 
-    _transaction: InviteClient
-
-    def __init__(
-        self, peer: Peer, uri: str, call_id: str, tag: str, branch: str, fields: list[tuple[str, str]]
-    ) -> None:
+    def __init__(self, peer: Peer, call_id: str, tag: str) -> None:
         self.peer = peer
         self.call_id = call_id
         self.owner: Any = None
-        self._uri = uri
         self._tag = tag
-        self._branch = branch
-        self._fields = fields  # Via, From, To, Call-ID, Route as sent: ACK and CANCEL repeat them
+        self._transaction: InviteClient | None = None  # until its end is told
         self._acks: dict[str | None, tuple[Peer, bytes]] = {}  # To-tag of a 200 → our ACK to it
-        self._cancelled = False
         self._done = False  # its end was told
-        self._ringing = False  # there was a 1xx
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was given up, by its user or after `limits.RINGING`, and its end is still to come."""
+        return self._transaction is not None and self._transaction.cancelled
+
+    def _over(self) -> None:
+        self._done = True
+        self._transaction = None
 
 
 def served_by(message: Message) -> frozenset[str] | None:

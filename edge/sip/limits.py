@@ -21,6 +21,7 @@ UNANSWERED = 600.0  # s until an offer nobody decides on gets a 480: longer than
 UNDECIDED_TEXT = 40.0  # s until a MESSAGE nobody decides on is forgotten: its last repeat (32 s) and the way here
 ANSWERLESS = 5.0  # s a call goes on whose ACK brought no answer to our offer, in case its caller makes one of his own
 REOFFER = 30.0  # s until a re-INVITE nobody decides on gets a 500
+REINVITE = 60.0  # s a re-INVITE of ours may be pondered over before we cancel it
 RINGING = 180.0  # s an INVITE of ours may ring before we cancel it (Timer C of §16.6)
 SUBSCRIPTION = 180.0  # s a REFER of ours may stay without a NOTIFY, whatever Expires the peer writes
 RETRY_AFTER = (2, 10)  # s, the span of Retry-After in a 503: longer ones make carriers take us out of service

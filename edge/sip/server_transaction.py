@@ -16,6 +16,7 @@ Over TCP nothing is repeated and Timers I and J are 0: the transaction is gone a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -51,6 +52,7 @@ class ServerTransaction(Timed):
         "peer",
         "reliable",
         "request",
+        "settled",
         "state",
         "tag",
         "via_port",
@@ -71,6 +73,7 @@ class ServerTransaction(Timed):
         self.tag: str | None = None  # the To-tag of our answers
         self.handle: Any = None  # what the user decides on: Offer, Reoffer, TextOffer
         self.waiting: Waiting | None = None
+        self.settled: Callable[[float], None] | None = None  # a refused INVITE: its ACK came, or never will
         self.state = PROCEEDING
         wire.servers[key] = self
         if peer.connection:
@@ -161,6 +164,7 @@ class InviteServer(ServerTransaction):
                 self.state = CONFIRMED
                 self.answer = None
                 self.wire.timers.set(self, now, T4)
+            self._settle(now)
             return True
         return self.state is CONFIRMED
 
@@ -174,6 +178,12 @@ class InviteServer(ServerTransaction):
             self.wire.timers.set_before(self, now, self._interval, self._stop)
         else:
             self.forget()
+            self._settle(now)
+
+    def _settle(self, now: float) -> None:
+        if self.settled is not None:
+            settled, self.settled = self.settled, None
+            settled(now)
 
 
 class PlainServer(ServerTransaction):

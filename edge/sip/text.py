@@ -93,7 +93,7 @@ class Texts:
         branch = wire.branch()
         fields = [
             ("Via", wire.via(peer, branch)),
-            ("Max-Forwards", MAX_FORWARDS),
+            ("Max-Forwards", str(MAX_FORWARDS)),
             ("From", f"{name_addr(from_)};tag={wire.token()}"),
             ("To", name_addr(to)),
             ("Call-ID", wire.token()),

@@ -144,6 +144,7 @@ class Endpoint:
         now = self._loop.time()
         self._turn.end(now)
         # Save when they are woken, machines set no deadline nearer than T1: a timer before that stays as it is.
+        # (But for the pause after a 491, which is a matter of chance anyway.)
         if self._timer is None or self._timer.when() > now + T1:
             self._arm(now)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from edge.log import get_logger
 from edge.sip.agent import Agent
-from edge.sip.events import CallOffered, Event, Reoffered, TextOffered
+from edge.sip.events import CallOffered, CallProgress, Event, Reoffered, TextOffered
 from edge.sip.peer import Peer
 
 log = get_logger("sip")
@@ -91,5 +91,7 @@ class Turn:
                 self._agent.take_text(text, 500, now)
             case Reoffered(reoffer):
                 self._agent.refuse(reoffer, 500, now)
+            case CallProgress(outgoing):
+                self._agent.cancel(outgoing, now)
             case _ if (call := getattr(event, "call", None)) is not None:
                 self._agent.give_up(call, now)

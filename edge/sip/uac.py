@@ -11,16 +11,17 @@ from functools import partial
 
 from edge.sip import screen
 from edge.sip.call import Calls
-from edge.sip.client_transaction import InviteClient, PlainClient
+from edge.sip.client_transaction import InviteClient
 from edge.sip.counts import REQUESTS_SENT
-from edge.sip.dialog import MAX_FORWARDS, Dialog
+from edge.sip.dialog import Dialog
 from edge.sip.events import CallAnswered, CallFailed, CallProgress
 from edge.sip.handle import Call, OutgoingCall, sdp_of, served_by
+from edge.sip.invitation import Invitation
 from edge.sip.limits import CLIENT_TRANSACTIONS, RINGING
-from edge.sip.message import REASONS, Response, request_bytes
+from edge.sip.message import REASONS, Address, Malformed, Response
 from edge.sip.peer import Peer
+from edge.sip.reason import read_cause
 from edge.sip.text import name_addr
-from edge.sip.timers import GIVE_UP
 from edge.sip.wire import Fields, Wire
 
 SEQUENCE = 1  # the CSeq of an INVITE of ours
@@ -36,69 +37,63 @@ class Uac:
         self._calls = calls
 
     def invite(
-        self, *, peer: Peer, uri: str, from_: str, to: str, sdp: bytes, now: float, fields: Fields = ()
+        self,
+        *,
+        peer: Peer,
+        uri: str,
+        from_: str,
+        to: str,
+        sdp: bytes,
+        now: float,
+        fields: Fields,
+        max_forwards: int,
     ) -> OutgoingCall:
         wire = self._wire
         branch, tag, call_id = wire.branch(), wire.token(), wire.token()
-        again = [
-            ("Via", wire.via(peer, branch)),
-            ("Max-Forwards", MAX_FORWARDS),
-            ("From", f"{name_addr(from_)};tag={tag}"),
-            ("To", name_addr(to)),
-            ("Call-ID", call_id),
-        ]
-        outgoing = OutgoingCall(peer, uri, call_id, tag, branch, again)
+        outgoing = OutgoingCall(peer, call_id, tag)
         if len(wire.clients) >= CLIENT_TRANSACTIONS:
             self._failed(outgoing, 503, now)
             return outgoing
-        lines = [
-            *again,
-            ("CSeq", f"{SEQUENCE} INVITE"),
-            ("Contact", wire.contact(peer)),
-            screen.ALLOW,
-            screen.SUPPORTED,
-        ]
-        data = request_bytes("INVITE", uri, [*lines, *fields, screen.SDP_TYPE], sdp)
+        fields = list(fields)
+        routes = [field for field in fields if field[0].lower() == "route"]
+        others = [field for field in fields if field[0].lower() != "route"]
+        again = (
+            ("Via", wire.via(peer, branch)),
+            *routes,
+            ("Max-Forwards", str(max_forwards)),
+            ("From", f"{name_addr(from_)};tag={tag}"),
+            ("To", name_addr(to)),
+            ("Call-ID", call_id),
+        )
+        invitation = Invitation(uri, again, SEQUENCE)
+        more = (("Contact", wire.contact(peer)), screen.ALLOW, screen.SUPPORTED, *others, screen.SDP_TYPE)
         outgoing._transaction = InviteClient(
             wire,
             (branch, "INVITE"),
             peer,
-            data,
+            invitation.request(more, sdp),
             now,
             partial(self._responded, outgoing),
             partial(self._failed, outgoing),
-            partial(_acknowledge_refusal, outgoing),
+            invitation=invitation,
+            patience=RINGING,
         )
         return outgoing
 
     def cancel(self, outgoing: OutgoingCall, now: float) -> None:
         """Without effect after the final answer."""
-        if outgoing._done or outgoing._cancelled:
-            return
-        outgoing._cancelled = True
-        if outgoing._ringing:
-            self._send_cancel(outgoing, now)
-
-    def _send_cancel(self, outgoing: OutgoingCall, now: float) -> None:
-        fields = [*outgoing._fields, ("CSeq", f"{SEQUENCE} CANCEL")]  # §9.1: as in the INVITE, the branch too
-        data = request_bytes("CANCEL", outgoing._uri, fields)
-        key = (outgoing._branch, "CANCEL")
-        PlainClient(self._wire, key, outgoing.peer, data, now, _ignore, _ignore)
-        outgoing._transaction.wait(now, GIVE_UP)  # §9.1: an old server may never send its 487
+        if outgoing._transaction is not None:
+            outgoing._transaction.cancel(now)
 
     def _responded(self, outgoing: OutgoingCall, response: Response, now: float) -> None:
         status = response.status
         if status >= 300:
-            self._fail(outgoing, status, response.reason)
+            reasons = ",".join(response.headers.all("reason"))
+            self._fail(outgoing, status, response.reason, read_cause(reasons), _alternatives(response))
         elif status >= 200:
             self._answered(outgoing, response, now)
         else:
-            if not outgoing._ringing:
-                outgoing._ringing = True
-                outgoing._transaction.wait(now, RINGING, partial(self.cancel, outgoing))
-                if outgoing._cancelled:
-                    self._send_cancel(outgoing, now)
-            self._wire.events.append(CallProgress(outgoing, status, sdp_of(response)))
+            self._wire.events.append(CallProgress(outgoing, status, sdp_of(response), response.to_tag))
 
     def _answered(self, outgoing: OutgoingCall, response: Response, now: float) -> None:
         """A 2xx: the first, a repeat, or one from another branch of a fork (§13.2.2.4)."""
@@ -113,33 +108,47 @@ class Uac:
             wire.out.append(ack)
             call = Call(dialog, outgoing.peer, served_by(response))
             self._calls.enter(dialog, call)
-            if outgoing._done or outgoing._cancelled:
+            if outgoing.cancelled or outgoing._done:
                 self._calls.end_unseen(call, now)
                 self._fail(outgoing, 487, REASONS[487])
             else:
-                outgoing._done = True
+                outgoing._over()
                 wire.events.append(CallAnswered(outgoing, call, sdp_of(response)))
         else:
             wire.out.append(ack)
 
     def _failed(self, outgoing: OutgoingCall, status: int, _now: float) -> None:
-        if outgoing._cancelled:
+        if outgoing.cancelled:
             status = 487
         self._fail(outgoing, status, REASONS[status])
 
-    def _fail(self, outgoing: OutgoingCall, status: int, reason: str) -> None:
+    def _fail(
+        self,
+        outgoing: OutgoingCall,
+        status: int,
+        reason: str,
+        cause: int | None = None,
+        contacts: tuple[str, ...] = (),
+    ) -> None:
         if not outgoing._done:
-            outgoing._done = True
-            self._wire.events.append(CallFailed(outgoing, status, reason))
+            outgoing._over()
+            self._wire.events.append(CallFailed(outgoing, status, reason, cause, contacts))
 
 
-def _acknowledge_refusal(outgoing: OutgoingCall, response: Response) -> bytes:
-    """The ACK to a 300–699 (§17.1.1.3): as the INVITE, with the To of the answer."""
-    fields = [(name, value) for name, value in outgoing._fields if name != "To"]
-    fields += [("To", response.headers.first["to"]), ("CSeq", f"{SEQUENCE} ACK")]
-    REQUESTS_SENT["ACK"]()
-    return request_bytes("ACK", outgoing._uri, fields)
+def _alternatives(response: Response) -> tuple[str, ...]:
+    """Where a 3xx says to go, best first (§8.1.3.4)."""
+    if response.status >= 400:
+        return ()
+    try:
+        contacts = response.contacts
+    except Malformed:
+        return ()
+    return tuple(str(contact.uri) for contact in sorted(contacts, key=_rank))
 
 
-def _ignore(_outcome: Response | int, _now: float) -> None:
-    """What became of a CANCEL says nothing: the INVITE's own answer does."""
+def _rank(contact: Address) -> float:
+    """From 0, the best, to 1. Without a q it is the best: then the order as written decides."""
+    try:
+        return 1.0 - min(max(float(contact.params.get("q") or 1.0), 0.0), 1.0)
+    except ValueError:
+        return 0.0

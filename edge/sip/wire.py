@@ -93,7 +93,11 @@ class Wire:
     def retry_after(self) -> tuple[str, str]:
         """The header field, with a jitter that keeps peers from coming back together."""
         low, high = RETRY_AFTER
-        return "Retry-After", str(low + zlib.crc32(self._token().encode()) % (high - low + 1))
+        return "Retry-After", str(low + int(self.chance() * (high - low + 1)))
+
+    def chance(self) -> float:
+        """A number from 0 to less than 1, as random as the tokens are."""
+        return zlib.crc32(self._token().encode()) / (1 << 32)
 
     def sent_by(self, peer: Peer) -> str:
         """Our side of `peer`, as the outside has to write it: `host:port`."""

@@ -44,7 +44,7 @@ def test_a_call_of_ours() -> None:
     ladder >> reply_to(ladder, 180, to_tag="phone")
     assert ladder.event(CallProgress).status == 180
     ladder >> reply_to(ladder, 183, to_tag="phone", body=SDP)
-    assert ladder.event(CallProgress) == CallProgress(outgoing, 183, SDP)
+    assert ladder.event(CallProgress) == CallProgress(outgoing, 183, SDP, "phone")
     ladder >> ok << "ACK"
     answered = ladder.event(CallAnswered)
     assert (answered.outgoing, answered.sdp, answered.call.allow) == (
@@ -69,13 +69,51 @@ def test_a_call_of_ours() -> None:
     ladder.gone()
 
 
+def test_what_its_user_puts_into_the_header() -> None:
+    ladder = Ladder()
+    ladder.agent.invite(
+        peer=UDP,
+        uri="sip:b@192.0.2.9",
+        from_='"Alice" <sip:+441632960000@192.0.2.1>',
+        to="sip:b@192.0.2.9",
+        sdp=OURS,
+        now=0.0,
+        max_forwards=12,
+        fields=[
+            ("P-Asserted-Identity", "<sip:+441632960000@192.0.2.1>"),
+            ("Route", "<sip:192.0.2.30;lr>"),
+            ("Diversion", "<sip:+441632960001@192.0.2.1>;reason=unconditional"),
+        ],
+    )
+    ladder.drain() << "INVITE"
+    sent = ladder.request
+    refusal = reply_to(ladder, 404, to_tag="phone")
+    assert (ladder.header("max-forwards"), sent.routes) == ("12", ("<sip:192.0.2.30;lr>",))
+    assert ladder.header("p-asserted-identity") == "<sip:+441632960000@192.0.2.1>"
+    assert ladder.header("diversion") == "<sip:+441632960001@192.0.2.1>;reason=unconditional"
+    assert (sent.from_.display, sent.caller[0]) == ("Alice", "+441632960000")
+    ladder >> refusal << "ACK"
+    assert (ladder.header("max-forwards"), ladder.request.routes) == ("12", sent.routes)  # §17.1.1.3
+    assert "diversion" not in ladder.request.headers
+
+
+def test_a_line_break_in_a_field_is_no_other_field() -> None:
+    with pytest.raises(ValueError, match="CR or LF"):
+        Ladder().agent.invite(
+            peer=UDP, uri="sip:b@d", from_="sip:a@d", to="sip:b@d", sdp=OURS, now=0.0, fields=[("Subject", "a\r\nX: b")]
+        )
+
+
 def test_the_other_side_hangs_up() -> None:
     ladder, outgoing = calling()
     ladder >> reply_to(ladder, 200, to_tag="phone", body=SDP, fields=CONTACT) << "ACK"
     call = ladder.event(CallAnswered).call
-    bye = request("BYE", branch="bye", tag="phone", to_tag=call.local_tag, cseq=1, call_id=outgoing.call_id)
+    reason: Fields = {"Reason": "Q.850;cause=31"}
+    bye = request(
+        "BYE", branch="bye", tag="phone", to_tag=call.local_tag, cseq=1, call_id=outgoing.call_id, fields=reason
+    )
     ladder >> bye << 200
-    assert ladder.event(CallEnded).by == "remote"
+    assert ladder.event(CallEnded) == CallEnded(call, "remote", "Q.850;cause=31")
     ladder.gone()
 
 
@@ -102,6 +140,33 @@ def test_a_refusal(status: int) -> None:
     ladder.at(GIVE_UP - 0.1) >> refusal << "ACK"  # Timer D
     assert not ladder.events
     ladder.gone()
+
+
+def test_a_refusal_says_why() -> None:
+    ladder, outgoing = calling()
+    why: Fields = {"Reason": 'SIP;cause=486, Q.850;cause=17;text="User busy"'}
+    ladder >> reply_to(ladder, 486, to_tag="phone", fields=why) << "ACK"
+    assert ladder.event(CallFailed) == CallFailed(outgoing, 486, "Whatever", 17)
+
+
+@pytest.mark.parametrize(
+    ("status", "contact", "contacts"),
+    [
+        (
+            302,
+            "<sip:b@192.0.2.3>;q=0.2, <tel:+4420>, sip:c@192.0.2.4;q=0.7",
+            ("tel:+4420", "sip:c@192.0.2.4", "sip:b@192.0.2.3"),
+        ),
+        (300, "<sip:b@192.0.2.3>;q=x, <sip:c@192.0.2.4>", ("sip:b@192.0.2.3", "sip:c@192.0.2.4")),
+        (302, "<sip:b", ()),
+        (302, None, ()),
+        (486, "<sip:b@192.0.2.3>", ()),
+    ],
+)
+def test_a_refusal_says_where_else(status: int, contact: str | None, contacts: tuple[str, ...]) -> None:
+    ladder, outgoing = calling()
+    ladder >> reply_to(ladder, status, to_tag="phone", fields={"Contact": contact}) << "ACK"
+    assert ladder.event(CallFailed) == CallFailed(outgoing, status, "Whatever", None, contacts)
 
 
 def test_an_invite_is_repeated_until_a_1xx() -> None:
@@ -170,6 +235,32 @@ def test_cancel_waits_for_a_1xx() -> None:
     ladder.gone()
 
 
+def test_a_200_without_any_1xx_after_a_cancel() -> None:
+    ladder, outgoing = calling()
+    ok = reply_to(ladder, 200, to_tag="phone", body=SDP, fields=CONTACT)
+    ladder.agent.cancel(outgoing, 0.0)
+    ladder >> ok << "ACK" << "BYE"
+    assert ladder.event(CallFailed).status == 487
+    ladder >> ok << "ACK"
+    ladder >> reply_to(ladder, 200)
+    assert ladder.quiet()
+    ladder.gone()
+
+
+def test_both_phones_answered_a_cancelled_call() -> None:
+    ladder, outgoing = calling()
+    both = [reply_to(ladder, 200, to_tag=tag, body=SDP, fields=CONTACT) for tag in ("one", "two")]
+    ladder >> reply_to(ladder, 180)
+    ladder.agent.cancel(outgoing, 0.0)
+    ladder.drain() << "CANCEL"
+    for ok in both:
+        ladder >> ok << "ACK" << "BYE"
+    ladder.event(CallProgress)
+    assert ladder.event(CallFailed).status == 487
+    assert not ladder.events
+    ladder.gone()
+
+
 def test_cancel_and_nobody_is_there() -> None:
     ladder, outgoing = calling()
     ladder.agent.cancel(outgoing, 0.0)
@@ -221,6 +312,28 @@ def test_it_does_not_ring_for_ever() -> None:
     ladder.gone()
     ladder.event(CallProgress)
     assert ladder.event(CallFailed).status == 487
+
+
+def test_early_media_of_two_phones() -> None:
+    ladder, outgoing = calling()
+    sent = ladder.last
+    first, second = (reply_to(ladder, 183, to_tag=tag, body=tag.encode()) for tag in ("one", "two"))
+    ringing, ok = reply_to(ladder, 180, to_tag="two"), reply_to(ladder, 200, to_tag="two", body=SDP, fields=CONTACT)
+    refusal = reply_to(ladder, 486, to_tag="one")
+    ladder >> ringing >> first >> second
+    told = [ladder.event(CallProgress) for _ in range(3)]
+    assert [(event.status, event.sdp, event.tag) for event in told] == [
+        (180, None, "two"),
+        (183, b"one", "one"),
+        (183, b"two", "two"),
+    ]
+    ladder >> ok << "ACK"
+    answered = ladder.event(CallAnswered)
+    assert (answered.outgoing, answered.call.remote_tag) == (outgoing, "two")
+    ladder.last = sent
+    ladder >> reply_to(ladder, 180, to_tag="one") >> refusal  # too late
+    assert ladder.quiet()
+    assert not ladder.events
 
 
 def test_a_second_phone_that_answered_is_let_go() -> None:

@@ -1,0 +1,33 @@
+"""An INVITE of ours as it was sent: what its ACK to a refusal and its CANCEL repeat of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from edge.sip.counts import REQUESTS_SENT
+from edge.sip.message import Response, request_bytes
+
+Field = tuple[str, str]
+
+
+class Invitation(NamedTuple):
+    """One INVITE of ours."""
+
+    uri: str
+    fields: tuple[Field, ...]  # Via, Route, Max-Forwards, From, To, Call-ID
+    number: int  # of its CSeq
+
+    def request(self, fields: tuple[Field, ...], sdp: bytes) -> bytes:
+        """The INVITE itself, with `fields` behind those that are repeated."""
+        return request_bytes("INVITE", self.uri, [*self.fields, ("CSeq", f"{self.number} INVITE"), *fields], sdp)
+
+    def ack(self, response: Response) -> bytes:
+        """The ACK to a 300–699 (§17.1.1.3): as the INVITE, with the To of the answer."""
+        fields = [field for field in self.fields if field[0] != "To"]
+        fields += [("To", response.headers.first["to"]), ("CSeq", f"{self.number} ACK")]
+        REQUESTS_SENT["ACK"]()
+        return request_bytes("ACK", self.uri, fields)
+
+    def cancel(self) -> bytes:
+        """The CANCEL (§9.1): as the INVITE, the branch too."""
+        return request_bytes("CANCEL", self.uri, [*self.fields, ("CSeq", f"{self.number} CANCEL")])
