@@ -26,13 +26,14 @@ from edge.carriers.site import Site, build
 from edge.config import Config
 from edge.demo import Demo, furnish
 from edge.errors import Fault, Invalid, Unavailable
+from edge.flows.session import Session
 from edge.http import Guard
 from edge.log import configure, get_logger
 from edge.media.transport import MediaEngine, open_prompts
 from edge.metrics import gauge
 from edge.numbers.provider import PROVIDERS, Provider
 from edge.plugins import load
-from edge.sessions.call import Call, Desk
+from edge.sessions.call import Desk
 from edge.sessions.inbox import Inbox
 from edge.sessions.message import MessageTable
 from edge.sessions.outbox import Outbox
@@ -312,21 +313,21 @@ def _provider(kind: Any, options: Any, stores: Stores) -> Provider:
 
 def _send_for_calls(
     sending: TextSending, carriers: Mapping[str, Carrier]
-) -> Callable[[Call, str, str, str], Coroutine[Any, Any, str]]:
+) -> Callable[[Session, str, str, str], Coroutine[Any, Any, str]]:
     """How the flow of a call sends a text: by the first carrier there is."""
     carrier = next(iter(carriers), "")
 
-    async def send(call: Call, source: str, destination: str, text: str) -> str:
+    async def send(session: Session, source: str, destination: str, text: str) -> str:
         if not carrier:
             raise Unavailable("no carrier for texts is configured")
         return await sending.send(
             id=new_id(),
-            customer_id=call.customer_id,
+            customer_id=session.customer_id,
             source=source,
             destination=destination,
             text=text,
             carrier=carrier,
-            reference_id=call.id,
+            reference_id=session.id,
         )
 
     return send

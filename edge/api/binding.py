@@ -17,6 +17,11 @@ from edge.numbers.table import NumberTable
 from edge.store.metadata import NIL
 
 SLOTS: Final[dict[str, Medium]] = {"call_flow_id": "call", "message_flow_id": "message"}
+FALLBACK: Final = "fallback_flow_id"
+ALL_SLOTS: Final = (*SLOTS, FALLBACK)
+
+
+NO_FLOW: Final = "there is no such flow"
 
 
 class Binding:
@@ -36,13 +41,16 @@ class Binding:
                 continue
             flow = await self._flows.get(flow_id, customer_id)
             if flow is None:
-                faults.append(Fault(slot, "there is no such flow"))
+                faults.append(Fault(slot, NO_FLOW))
                 continue
             try:
                 require_medium(compile_flow(flow.document()), medium, slot)
             except Invalid as error:
                 faults += error.faults
                 wrong_medium = error
+        fallback = fields.get(FALLBACK, NIL)
+        if fallback != NIL and await self._flows.get(fallback, customer_id) is None:
+            faults.append(Fault(FALLBACK, NO_FLOW))
         if faults:
             if wrong_medium is not None:
                 raise Invalid(wrong_medium.message, faults=faults, reason=wrong_medium.reason)
@@ -50,10 +58,22 @@ class Binding:
 
     async def confirm(self, customer_id: str, fields: Mapping[str, Any]) -> None:
         """After they were bound. Raises Conflict, and takes the flow off again, when it was deleted meanwhile."""
-        for flow_id in {fields.get(slot, NIL) for slot in SLOTS} - {NIL}:
+        for flow_id in {fields.get(slot, NIL) for slot in ALL_SLOTS} - {NIL}:
             if await self._flows.get(flow_id, customer_id) is None:
                 await self._numbers.unbind_flow(flow_id)
                 raise Conflict("the flow was deleted meanwhile", reason="FLOW_NOT_FOUND")
+
+    async def check_following(self, customer_id: str, document: Mapping[str, Any]) -> None:
+        """Before a flow is stored that names one to run after it. Raises Invalid."""
+        where = "on_complete_flow_id"
+        flow_id = document.get(where) or NIL
+        if flow_id == NIL:
+            return
+        flow = await self._flows.get(flow_id, customer_id)
+        if flow is None:
+            raise Invalid("the flow is wrong", faults=[Fault(where, NO_FLOW)], reason="FLOW_NOT_FOUND")
+        for medium in MEDIA:  # its session will be over
+            require_medium(compile_flow(flow.document()), medium, where)
 
     async def media_in_use(self, flow_id: str) -> frozenset[Medium]:
         """What a flow is bound for, by any number."""

@@ -23,16 +23,15 @@ from edge.flows.session import Medium
 from edge.flows.table import FlowTable, StoredFlow
 from edge.flows.variables import KNOWN
 from edge.numbers.table import NumberTable
-from edge.store.metadata import NIL
 
 Detail = Annotated[str, Field(max_length=DETAIL_CHARACTERS, pattern=r"^[^\u0000]*$")]
 Steps = Annotated[list[StepDocument], Field(min_length=1, max_length=STEPS_PER_FLOW)]
-DOCUMENT_KEYS = frozenset({"name", "detail", "actions"})
 VARIABLES = (
     "Options may hold `${name}`, or `${name:-text}` for a text where the value is empty. Besides what a flow sets"
     " itself there are: " + "; ".join(f"`{name}` {sentence}" for name, sentence in KNOWN.items()) + "."
 )
-NOT_HERE = "Not available here; leave it empty."
+DOCUMENT_KEYS = frozenset({"name", "detail", "actions", "on_complete_flow_id"})
+ON_COMPLETE = "The flow that runs when a run of this one is over, and its session; none of its steps may need one."
 
 
 class Step(Result):
@@ -53,7 +52,7 @@ class Flow(Result):
     name: str = Field(description="Free text.")
     detail: str = Field(description="Free text.")
     actions: list[Step] = Field(description="The steps, in order.")
-    on_complete_flow_id: str = Field(default=NIL, description="Not used here; kept for clients of the platform.")
+    on_complete_flow_id: str = Field(description=ON_COMPLETE)
     version: int = Field(description="Grows with each change; a session keeps the one it began with.")
     media: list[Literal["call", "message"]] = Field(description="What it can run for, and be bound as.")
     warnings: list[Place] | None = Field(
@@ -77,7 +76,7 @@ class FlowCreate(Model):
     name: Line = Field(default="", description="Free text.")
     detail: Detail = Field(default="", description="Free text.")
     actions: Steps = Field(description="The steps, in order.")
-    on_complete_flow_id: FlowSlot = Field(default="", validate_default=True, description=NOT_HERE)
+    on_complete_flow_id: FlowSlot = Field(default="", validate_default=True, description=ON_COMPLETE)
     customer_id: Id | None = Field(
         default=None, description="The account to own it. A customer's key may leave it out; an admin key may not."
     )
@@ -89,7 +88,7 @@ class FlowChange(Change):
     name: Line = Field(default_factory=str, description="Free text.")
     detail: Detail = Field(default_factory=str, description="Free text.")
     actions: Steps = Field(default_factory=list, description="The steps, in order.")
-    on_complete_flow_id: FlowSlot = Field(default_factory=str, description=NOT_HERE)
+    on_complete_flow_id: FlowSlot = Field(default_factory=str, description=ON_COMPLETE)
 
 
 class FlowDocument(Model):
@@ -139,6 +138,7 @@ class Flows:
     async def create(self, ask: Ask[Nothing, FlowCreate]) -> Answer:
         customer_id = owner(ask.asker, ask.body.customer_id)
         document = ask.body.model_dump(exclude={"customer_id"}, exclude_unset=True)
+        await self._binding.check_following(customer_id, document)
         return answer(await self._table.create(customer_id, document))
 
     async def get(self, ask: Ask[Nothing, Nothing]) -> Answer:
@@ -156,6 +156,7 @@ class Flows:
                 self._require_version(await self._find(ask), expected)
             return await self._binding.media_in_use(ask.id)
 
+        await self._binding.check_following(old.customer_id, wanted)
         document = {**old.document(), **wanted}
         return answer(await self._table.update(ask.id, scope(ask.asker), document, in_use=in_use))
 

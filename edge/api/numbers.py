@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from edge.api.auth import owner, scope
-from edge.api.binding import SLOTS, Binding
+from edge.api.binding import ALL_SLOTS, Binding
 from edge.api.field import E164, Change, Detail, Id, Line, Model, Result, changes
 from edge.api.field import Binding as FlowSlot
 from edge.api.operation import Answer, AnyOperation, Ask, Nothing, Operation
@@ -19,6 +19,7 @@ from edge.numbers.number import Number as Stored
 from edge.numbers.table import NumberTable
 from edge.store.metadata import NIL
 
+FALLBACK = 'The flow that takes over when the flow of a call or message fails; "", null or the nil UUID is none.'
 UNBOUND = 'The flow of an incoming {}; "", null or the nil UUID is none.'
 
 
@@ -31,6 +32,7 @@ class Number(Result):
     type: Kind = Field(description="normal, or virtual: known on this platform only.")
     call_flow_id: str = Field(description="The flow of an incoming call; the nil UUID is none.")
     message_flow_id: str = Field(description="The flow of an incoming message; the nil UUID is none.")
+    fallback_flow_id: str = Field(description="The flow that takes over when one of those fails; the nil UUID is none.")
     name: str = Field(description="Free text.")
     detail: str = Field(description="Free text.")
     status: Status = Field(description="Only an active number is routed. pending: its provider is at work.")
@@ -58,6 +60,7 @@ class NumberCreate(Model):
     type: Kind = Field(default="normal", description="normal, or virtual: known on this platform only.")
     call_flow_id: FlowSlot = Field(default=NIL, description=UNBOUND.format("call"))
     message_flow_id: FlowSlot = Field(default=NIL, description=UNBOUND.format("message"))
+    fallback_flow_id: FlowSlot = Field(default=NIL, description=FALLBACK)
     name: Line = Field(default="", description="Free text.")
     detail: Detail = Field(default="", description="Free text.")
     metadata: NumberMetadata = Field(default=NumberMetadata(), description="Switches.")
@@ -80,6 +83,7 @@ class FlowIds(Change):
 class NumberChange(FlowIds):
     """At least one of them; what is left out stays."""
 
+    fallback_flow_id: FlowSlot = Field(default_factory=str, description=FALLBACK)
     name: Line = Field(default_factory=str, description="Free text.")
     detail: Detail = Field(default_factory=str, description="Free text.")
     metadata: NumberMetadata = Field(default_factory=NumberMetadata, description="Switches.")
@@ -159,7 +163,7 @@ class Numbers:
 
     async def _change(self, ask: Ask[Nothing, Any], wanted: dict[str, Any]) -> Answer:
         customer_id = scope(ask.asker)
-        if wanted.keys() & SLOTS.keys() or "status" in wanted:
+        if wanted.keys() & set(ALL_SLOTS) or "status" in wanted:
             old = await self._find(ask.id, customer_id)
             if "status" in wanted and old.status not in ("active", "suspended"):
                 fault = Fault("status", f"a number that is {old.status} cannot be made {wanted['status']}")

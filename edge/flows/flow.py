@@ -1,11 +1,12 @@
 """A flow, and how it comes out of the document that its owner wrote.
 
-    {"name": "greeting", "detail": "", "actions": [
+    {"name": "greeting", "detail": "", "on_complete_flow_id": "", "actions": [
         {"id": "hello", "type": "play", "option": {"stream_urls": ["hello.wav"]}, "next_id": ""}, …]}
 
 Step ids are unique texts; a step without one gets a UUID. `next_id` nil, "" or null is the following step. Three ids
 are places and no steps: start (…0001, the first step), finish (…0002, the end of the flow) and next (…0003, the step
-that follows); they can be jumped to.
+that follows); they can be jumped to. `on_complete_flow_id` is a flow that runs when a run of this one is over, however
+it came out, and its session too.
 
 Everything that can be known is checked here, before the flow is stored, and all faults are told at once: unknown
 actions, wrong options, ids given twice, jumps to nowhere, steps that no one session can all do. What may be meant but
@@ -25,7 +26,7 @@ from edge.flows.action import FINISH, NEXT, START, Action
 from edge.flows.session import Medium
 from edge.flows.step import Step, find_action, place, read_option
 from edge.flows.variables import Template, has_variables
-from edge.store.metadata import NIL, json_text, new_id
+from edge.store.metadata import NIL, is_id, json_text, new_id
 
 KEYS: Final = ("name", "detail", "actions", "on_complete_flow_id")
 STEP_KEYS: Final = ("id", "type", "option", "next_id", "tm_execute")  # the last is the platform's, empty when stored
@@ -47,15 +48,26 @@ class Flow:
     steps: tuple[Step, ...]
     places: Mapping[str, int]  # index by id; start and finish are in it
     media: frozenset[Medium]
+    on_complete_flow_id: str = NIL
     warnings: tuple[Fault, ...] = ()
+
+    @property
+    def needs_no_session(self) -> bool:
+        """Whether it can run when its session is over: every step of it is one for any medium."""
+        return len(self.media) == len(MEDIA)
 
     def first_without(self, medium: Medium) -> Step | None:
         """The first step that cannot be done for a medium."""
         return next((step for step in self.steps if medium not in step.model.media), None)
 
     def document(self) -> dict[str, Any]:
-        """What `compile_flow` takes: name, detail, actions."""
-        return {"name": self.name, "detail": self.detail, "actions": [dict(action) for action in self.actions]}
+        """What `compile_flow` takes."""
+        return {
+            "name": self.name,
+            "detail": self.detail,
+            "on_complete_flow_id": self.on_complete_flow_id,
+            "actions": [dict(action) for action in self.actions],
+        }
 
     def to_json(self) -> bytes:
         """The form in Redis."""
@@ -107,6 +119,7 @@ def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, versio
         steps=tuple(built),
         places=places,
         media=media,
+        on_complete_flow_id=(document.get("on_complete_flow_id") or NIL).lower(),
         warnings=(*_doubts(built), *_unreachable(built, places)),
     )
 
@@ -167,8 +180,9 @@ def _text_faults(document: dict[str, Any]) -> Iterator[Fault]:
             yield Fault(key, f"longer than {longest} characters")
         elif text and "\0" in text:
             yield Fault(key, "holds a NUL character")
-    if document.get("on_complete_flow_id") not in (None, "", NIL):
-        yield Fault("on_complete_flow_id", "not available here; leave it empty")
+    following = document.get("on_complete_flow_id")
+    if following is not None and following != "" and not (isinstance(following, str) and is_id(following.lower())):
+        yield Fault("on_complete_flow_id", "neither a UUID nor empty")
 
 
 def _drafts(actions: Any, faults: list[Fault]) -> list[_Draft]:

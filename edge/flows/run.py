@@ -128,6 +128,17 @@ class Run:
         self._counters[self.step] = left - 1 if left > 0 else 0
         return left > 0
 
+    def begin_again(self, flow: Flow, *, id: str = "") -> None:
+        """Another flow takes over: `execute` it. What was set stays, and the log goes on."""
+        self.id = id or self.id
+        self.flow = flow
+        self.started = self.clock()
+        self.deadline = self.started + LONGEST
+        self.waiting.clear()
+        self.step, self.steps = flow.steps[0], 0
+        self.outcome = self.error = self.exception = self.cut_by = self.ended = None
+        self._counters = None
+
     def enter(self, flow: Flow) -> Enter:
         """The result of a step that runs another flow. Raises Invalid when that flow cannot run here."""
         if len(self.waiting) >= limits.FLOWS_DEEP:

@@ -23,7 +23,7 @@ from edge.flows.flow import Flow, compile_flow, require_medium
 from edge.flows.session import Medium
 from edge.store.cache_outbox import CacheWriter, Change
 from edge.store.engine import reading
-from edge.store.metadata import NIL, Instant, Json, Uuid, instant_text, metadata, new_id
+from edge.store.metadata import Instant, Json, Uuid, instant_text, metadata, new_id
 from edge.store.notice import cache_key
 from edge.store.page import SIZE_MAX, Page, Place, after, cut, read_token
 from edge.store.reader import Lookup, Row
@@ -52,11 +52,12 @@ flow_versions = Table(
     Column("name", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("actions", Json, nullable=False),
+    Column("on_complete_flow_id", Uuid, nullable=False),
     Column("tm_create", Instant, nullable=False),
 )
 
 # The statements, by what they are for.
-_CONTENT: Final = (flow_versions.c.name, flow_versions.c.detail, flow_versions.c.actions)
+_CONTENT: Final = tuple(flow_versions.c[name] for name in ("name", "detail", "actions", "on_complete_flow_id"))
 _FLOWS: Final = select(*flows.c, *_CONTENT).join_from(
     flows, flow_versions, (flow_versions.c.flow_id == flows.c.id) & (flow_versions.c.version == flows.c.version)
 )
@@ -73,7 +74,7 @@ _VERSIONS: Final = select(
 _COUNT: Final = select(func.count()).select_from(flows)
 
 _NEWEST: Final = (
-    "SELECT f.id AS key, f.customer_id, f.version, f.tm_delete, v.name, v.detail, v.actions "
+    "SELECT f.id AS key, f.customer_id, f.version, f.tm_delete, v.name, v.detail, v.actions, v.on_complete_flow_id "
     "FROM {keys} JOIN flows f ON f.id = wanted.value "
     "JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version"
 )
@@ -96,6 +97,7 @@ class StoredFlow:
     name: str
     detail: str
     actions: Sequence[Mapping[str, Any]]
+    on_complete_flow_id: str
     tm_create: datetime
     tm_update: datetime | None = None
     tm_delete: datetime | None = None
@@ -103,7 +105,12 @@ class StoredFlow:
 
     def document(self) -> dict[str, Any]:
         """What `compile_flow` takes."""
-        return {"name": self.name, "detail": self.detail, "actions": [dict(action) for action in self.actions]}
+        return {
+            "name": self.name,
+            "detail": self.detail,
+            "on_complete_flow_id": self.on_complete_flow_id,
+            "actions": [dict(action) for action in self.actions],
+        }
 
     def public(self) -> dict[str, Any]:
         """The body of the API's answers."""
@@ -113,7 +120,6 @@ class StoredFlow:
             "type": "flow",
             "version": self.version,
             **self.document(),
-            "on_complete_flow_id": NIL,
             "tm_create": instant_text(self.tm_create),
             "tm_update": instant_text(self.tm_update) if self.tm_update else None,
             "tm_delete": instant_text(self.tm_delete) if self.tm_delete else None,
@@ -127,10 +133,15 @@ def read_newest(rows: Sequence[Row]) -> Versioned[Flow]:
     """
     if not rows:
         return Versioned(0, None)
-    id, customer_id, version, deleted, name, detail, actions = rows[0]
+    id, customer_id, version, deleted, name, detail, actions, following = rows[0]
     if deleted is not None:
         return Versioned(version + 1, None)
-    document = {"name": name, "detail": detail, "actions": json.loads(actions)}
+    document = {
+        "name": name,
+        "detail": detail,
+        "on_complete_flow_id": following,
+        "actions": json.loads(actions),
+    }
     try:
         return Versioned(version, compile_flow(document, id=id, customer_id=customer_id, version=version))
     except Invalid as error:
@@ -262,6 +273,7 @@ def _stored(flow: Flow, tm_create: datetime, tm_update: datetime | None) -> Stor
         name=flow.name,
         detail=flow.detail,
         actions=list(flow.actions),
+        on_complete_flow_id=flow.on_complete_flow_id,
         tm_create=tm_create,
         tm_update=tm_update,
         warnings=flow.warnings,
@@ -284,6 +296,7 @@ async def _add_version(change: Change, flow: Flow, now: datetime) -> None:
         "name": flow.name,
         "detail": flow.detail,
         "actions": flow.actions,
+        "on_complete_flow_id": flow.on_complete_flow_id,
         "tm_create": now,
     }
     await change.connection.execute(insert(flow_versions), row)

@@ -69,6 +69,7 @@ KNOWN: Final[Mapping[str, str]] = {
     "edge.call.sip_call_id": "the Call-ID on the wire",
     "edge.call.trunk": "the trunk the call came by",
     "edge.call.attestation": "who vouches for the caller's number: A, B or C; empty when nobody does",
+    "edge.flow.error": "why the flow failed whose place the number's fallback took",
     "edge.number.id": "the number that was reached",
     "edge.number.name": "its name",
     "edge.number.detail": "its detail",

@@ -52,6 +52,7 @@ class Number(BaseModel):
     type: Kind = "normal"
     call_flow_id: FlowId = NIL
     message_flow_id: FlowId = NIL
+    fallback_flow_id: FlowId = NIL
     name: str = Field(default="", max_length=255)
     detail: str = Field(default="", max_length=2000)
     status: Status = "active"
@@ -104,6 +105,7 @@ class NumberDraft(BaseModel):
     type: Kind = "normal"
     call_flow_id: FlowId = NIL
     message_flow_id: FlowId = NIL
+    fallback_flow_id: FlowId = NIL
     name: str = Field(default="", max_length=255)
     detail: str = Field(default="", max_length=2000)
     status: Literal["pending", "active"] = "active"

@@ -49,6 +49,7 @@ WRITABLE = frozenset(
         *(
             "call_flow_id",
             "message_flow_id",
+            "fallback_flow_id",
             "name",
             "detail",
             "status",
@@ -59,6 +60,7 @@ WRITABLE = frozenset(
         *("provider_name", "provider_reference_id", "tm_purchase", "tm_renew"),
     }
 )
+SLOTS = ("call_flow_id", "message_flow_id", "fallback_flow_id")
 UNBIND_ROWS = 200  # numbers of one transaction when a flow is deleted: others write in between
 
 numbers = Table(
@@ -70,6 +72,7 @@ numbers = Table(
     Column("type", String(16), nullable=False),
     Column("call_flow_id", Uuid, nullable=False),
     Column("message_flow_id", Uuid, nullable=False),
+    Column("fallback_flow_id", Uuid, nullable=False),
     Column("name", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("status", String(16), nullable=False),
@@ -100,6 +103,7 @@ numbers = Table(
     Index("ix_numbers_tm_create", "tm_create", "id"),
     Index("ix_numbers_call_flow_id", "call_flow_id"),
     Index("ix_numbers_message_flow_id", "message_flow_id"),
+    Index("ix_numbers_fallback_flow_id", "fallback_flow_id"),
 )
 
 number_versions = Table(
@@ -228,21 +232,21 @@ class NumberTable:
         """Take a deleted flow off all live numbers; returns them as they are then."""
         if flow_id == NIL:
             return []
-        bound = or_(numbers.c.call_flow_id == flow_id, numbers.c.message_flow_id == flow_id)
+        bound = or_(*(numbers.c[slot] == flow_id for slot in SLOTS))
         changed = []
         while True:
             async with self._cache.change() as change:
                 query = _live(None).where(bound).order_by(numbers.c.number).limit(UNBIND_ROWS).with_for_update()
                 found = await _all(change.connection, query)
                 for old in found:
-                    slots = {name: NIL for name in ("call_flow_id", "message_flow_id") if getattr(old, name) == flow_id}
+                    slots = {name: NIL for name in SLOTS if getattr(old, name) == flow_id}
                     changed.append(await self._change(change, old, slots))
             if len(found) < UNBIND_ROWS:
                 return changed
 
     async def bound(self, flow_id: str) -> Sequence[Number]:
         """Live numbers that a flow is bound to, at most a hundred."""
-        bound = or_(numbers.c.call_flow_id == flow_id, numbers.c.message_flow_id == flow_id)
+        bound = or_(*(numbers.c[slot] == flow_id for slot in SLOTS))
         async with reading(self._engine) as connection:
             return await _all(connection, _live(None).where(bound).order_by(numbers.c.number).limit(SIZE_MAX))
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from edge.errors import EdgeError, Invalid, Unavailable
-from edge.flows.session import HangupReason, SessionEnded
+from edge.flows.session import HangupReason, Session, SessionEnded
 from edge.media import sdp
 from edge.media.audio import Audio
 from edge.media.prompt import Prompts
@@ -52,12 +52,12 @@ Fields = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every call uses of the daemon. `send_text` is (call, source, destination, text) → message id."""
+    """What every call uses of the daemon. `send_text` is (session, source, destination, text) → message id."""
 
     endpoint: Endpoint
     media: MediaEngine
     prompts: Prompts
-    send_text: Callable[[Call, str, str, str], Coroutine[Any, Any, str]]
+    send_text: Callable[[Session, str, str, str], Coroutine[Any, Any, str]]
     reach: Reach
 
 

@@ -17,13 +17,16 @@ from edge import errors
 from edge.errors import EdgeError, FlowUnbound
 from edge.flows.eager import start
 from edge.flows.executor import execute
+from edge.flows.flow import Flow, require_medium
 from edge.flows.run import Entry, Run
 from edge.flows.session import SessionEnded
 from edge.log import enabled, get_logger
 from edge.metrics import gauge, tally
 from edge.numbers.e164 import read_dialed
+from edge.sessions.after_call import AfterCall
 from edge.sessions.call import Call, Desk
 from edge.sessions.call_variables import CallVariables
+from edge.sessions.following import complete, fall_back
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes, bound, reachable
@@ -40,7 +43,7 @@ from edge.sip.events import (
     TextOffer,
     TextOffered,
 )
-from edge.store.metadata import json_text, new_id
+from edge.store.metadata import NIL, json_text, new_id
 from edge.trunks.table import TrunkTable
 
 log = get_logger("calls")
@@ -76,6 +79,7 @@ class Router:
         self._take_text = take_text
         self._other = other
         self._calls: set[Call] = set()
+        self._after = 0  # flows that run when their call is over
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -134,6 +138,10 @@ class Router:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _rest(self) -> None:
+        if not self._calls and not self._after:
+            self._idle.set()
+
     def _offered(self, offer: Offer) -> None:
         source, name = offer.request.caller
         attempt = Attempt(
@@ -156,9 +164,14 @@ class Router:
     async def _serve(self, call: OfferedCall) -> None:
         """One call from its offer to its record."""
         run: Run | None = None
+        flow: Flow | None = None
         try:
-            run = await self._begin(call)
+            run, fallback = await self._begin(call)
+            flow = run.flow
             await execute(run, call)
+            _note(call, run)
+            if fallback != NIL and await fall_back(run, call, fallback):
+                _note(call, run)
             self._conclude(call, run)
         except SessionEnded:
             pass  # given up while we were looking
@@ -175,9 +188,23 @@ class Router:
             self._fail(call)
         finally:
             self._leave(call, run)
+        if run is not None and flow is not None and flow.on_complete_flow_id != NIL:
+            await self._complete(call, run, flow)
 
-    async def _begin(self, call: Call) -> Run:
-        """Find the number and its flow, and make the run. Raises EdgeError, or SessionEnded when the caller gave up."""
+    async def _complete(self, call: Call, run: Run, flow: Flow) -> None:
+        """What runs after the call; the drain waits for it as for a call."""
+        self._after += 1
+        try:
+            await complete(run, AfterCall(call.id, call.customer_id, self._desk), flow)
+        finally:
+            self._after -= 1
+            self._rest()
+
+    async def _begin(self, call: Call) -> tuple[Run, str]:
+        """Find the number and its flow, and make the run; with it the id of the flow that takes over if it fails.
+
+        Raises EdgeError, or SessionEnded when the caller gave up.
+        """
         attempt = call.attempt
         trunk = self._trunks.find(attempt.remote)
         attempt.trunk = trunk.name if trunk else ""
@@ -189,18 +216,24 @@ class Router:
         number = reachable(found, e164)
         await self._routes.account(number)
         attempt.flow_id = bound(number, "call")
-        flow = await self._routes.flow(attempt.flow_id, number.customer_id)
-        attempt.flow_version = flow.version
+        fallback = number.fallback_flow_id
+        try:
+            flow = await self._routes.flow(attempt.flow_id, number.customer_id)
+        except EdgeError as error:
+            if fallback == NIL:
+                raise
+            attempt.error = error.message
+            flow, fallback = await self._routes.flow(fallback, number.customer_id), NIL
+            require_medium(flow, "call")
+        else:
+            attempt.flow_version = flow.version
         if call.ended is not None:
             raise call.ended
-        return Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number))
+        run = Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number))
+        return run, fallback
 
     def _conclude(self, call: Call, run: Run) -> None:
         """The flow is over; so is the call, if it is still up."""
-        if run.exception is not None and not isinstance(run.exception, EdgeError):
-            log.error("flow failed", call_id=call.attempt.call_id, error=run.error, exc_info=run.exception)
-        if run.error:
-            call.attempt.error = run.error
         if run.outcome in ("failed", "cut"):
             self._fail(call)
         else:
@@ -215,8 +248,7 @@ class Router:
 
     def _leave(self, call: Call, run: Run | None) -> None:
         self._calls.discard(call)
-        if not self._calls:
-            self._idle.set()
+        self._rest()
         attempt = call.attempt
         attempt.tm_hangup = wall_micros()
         if run is not None:
@@ -237,6 +269,14 @@ class Router:
             by=attempt.hangup_by,
             error=attempt.error or None,
         )
+
+
+def _note(call: Call, run: Run) -> None:
+    """What went wrong in a flow goes into the record; the first of several faults counts."""
+    if run.exception is not None and not isinstance(run.exception, EdgeError):
+        log.error("flow failed", call_id=call.attempt.call_id, error=run.error, exc_info=run.exception)
+    if run.error and not call.attempt.error:
+        call.attempt.error = run.error
 
 
 @lru_cache(maxsize=1024)

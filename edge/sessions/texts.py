@@ -24,6 +24,7 @@ from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.e164 import read_dialed
 from edge.numbers.number import Number
+from edge.sessions.following import complete, fall_back
 from edge.sessions.inbox import Inbox
 from edge.sessions.incoming import Incoming, Performed
 from edge.sessions.outside import Reach
@@ -163,15 +164,25 @@ class TextRuns:
             number = None  # only its name would have been of use
         given = TextVariables(text, number)
         run = Run(flow, id=run_id(text.id), medium="message", clock=self._clock, variables=given)
-        await execute(run, MessageSession(text, run, self._sending, self._reach))
-        if run.exception is not None and not isinstance(run.exception, EdgeError):
-            log.error("flow of a text failed", message_id=text.id, error=run.error, exc_info=run.exception)
-        log.info("text flow ended", message_id=text.id, outcome=run.outcome, error=run.error or None)
-        record = run.record()
-        return Performed(
+        session = MessageSession(text, run, self._sending, self._reach)
+        await execute(run, session)
+        error = _told(text, run)
+        if number is not None and await fall_back(run, session, number.fallback_flow_id):
+            error = error or _told(text, run)
+        log.info("text flow ended", message_id=text.id, outcome=run.outcome, error=error or None)
+        performed = Performed(
             outcome=run.outcome or "",
-            error=run.error or "",
+            error=error,
             cut_by=run.cut_by or "",
-            steps=json_text(record["log"]),
+            steps=json_text(run.record()["log"]),
             flow_version=flow.version,
         )
+        await complete(run, session, flow)
+        return performed
+
+
+def _told(text: Incoming, run: Run) -> str:
+    """What went wrong in a flow, if anything did."""
+    if run.exception is not None and not isinstance(run.exception, EdgeError):
+        log.error("flow of a text failed", message_id=text.id, error=run.error, exc_info=run.exception)
+    return run.error or ""

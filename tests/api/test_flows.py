@@ -194,3 +194,16 @@ async def test_pages(world: World) -> None:
         page = await world.did("GET", f"{FLOWS}?page_size=2&page_token={page['next_page_token']}")
         found += [flow["id"] for flow in page["result"]]
     assert found == made[::-1]
+
+
+async def test_a_flow_may_name_another_of_its_account_to_run_after_it(each_world: World) -> None:
+    world = each_world
+    last, call_only = await world.flow(), await world.flow(CALL_FLOW)
+    made = await world.did("POST", FLOWS, {**BOTH_FLOW, "on_complete_flow_id": last})
+    assert made["on_complete_flow_id"] == last
+    changed = await world.did("PUT", f"{FLOWS}/{made['id']}", {"name": "again"})
+    assert (changed["on_complete_flow_id"], changed["version"]) == (last, 2)
+    error = await world.refused(400, "PUT", f"{FLOWS}/{made['id']}", {"on_complete_flow_id": call_only})
+    assert (error["reason"], wheres(error)) == ("FLOW_MEDIUM_MISMATCH", ["on_complete_flow_id"])
+    cleared = await world.did("PUT", f"{FLOWS}/{made['id']}", {"on_complete_flow_id": ""})
+    assert cleared["on_complete_flow_id"] == NIL

@@ -345,3 +345,14 @@ async def test_releasing_tells_the_provider_first(world: World, monkeypatch: pyt
     assert (await world.did("GET", f"{NUMBERS}/{made['id']}"))["status"] == "active"
     await world.did("DELETE", f"{NUMBERS}/{made['id']}")
     assert world.shop.released == [BOUGHT]
+
+
+async def test_a_fallback_is_a_flow_of_the_account_and_goes_when_it_is_deleted(each_world: World) -> None:
+    world = each_world
+    flow = await world.flow()
+    made = await world.number(fallback_flow_id=flow)
+    assert (made["fallback_flow_id"], (await world.routed(FREE)).fallback_flow_id) == (flow, flow)
+    error = await world.refused(400, "PUT", f"{NUMBERS}/{made['id']}", {"fallback_flow_id": NOBODY})
+    assert (error["reason"], wheres(error)) == ("FLOW_NOT_FOUND", ["fallback_flow_id"])
+    await world.did("DELETE", f"/v1.0/flows/{flow}")
+    assert (await world.did("GET", f"{NUMBERS}/{made['id']}"))["fallback_flow_id"] == NIL

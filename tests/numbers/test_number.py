@@ -59,6 +59,7 @@ def test_the_api_shows_the_platforms_fields() -> None:
         "type": "normal",
         "call_flow_id": FLOW,
         "message_flow_id": NIL,
+        "fallback_flow_id": NIL,
         "name": "main",
         "detail": "",
         "status": "active",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from shutil import copy
 from typing import Any, cast
@@ -20,10 +21,11 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from edge.config import LOOPBACK, Config
+from edge.flows.session import Session
 from edge.media.transport import MediaEngine, MediaSection, open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
-from edge.sessions.call import Call, Desk
+from edge.sessions.call import Desk
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes
@@ -124,8 +126,9 @@ class Line(Ladder):
             found = await connection.execute(sa.select(calls).order_by(calls.c.tm_create, calls.c.id))
             return [dict(row) for row in found.mappings()]
 
-    async def flow(self, actions: list[dict[str, Any]], customer_id: str) -> str:
-        return (await self.stores.flows.create(customer_id, {"name": "flow", "actions": actions})).id
+    async def flow(self, actions: list[dict[str, Any]], customer_id: str, following: str = "") -> str:
+        document = {"name": "flow", "actions": actions, "on_complete_flow_id": following}
+        return (await self.stores.flows.create(customer_id, document)).id
 
     async def number(self, *actions: dict[str, Any], number: str = NUMBER, **fields: Any) -> Number:
         """A number of a customer of its own, bound to a flow of these actions if there are any."""
@@ -203,7 +206,7 @@ async def talking(folder: Path, media: MediaSection = MEDIA) -> AsyncIterator[Li
     async def fetch(url: str) -> bytes:
         raise AssertionError(f"nobody should fetch {url}")
 
-    async def send(call: Call, source: str, destination: str, text: str) -> str:
+    async def send(session: Session, source: str, destination: str, text: str) -> str:
         line.sent.append((source, destination, text))
         return MESSAGE
 
@@ -225,6 +228,7 @@ async def exchange(folder: Path, template: Path) -> AsyncIterator[Line]:
     async with AsyncExitStack() as stack:
         line = await stack.enter_async_context(talking(folder))
         line.stores = await stack.enter_async_context(open_stores(config))
+        line.desk = replace(line.desk, reach=replace(line.desk.reach, flows=line.stores.library))
         line.writer = Writer(config.store)
         await line.writer.start()
         stack.push_async_callback(line.writer.close)

@@ -32,19 +32,21 @@ load("edge.actions")
 CUSTOMER = "11111111-1111-4111-8111-111111111111"
 STRANGER = "22222222-2222-4222-8222-222222222222"
 FLOW = "55555555-5555-4555-8555-555555555555"
-OURS, BARE, SUSPENDED, PENDING, RELEASED = (f"+1415555010{last}" for last in range(5))
+OTHER = "66666666-6666-4666-8666-666666666666"
+OURS, BARE, SUSPENDED, PENDING, RELEASED, SAVED = (f"+1415555010{last}" for last in range(6))
 PEER = "+14155550111"
 NOW = Clock().now
 TEXT = Text("post", "id-1", PEER, OURS, "hello", NOW, country="US", route="back")
 
 
-def number(digits: str, status: Any = "active", flow: str = FLOW) -> Number:
+def number(digits: str, status: Any = "active", flow: str = FLOW, fallback: str = NIL) -> Number:
     return Number(
         id=f"44444444-4444-4444-8444-{digits[1:]:0>12}",
         customer_id=CUSTOMER,
         number=digits,
         status=status,
         message_flow_id=flow,
+        fallback_flow_id=fallback,
         name="Main",
         tm_create=NOW,
     )
@@ -56,6 +58,7 @@ NUMBERS = {
     SUSPENDED: number(SUSPENDED, "suspended"),
     PENDING: number(PENDING, "pending"),
     RELEASED: number(RELEASED, "released"),
+    SAVED: number(SAVED, fallback=OTHER),
 }
 
 
@@ -70,11 +73,16 @@ class Directory:
 
 
 class Library:
-    def __init__(self, *actions: dict[str, Any]) -> None:
-        self.flow = compile_flow({"actions": list(actions)}, id=FLOW, customer_id=CUSTOMER, version=4)
+    """One flow of those actions, and `other` under its id; `after` is what the first names for its completion."""
+
+    def __init__(self, *actions: dict[str, Any], other: dict[str, Any] | None = None, after: str = NIL) -> None:
+        document = {"actions": list(actions), "on_complete_flow_id": after}
+        self.flows = {FLOW: compile_flow(document, id=FLOW, customer_id=CUSTOMER, version=4)}
+        if other is not None:
+            self.flows[OTHER] = compile_flow({"actions": [other]}, id=OTHER, customer_id=CUSTOMER, version=2)
 
     async def find(self, flow_id: str, /) -> Found[Flow]:
-        return Found(self.flow if flow_id == FLOW else None, "sql")
+        return Found(self.flows.get(flow_id), "sql")
 
 
 def action(kind: str, **option: Any) -> dict[str, Any]:
@@ -317,3 +325,29 @@ async def test_a_crash_at_any_write_loses_and_doubles_nothing(ground: Ground, pl
     unique = {text.id: (text.body, text.destination) for text in post.took}
     assert sorted(unique.values()) == EXPECTED  # each to its receiver, whatever was repeated under the same id
     assert len(post.took) <= len(EXPECTED) + 3
+
+
+FAIL = {"id": "fail", "type": "branch", "option": {"variable": "nothing", "target_ids": {}}}
+
+
+async def test_the_fallback_answers_a_text_whose_flow_failed(ground: Ground) -> None:
+    post = Post()
+    library = Library(FAIL, other=action("reply", text="sorry: ${edge.flow.error}"))
+    async with living(ground, library, post=post) as life:
+        await life.desk.receive(replace(TEXT, destination=SAVED))
+        await life.settle()
+        why = "branch (id fail): no target for the value of nothing, and no default"
+        assert [sent.body for sent in post.took] == [f"sorry: {why}"]
+        (kept,) = [row for row in await ground.rows(messages) if row["direction"] == "inbound"]
+        assert (kept["outcome"], kept["error"], kept["flow_version"]) == ("finished", why, 4)
+        assert [step["type"] for step in kept["steps"]] == ["branch", "fallback", "reply"]
+
+
+async def test_a_completion_sends_after_the_reply_and_neither_is_taken_for_the_other(ground: Ground) -> None:
+    post = Post()
+    same = {"id": "same", **action("message_send", destinations=[PEER], text="${voipbin.activeflow.complete_count}")}
+    library = Library({"id": "same", **action("reply", text="0")}, other=same, after=OTHER)
+    async with living(ground, library, post=post) as life:
+        await life.desk.receive(TEXT)
+        await life.settle()
+        assert [sent.body for sent in post.took] == ["0", "1"]
