@@ -27,7 +27,7 @@ from edge.media.transport import MediaSection
 from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
 from edge.sessions.inbox import InboxSection
-from edge.sessions.sender import OutboxSection
+from edge.sessions.outbox import OutboxSection
 from edge.settings import Section, render
 from edge.sip.section import SipSection
 from edge.sms.carrier import CarrierSection

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from edge.store.metadata import micros
 from edge.store.writer import Statement, Writer
@@ -22,8 +22,8 @@ NOBODY: Final = ("", 0)  # claimed_by and claimed_until of a row that anybody ma
 class Claims:
     """The claims of one process on the open rows of one table. All methods raise Unavailable."""
 
-    def __init__(self, writer: Writer, node: str, table: Literal["messages", "outbox"]) -> None:
-        open_rows = {"messages": "flow_state = 'pending'", "outbox": "state = 'queued'"}[table]
+    def __init__(self, writer: Writer, node: str, table: str) -> None:
+        open_rows = "flow_state = 'pending'" if table == "messages" else "state = 'queued'"
         self.node = node
         self._writer = writer
         self._take = Statement.of(

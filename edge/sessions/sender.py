@@ -1,104 +1,143 @@
-"""A sender: gives one carrier its texts when they are due, and writes down what became of each.
+"""A sender: gives one channel (a carrier of texts, webhooks, emails) what is due, and writes down what became of each.
 
-A carrier's error says whether to try again. If so, the wait doubles each time, up to a bound, and is spread a little,
-so that what failed together does not come back together. Texts between two numbers leave in the order they were put in,
-except that one that waits for its next try is overtaken.
+The channel's error says whether to try again. If so, the wait doubles each time, up to a bound, and is spread a little,
+so that what failed together does not come back together. What is in one lane (the texts between two numbers) leaves in
+the order it was put in, except that one that waits for its next try is overtaken.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import heapq
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Hashable
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, Self, TypeVar
 
+import sqlalchemy as sa
+from prometheus_client import Counter, Gauge
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from edge.errors import Unavailable
 from edge.log import get_logger
-from edge.metrics import counter, gauge
 from edge.sessions.inbox import PAUSES
 from edge.sessions.lanes import Lanes
 from edge.settings import Section
-from edge.sms.carrier import Carrier, NotNow, SendError
-from edge.sms.text import OutgoingText
-from edge.store.metadata import NIL, micros
+from edge.sms.carrier import NotNow, SendError
+from edge.store.metadata import micros
 from edge.store.writer import Statement, Writer
 
 log = get_logger("outbox")
 
-TEXTS = counter("texts_total", "Texts by carrier and by what became of them.", ("carrier", "direction", "outcome"))
-DEPTH = gauge("outbox_depth", "Texts that wait to be sent, of all processes.", ("carrier",))
-OLDEST = gauge("outbox_oldest_seconds", "Age of the oldest text that waits to be sent.", ("carrier",))
-SENT_OUTCOMES: Final = ("sent", "failed", "retried")
-
+OUTCOMES: Final = ("sent", "failed", "retried")
 SPREAD: Final = 0.2  # a wait is up to this part longer or shorter
 
 
-class OutboxSection(Section):
-    """Texts that go out."""
+class SenderSection(Section):
+    """How often and how long it is tried to send something."""
 
-    at_once: PositiveInt = Field(default=32, description="Texts that one carrier is given at the same time.")
+    at_once: PositiveInt = Field(
+        default=32, description="How many one channel, such as a carrier, is given at the same time."
+    )
     held: PositiveInt = Field(
-        default=10_000, description="Waiting texts of one carrier kept in memory; more stay in the database."
+        default=10_000, description="How many of one channel wait in memory; more stay in the database."
     )
     first_wait_seconds: PositiveFloat = Field(
         default=1.0, description="The wait before the second try; it doubles with each further one."
     )
     longest_wait_seconds: PositiveFloat = Field(default=900.0, description="No wait is longer than this.")
-    attempts: PositiveInt = Field(default=100, description="Tries before a text is given up as failed.")
-    give_up_hours: PositiveFloat = Field(default=24.0, description="Age at which a text is given up as failed.")
+    attempts: PositiveInt = Field(default=100, description="Tries before it is given up as failed.")
+    give_up_hours: PositiveFloat = Field(default=24.0, description="Age at which it is given up as failed.")
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message to send, as its rows say it. `tm_create` in microseconds."""
+class Item(Protocol):
+    """One thing to send, as its row says it. `tm_create` in microseconds, `attempts` the tries made."""
 
-    id: str
-    customer_id: str
-    carrier: str
-    number: str
-    peer: str
-    text: str
-    tm_create: int
-    route: str = ""
-    number_id: str = NIL
-    conversation_id: str = NIL
-    reference_id: str = NIL
-    attempts: int = 0  # tries made
+    @property
+    def id(self) -> str: ...
+    @property
+    def customer_id(self) -> str: ...
+    @property
+    def tm_create(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def lane(self) -> Hashable:
+        """What is sent one after another."""
 
-
-OVER: Final = Statement.of(
-    "outbox.over",
-    "UPDATE outbox SET state = ?, attempts = ?, carrier_id = ?, code = ?, error = ?, tm_update = ?, claimed_until = 0"
-    " WHERE id = ? AND state = 'queued'",
-)
-AGAIN: Final = Statement.of(
-    "outbox.again",
-    "UPDATE outbox SET attempts = ?, due = ?, code = ?, error = ?, tm_update = ? WHERE id = ? AND state = 'queued'",
-)
+    def tried(self, attempts: int) -> Self:
+        """The same after so many tries."""
 
 
-class Sender:
-    """The texts of one carrier that this process holds. `held` are their ids, `behind` that SQL has more.
+T = TypeVar("T", bound=Item)
+
+Send = Callable[[T], Awaitable[str]]  # returns what the other side calls it; raises SendError
+
+
+class Books:
+    """What the senders of one table have in common: how they write down what became of a row, and count it.
+
+    `channel` is the table's column with the name of the way out, `receipt` that with what the other side calls it;
+    `what` is what the log calls one.
+    """
+
+    def __init__(
+        self,
+        table: sa.Table,
+        *,
+        channel: str,
+        receipt: str,
+        what: str,
+        count: Callable[[str, str], Counter],
+        depth: Gauge,
+        oldest: Gauge,
+    ) -> None:
+        self.table = table
+        self.channel: sa.Column[str] = table.c[channel]
+        self.what = what
+        self.count = count  # of a channel and an outcome
+        self.depth = depth
+        self.oldest = oldest
+        name = table.name
+        self.over = Statement.of(
+            f"{name}.over",
+            f"UPDATE {name} SET state = ?, attempts = ?, {receipt} = ?, code = ?, error = ?, tm_update = ?,"  # noqa: S608
+            " claimed_until = 0 WHERE id = ? AND state = 'queued'",
+        )
+        self.again = Statement.of(
+            f"{name}.again",
+            f"UPDATE {name} SET attempts = ?, due = ?, code = ?, error = ?, tm_update = ?"  # noqa: S608
+            " WHERE id = ? AND state = 'queued'",
+        )
+        self.expire = Statement.of(
+            f"{name}.expire",
+            f"UPDATE {name} SET state = 'failed', error = ?, tm_update = ?"  # noqa: S608
+            " WHERE state = 'queued' AND tm_create < ? AND claimed_until < ?",
+        )
+
+
+class Sender(Generic[T]):
+    """What this process holds of one channel. `held` has the ids and accounts, `behind` is that SQL has more.
 
     `chance` gives numbers from 0 to 1. `wants_more` is called when there is room again for rows in SQL.
     """
 
     def __init__(
         self,
-        carrier: Carrier,
-        section: OutboxSection,
+        name: str,
+        send: Send[T],
+        books: Books,
+        section: SenderSection,
         writer: Writer,
         clock: Callable[[], datetime],
         pause: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
         wants_more: Callable[[], None],
     ) -> None:
-        self._carrier = carrier
+        self.name = name
+        self._deliver = send
+        self._books = books
         self._section = section
         self._writer = writer
         self._clock = clock
@@ -106,39 +145,45 @@ class Sender:
         self._chance = chance
         self._wants_more = wants_more
         self._lanes = Lanes(section.at_once)
-        self._queue: list[tuple[int, int, Outgoing]] = []  # a heap: due, order of entry, text
+        self._queue: list[tuple[int, int, T]] = []  # a heap: due, order of entry, item
         self._entry = count()
         self._changed = asyncio.Event()
-        self._counted = {o: TEXTS.labels(carrier.name, "outbound", o) for o in SENT_OUTCOMES}
-        self.depth = DEPTH.labels(carrier.name)
-        self.held: set[str] = set()
+        self._counted = {outcome: books.count(name, outcome) for outcome in OUTCOMES}
+        self.depth = books.depth.labels(name)
+        self.held: dict[str, str] = {}
+        self._owners: collections.Counter[str] = collections.Counter()
         self.behind = False  # there are rows in SQL that found no room here
-
-    @property
-    def name(self) -> str:
-        return self._carrier.name
 
     @property
     def room(self) -> int:
         return self._section.held - len(self.held)
 
-    def hold(self, row_id: str) -> bool:
+    def held_of(self, customer_id: str) -> int:
+        """How many of an account are held."""
+        return self._owners[customer_id]
+
+    def hold(self, item: T) -> bool:
         """Make room for a row; False: there is none, or it is here already."""
-        if row_id in self.held or self.room <= 0:
+        if item.id in self.held or self.room <= 0:
             return False
-        self.held.add(row_id)
+        self.held[item.id] = item.customer_id
+        self._owners[item.customer_id] += 1
         return True
 
-    def drop(self, row_id: str) -> None:
-        self.held.discard(row_id)
+    def drop(self, item: T) -> None:
+        owner = self.held.pop(item.id, None)
+        if owner is not None:
+            self._owners[owner] -= 1
+            if not self._owners[owner]:
+                del self._owners[owner]
         if self.behind and self.room >= self._section.held // 2:
             self.behind = False
             self._wants_more()
 
-    def add(self, text: Outgoing, due: int) -> None:
-        """Have a held text sent when it is due."""
-        heapq.heappush(self._queue, (due, next(self._entry), text))
-        if self._queue[0][2] is text:
+    def add(self, item: T, due: int) -> None:
+        """Have a held one sent when it is due."""
+        heapq.heappush(self._queue, (due, next(self._entry), item))
+        if self._queue[0][2] is item:
             self._changed.set()
 
     async def work(self) -> None:
@@ -156,8 +201,8 @@ class Sender:
         """Begin to send all that is due; returns the seconds until something else is."""
         now = micros(self._clock())
         while self._queue and self._queue[0][0] <= now:
-            text = heapq.heappop(self._queue)[2]
-            self._lanes.add((text.number, text.peer), lambda text=text: self._send(text))  # type: ignore[misc]
+            item = heapq.heappop(self._queue)[2]
+            self._lanes.add(item.lane, lambda item=item: self._send(item))  # type: ignore[misc]
         return (self._queue[0][0] - now) / 1e6 if self._queue else None
 
     async def idle(self) -> None:
@@ -166,35 +211,31 @@ class Sender:
     async def close(self) -> None:
         await self._lanes.close()
 
-    async def _send(self, text: Outgoing) -> None:
-        tries = text.attempts + 1
+    async def _send(self, item: T) -> None:
+        tries = item.attempts + 1
         try:
-            receipt = await self._carrier.send(
-                OutgoingText(text.id, text.customer_id, text.number, text.peer, text.text, text.route)
-            )
+            receipt = await self._deliver(item)
         except SendError as error:
-            await self._failed(text, tries, error)
+            await self._failed(item, tries, error)
         except Exception as error:
-            log.exception("carrier failed", carrier=self._carrier.name, message_id=text.id)
-            await self._failed(text, tries, NotNow(f"a fault of ours: {type(error).__name__}"))
+            log.exception("a channel failed", channel=self.name, id=item.id)
+            await self._failed(item, tries, NotNow(f"a fault of ours: {type(error).__name__}"))
         else:
-            await self._over(text, ("sent", tries, receipt.carrier_id, "", ""))
+            await self._over(item, ("sent", tries, receipt, "", ""))
 
-    async def _failed(self, text: Outgoing, tries: int, error: SendError) -> None:
-        now = self._clock()
+    async def _failed(self, item: T, tries: int, error: SendError) -> None:
+        now, what = self._clock(), self._books.what
         due = now + timedelta(seconds=self._wait(tries, error))
-        last = micros(due) >= text.tm_create + self._section.give_up_hours * 3_600_000_000
+        last = micros(due) >= item.tm_create + self._section.give_up_hours * 3_600_000_000
         if not error.retry or tries >= self._section.attempts or last:
             sentence = error.sentence if not error.retry else f"given up after {tries} tries: {error.sentence}"
-            log.warning(
-                "text not sent", message_id=text.id, carrier=self._carrier.name, error=sentence, code=error.code
-            )
-            await self._over(text, ("failed", tries, "", error.code, sentence))
+            log.warning(f"{what} not sent", id=item.id, channel=self.name, error=sentence, code=error.code)
+            await self._over(item, ("failed", tries, "", error.code, sentence))
             return
         self._counted["retried"].inc()
-        log.info("text waits", message_id=text.id, carrier=self._carrier.name, tries=tries, error=error.sentence)
-        await self._write(AGAIN, (tries, micros(due), error.code, error.sentence, micros(now), text.id))
-        self.add(replace(text, attempts=tries), micros(due))
+        log.info(f"{what} waits", id=item.id, channel=self.name, tries=tries, error=error.sentence)
+        await self._write(self._books.again, (tries, micros(due), error.code, error.sentence, micros(now), item.id))
+        self.add(item.tried(tries), micros(due))
 
     def _wait(self, tries: int, error: SendError) -> float:
         section = self._section
@@ -203,11 +244,11 @@ class Sender:
             wait = max(wait, error.after)
         return wait * (1 + SPREAD * (2 * self._chance() - 1))
 
-    async def _over(self, text: Outgoing, result: tuple[str, int, str, str, str]) -> None:
-        await self._write(OVER, (*result, micros(self._clock()), text.id))
+    async def _over(self, item: T, result: tuple[str, int, str, str, str]) -> None:
+        await self._write(self._books.over, (*result, micros(self._clock()), item.id))
         self._counted[result[0]].inc()
         self.depth.dec()
-        self.drop(text.id)
+        self.drop(item)
 
     async def _write(self, statement: Statement, row: tuple[Any, ...]) -> None:
         """Write until SQL takes it: what was sent must not be sent again because SQL was away."""
@@ -217,7 +258,7 @@ class Sender:
                 await self._writer.put(statement, [row])
             except Unavailable as error:
                 if tries == 0:
-                    log.warning("a sent text cannot be written down", message_id=row[-1], error=error.message)
+                    log.warning("what was sent cannot be written down", id=row[-1], error=error.message)
                 await self._pause(PAUSES[min(tries, len(PAUSES) - 1)])
                 tries += 1
             else:

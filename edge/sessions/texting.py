@@ -19,9 +19,8 @@ from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.number import E164, Number
 from edge.sessions.incoming import Incoming
-from edge.sessions.outbox import Outbox
+from edge.sessions.outbox import Outbox, Outgoing
 from edge.sessions.outside import Outside, Reach
-from edge.sessions.sender import Outgoing
 from edge.sms.text import BODY_LIMIT, unstorable
 from edge.store.metadata import NIL
 

@@ -27,8 +27,8 @@ from edge.numbers.number import Number
 from edge.sessions.following import complete, fall_back
 from edge.sessions.inbox import Inbox
 from edge.sessions.incoming import Incoming, Performed
+from edge.sessions.outbox import TEXTS
 from edge.sessions.outside import Reach
-from edge.sessions.sender import TEXTS
 from edge.sessions.text_variables import TextVariables
 from edge.sessions.texting import MessageSession, TextSending, conversation_id, run_id
 from edge.sms.text import Text, Verdict

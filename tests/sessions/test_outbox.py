@@ -13,8 +13,8 @@ import pytest
 from edge.errors import Unavailable
 from edge.metrics import REGISTRY
 from edge.sessions.claims import LEASE
-from edge.sessions.outbox import Outbox
-from edge.sessions.sender import OutboxSection, Outgoing, Sender
+from edge.sessions.outbox import BOOKS, Outbox, OutboxSection, Outgoing
+from edge.sessions.sender import Sender
 from edge.sessions.tables import messages, outbox
 from edge.sms.carrier import Carrier, NotNow, Refused
 from edge.sms.text import OutgoingText, Receipt
@@ -87,7 +87,7 @@ class Life:
         )
 
     @property
-    def sender(self) -> Sender:
+    def sender(self) -> Sender[Outgoing]:
         return self.outbox._senders[self.loft.name]
 
     async def __aenter__(self) -> Life:
@@ -242,9 +242,11 @@ async def test_a_carrier_that_names_a_wait_gets_it(ground: Ground) -> None:
 
 @pytest.mark.parametrize(("chance", "wait"), [(0.0, 0.8), (0.5, 1.0), (1.0, 1.2)])
 def test_waits_are_spread(chance: float, wait: float) -> None:
-    sender = Sender(
-        Loft(), OutboxSection(), Frail.__new__(Frail).as_writer(), Clock(), Pauses(), lambda: chance, lambda: None
-    )
+    async def send(text: Outgoing) -> str:
+        return ""
+
+    writer = Frail.__new__(Frail).as_writer()
+    sender = Sender("pigeon", send, BOOKS, OutboxSection(), writer, Clock(), Pauses(), lambda: chance, lambda: None)
     assert sender._wait(1, NotNow("busy")) == pytest.approx(wait)
 
 
@@ -431,7 +433,7 @@ async def test_what_no_carrier_sends_is_given_up_in_the_end(ground: Ground) -> N
         life.clock.move(3601)
         await life.outbox._expire()
         (row,) = await ground.rows(outbox)
-        assert (row["state"], row["error"]) == ("failed", "no carrier took it in time")
+        assert (row["state"], row["error"]) == ("failed", "nobody sent it in time")
 
 
 async def test_depth_and_age_are_measured(ground: Ground) -> None:

@@ -11,8 +11,7 @@ from edge.flows.run import Run
 from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.incoming import Incoming
-from edge.sessions.outbox import Outbox
-from edge.sessions.sender import Outgoing
+from edge.sessions.outbox import Outbox, Outgoing
 from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id
 from edge.sms.text import BODY_LIMIT
 from edge.store.metadata import NIL, is_id

@@ -16,8 +16,7 @@ from edge.metrics import REGISTRY
 from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.inbox import Inbox, InboxSection
-from edge.sessions.outbox import Outbox
-from edge.sessions.sender import OutboxSection
+from edge.sessions.outbox import Outbox, OutboxSection
 from edge.sessions.tables import messages, outbox
 from edge.sessions.texting import TextSending, conversation_id
 from edge.sessions.texts import TextDesk, TextRuns
