@@ -12,6 +12,7 @@ The words of this package:
 - **event**: a key press as RFC 4733 sends it; a **digit** is the character of such a key.
 - **stream**: both directions of one call's audio. Its **sender** makes a packet whenever the clock asks, its
   **receiver** reads what arrives. It is **locked** once we know where the other side's packets really come from.
+- **relay**: each of two streams sends what the other receives.
 - **tap**: who is told what a stream hears and says; **live** is audio that comes from outside while it is played.
 - **group**: the streams that send in the same instant. **Late** is a packet that left noticeably after its time.
 - **report**: what RTCP tells the other side about all this.

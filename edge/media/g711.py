@@ -43,7 +43,13 @@ def silence(codec: Codec, samples: int) -> bytes:
 
 def convert(data: bytes, source: Codec, target: Codec) -> bytes:
     """Encoded samples in the other law (or unchanged, when it is the same)."""
-    return data if source == target else data.translate(_TO_PCMA if target == "PCMA" else _TO_PCMU)
+    translation = table(source, target)
+    return data if translation is None else data.translate(translation)
+
+
+def table(source: Codec, target: Codec) -> bytes | None:
+    """For `bytes.translate`: the other law's byte for each byte of the first; None when they are the same."""
+    return None if source == target else _TO_PCMA if target == "PCMA" else _TO_PCMU
 
 
 _ALL = bytes(range(256))

@@ -50,6 +50,11 @@ class Packet(NamedTuple):
         return head + sources + _EXTENSION.pack(profile, len(words) // 4) + words + self.payload
 
 
+def later(one: int, other: int) -> int:
+    """The later of two timestamps, on a clock that goes round."""
+    return other & 0xFFFFFFFF if other - one & 0xFFFFFFFF < 0x80000000 else one
+
+
 def read(data: bytes) -> Packet:
     """Take a packet apart. Raises BadRtp."""
     if len(data) < HEADER_BYTES:

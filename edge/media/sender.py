@@ -19,7 +19,7 @@ from edge.media import dtmf
 from edge.media.audio import Audio
 from edge.media.g711 import SAMPLES_PER_MS, Codec, encode, silence
 from edge.media.live import Live
-from edge.media.rtp import HEADER, MARKER, VERSION
+from edge.media.rtp import HEADER, MARKER, VERSION, later
 from edge.media.sdp import PTIME_MS, Negotiated
 
 _pack = HEADER.pack
@@ -34,34 +34,36 @@ class Sender:
         "_data",
         "_done",
         "_end",
-        "_event_type",
         "_events",
         "_first",
-        "_on",
         "_playing",
         "_press_began",
         "_press_done",
         "_ptime",
         "_queue",
-        "_samples",
-        "_sequence",
-        "_timestamp",
         "codec",
+        "event_type",
         "live",
+        "on",
         "packets",
         "payload_type",
+        "samples",
+        "sequence",
         "silence",
         "ssrc",
+        "surplus",
+        "timestamp",
     )
 
     def __init__(self, ssrc: int, sequence: int, timestamp: int) -> None:
         self.ssrc = ssrc
+        self.sequence = sequence  # of the last packet
+        self.timestamp = timestamp  # of the next
         self.packets = 0
+        self.surplus = 0  # bytes of relayed packets beyond a frame for each
+        self.on = False  # may send
         self.live: Live | None = None  # played when nothing else is
         self._counted = (0, 0)  # packets and bytes up to the last change of the packet time
-        self._sequence = sequence
-        self._timestamp = timestamp
-        self._on = False  # may send
         self._first = True  # the next packet follows a pause
         # What plays: the bytes of the present audio, where the next frame begins, and up to where `packet` may simply
         # take the next. It is -1 when there is more to it: nothing plays, a key is pressed, a pause ends, we are held.
@@ -78,21 +80,16 @@ class Sender:
         # Set by `agree`.
         self.codec: Codec = "PCMU"
         self.payload_type = 0
-        self._event_type: int | None = None
+        self.event_type: int | None = None
         self._ptime = PTIME_MS
-        self._samples = PTIME_MS * SAMPLES_PER_MS
+        self.samples = PTIME_MS * SAMPLES_PER_MS
         self.silence = b""  # a frame of it
 
     @property
     def octets(self) -> int:
         """Payload bytes sent; an event's packets are counted as if they were audio."""
         packets, octets = self._counted
-        return octets + (self.packets - packets) * self._samples
-
-    @property
-    def timestamp(self) -> int:
-        """Of the next packet."""
-        return self._timestamp
+        return octets + (self.packets - packets) * self.samples + self.surplus
 
     @property
     def ptime_ms(self) -> int:
@@ -103,14 +100,14 @@ class Sender:
 
         What plays goes on where it is, if need be in the other law.
         """
-        self._counted = (self.packets, self.octets)
+        self._counted, self.surplus = (self.packets, self.octets), 0
         self.codec = negotiated.codec
         self.payload_type = negotiated.payload_type
-        self._event_type = negotiated.dtmf_payload_type
+        self.event_type = negotiated.dtmf_payload_type
         self._ptime = negotiated.ptime_ms
-        self._samples = negotiated.ptime_ms * SAMPLES_PER_MS
-        self.silence = silence(negotiated.codec, self._samples)
-        self._on = on
+        self.samples = negotiated.ptime_ms * SAMPLES_PER_MS
+        self.silence = silence(negotiated.codec, self.samples)
+        self.on = on
         if self._playing is not None:
             self._data = self._playing.encoded(self.codec)
         self._aim()
@@ -138,7 +135,7 @@ class Sender:
         `digits` as `dtmf.check` returns it. `done` is called in the last gap. Raises Invalid when the other side
         did not negotiate telephone-event.
         """
-        if self._event_type is None:
+        if self.event_type is None:
             raise Invalid("digits: the other side takes no telephone-event")
         for digit in digits:
             if digit == dtmf.PAUSE:
@@ -163,15 +160,25 @@ class Sender:
     def packet(self) -> bytes | None:
         """The next packet; None while we may not send. Time goes on by one packet time either way."""
         at = self._at
-        timestamp = self._timestamp
-        samples = self._samples
-        self._timestamp = timestamp + samples & 0xFFFFFFFF
+        timestamp = self.timestamp
+        samples = self.samples
+        self.timestamp = timestamp + samples & 0xFFFFFFFF
         if at >= self._end:
             return self._unusual(timestamp)
         self._at = end = at + samples
         self.packets += 1
-        self._sequence = sequence = self._sequence + 1 & 0xFFFF
+        self.sequence = sequence = self.sequence + 1 & 0xFFFF
         return _pack(VERSION, self.payload_type, sequence, timestamp, self.ssrc) + self._data[at:end]
+
+    def idle(self) -> None:
+        """Nothing is sent, as another sends in our name (`relay.py`). Time goes on by one packet time."""
+        self.timestamp = self.timestamp + self.samples & 0xFFFFFFFF
+
+    def resume(self, timestamp: int) -> None:
+        """The other one sends no more; this is where its audio ended."""
+        self.timestamp = later(self.timestamp, timestamp)
+        self._first = True
+        self._aim()
 
     def _unusual(self, timestamp: int) -> bytes | None:
         second = self.payload_type
@@ -180,8 +187,8 @@ class Sender:
             if payload is None:
                 payload = self.silence
                 self._press_began = None
-            elif self._event_type is not None:
-                second = self._event_type
+            elif self.event_type is not None:
+                second = self.event_type
                 if self._press_began is None:
                     self._press_began = timestamp
                     second |= MARKER  # the beginning of an event, RFC 4733 §2.5.1.2
@@ -190,7 +197,7 @@ class Sender:
                 self._pressed()
         else:
             payload = self._frame()
-        if not self._on:
+        if not self.on:
             self._first = True
             return None
         if self._first:
@@ -198,14 +205,14 @@ class Sender:
             second |= MARKER
             self._aim()
         self.packets += 1
-        self._sequence = sequence = self._sequence + 1 & 0xFFFF
+        self.sequence = sequence = self.sequence + 1 & 0xFFFF
         return _pack(VERSION, second, sequence, timestamp, self.ssrc) + payload
 
     def _frame(self) -> bytes:
         """The next frame of what plays, filled up at its end; else of the live source; else silence."""
         at = self._at
         if at < len(self._data):
-            self._at = end = at + self._samples
+            self._at = end = at + self.samples
             frame = self._data[at:end]
             return frame + self.silence[len(frame) :]
         if self._playing is not None:
@@ -216,7 +223,7 @@ class Sender:
         if done is not None:
             done()  # one packet time after its last frame was sent: now it has been heard
         if self.live is not None:
-            frame = encode(self.live.take(self._samples), self.codec)
+            frame = encode(self.live.take(self.samples), self.codec)
             return frame + self.silence[len(frame) :]
         return self.silence
 
@@ -239,7 +246,7 @@ class Sender:
 
     def _aim(self) -> None:
         """Set `_end`."""
-        if self._on and not self._first and not self._events:
-            self._end = self._at + (len(self._data) - self._at) // self._samples * self._samples
+        if self.on and not self._first and not self._events:
+            self._end = self._at + (len(self._data) - self._at) // self.samples * self.samples
         else:
             self._end = -1

@@ -6,6 +6,10 @@ it is a task or a callback of the loop: the sockets are watched by an epoll of t
 packet is thus read up to one packet time after it came, which does not matter for a key press and saves a wake-up for
 each packet.
 
+Between two people every millisecond counts. So what comes for a stream that is relayed to another one is sent on at
+once: its socket moves to a second epoll, which the loop watches as one file. While it is relayed the clock only counts
+the stream's time, and sends nothing for it.
+
 A stream's socket hears anybody until the first packet that could be of its session; from then on it is locked: the
 socket is connected to where that came from, whatever the SDP said (symmetric RTP, RFC 4961), so that the kernel drops
 what others send, unseen, and sending is cheaper. A new remote address in a later offer undoes the lock.
@@ -36,6 +40,7 @@ from edge.media.live import Live
 from edge.media.port import Ports
 from edge.media.prompt import Fetch, Prompts
 from edge.media.receiver import Receiver, Sink
+from edge.media.relay import Relay
 from edge.media.rtp import HEADER, HEADER_BYTES, MARKER
 from edge.media.sdp import Address, Negotiated
 from edge.media.section import MediaSection
@@ -46,6 +51,7 @@ from edge.metrics import counter, gauge
 
 __all__ = ["MediaEngine", "MediaSection", "Stream", "StreamClosed", "open_prompts"]
 
+Ear = Callable[[float], int]  # reads one datagram or more at this time, and returns how many of them count
 Line = tuple[Callable[[], bytes | None], Callable[[bytes], int]]  # makes the next packet of a stream, and sends it
 
 log = get_logger("media")
@@ -90,6 +96,8 @@ class Stream:
         "_negotiated",
         "_on_digit",
         "_on_timeout",
+        "_onward",
+        "_other",
         "_playing",
         "_pressing",
         "_remote",
@@ -125,6 +133,8 @@ class Stream:
         bits = random.getrandbits(80)
         self.sender = Sender(bits & 0xFFFFFFFF, bits >> 32 & 0xFFFF, bits >> 48)
         self.receiver = Receiver(now)
+        self._other: Stream | None = None  # to which it is relayed,
+        self._onward: Relay | None = None  # and what makes the other's packets of what comes here
         self._send: Callable[[bytes], int] = self._send_unlocked
         self._taps: tuple[Tap, ...] = ()
         self.line: Line = (self.sender.packet, self._send)
@@ -160,7 +170,7 @@ class Stream:
         now = time.monotonic()
         self._negotiated = negotiated
         if before is None:
-            self._engine.listen(self._rtp, self._hear_unlocked)
+            self._listen()
             self._engine.listen(self._rtcp, self._hear_report)
         remote = self._usable(negotiated.remote)
         if remote is not None and remote != self._told:
@@ -222,6 +232,35 @@ class Stream:
         """Tell it no more. Without effect on one that is not told."""
         self._set_taps(tuple(one for one in self._taps if one is not tap))
 
+    def relay(self, other: Stream) -> None:
+        """From now on each of the two sends what the other receives, packet by packet and at once, and nothing else:
+        what plays waits. With itself it is an echo. It ends for both with `unrelay`, or when one is closed or relayed
+        to a third. Raises StreamClosed.
+        """
+        if self.closed or other.closed:
+            raise StreamClosed
+        if self._other is other:
+            return
+        self.unrelay()
+        other.unrelay()
+        for one, its in {self: other, other: self}.items():
+            one._other, one._onward = its, Relay(its.sender)
+        for one in {self, other}:
+            one._agree()
+            one._listen()
+            one._set_line()
+
+    def unrelay(self) -> None:
+        """Both streams speak for themselves again. Without effect when none is relayed."""
+        if self._other is None:
+            return
+        for one in {self, self._other}:
+            assert one._onward is not None
+            one._onward.end()
+            one._other = one._onward = None
+            one._listen()
+            one._set_line()
+
     def live(self, source: Live | None) -> None:
         """Play what is pushed into the source whenever nothing else is played, until another, or None, takes its place.
         Raises StreamClosed.
@@ -234,6 +273,7 @@ class Stream:
         """Send BYE, and give the ports back. What plays ends with StreamClosed. Without effect when done before."""
         if self.closed:
             return
+        self.unrelay()
         self.closed = True
         if self._negotiated is not None and self.sender.packets:  # who never sent does not say BYE, RFC 3550 §6.3.7
             self._report(time.monotonic(), bye=True)
@@ -263,6 +303,14 @@ class Stream:
 
     # --- receiving
 
+    def _listen(self) -> None:
+        """Have the engine call what hears as things are: before the first agreement nothing does."""
+        if self._negotiated is None:
+            return
+        relayed = self._onward is not None
+        known = self._hear_relayed if relayed else self._hear_locked
+        self._engine.listen(self._rtp, self._hear_unlocked if self._locked is None else known, at_once=relayed)
+
     def _hear_locked(self, now: float) -> int:
         try:
             data = self._rtp.recv(MAX_DATAGRAM)
@@ -272,6 +320,24 @@ class Stream:
         if digits:
             self._digits(digits)
         return 1
+
+    def _hear_relayed(self, now: float) -> int:
+        try:
+            data = self._rtp.recv(MAX_DATAGRAM)
+        except OSError:
+            return 0
+        self._take(data, now)
+        return 1
+
+    def _take(self, data: bytes, now: float) -> None:
+        """A packet from where they should come from. The other side of a relay is served first."""
+        if self._onward is not None and self._other is not None:
+            packet = self._onward.packet(data)
+            if packet is not None:
+                self._engine.relayed(self._other.line[1], packet)
+        digits = self.receiver.receive(data, now)
+        if digits:
+            self._digits(digits)
 
     def _hear_unlocked(self, now: float) -> int:
         try:
@@ -291,16 +357,16 @@ class Stream:
         self._locked = self._remote = (source[0], source[1])
         if self._told != self._locked:
             self._reports_to = (source[0], source[1] + 1) if source[1] < 65535 else None
-        self._engine.listen(self._rtp, self._hear_locked)
+        self._listen()
         self._agree()
-        self._digits(self.receiver.receive(first, now))
+        self._take(first, now)
         for count in range(STRANGERS):  # what had come before the socket was connected
             try:
                 data, other = self._rtp.recvfrom(MAX_DATAGRAM)
             except OSError:
                 return count
             if other == source:
-                self._digits(self.receiver.receive(data, now))
+                self._take(data, now)
             else:
                 self.receiver.strange += 1
         return STRANGERS
@@ -314,7 +380,7 @@ class Stream:
         self._send = self._send_unlocked
         self._set_line()
         self._rtp = self._engine.rebind(self._rtp)
-        self._engine.listen(self._rtp, self._hear_unlocked)
+        self._listen()
 
     def _hear_report(self, now: float) -> int:
         try:
@@ -367,9 +433,13 @@ class Stream:
         agreed = self._negotiated
         if agreed is not None:
             self.sender.agree(agreed, on=agreed.sends and self._remote is not None)
+        if self._onward is not None and self._other is not None and self._other._onward is not None:
+            self._onward.agree(agreed)
+            self._other._onward.agree(self._other._negotiated)
 
     def _set_line(self) -> None:
-        self.line = (self.line[0], self._send_tapped if self._taps else self._send)
+        make = self.sender.packet if self._onward is None else self.sender.idle
+        self.line = (make, self._send_tapped if self._taps else self._send)
         if self._group is not None and self in self._group.members:
             self._group.members[self] = self.line
 
@@ -407,15 +477,15 @@ class MediaEngine:
         self._ports = Ports(section.first_port, section.last_port, section.port_rest_seconds)
         self._streams: dict[Stream, int] = {}  # and their RTP ports
         self._groups: Groups[Stream, Line] = Groups()
-        self._ears: dict[int, Callable[[float], int]] = {}
-        self._epoll: select.epoll | None = None
+        self._slow, self._fast = _Ears(), _Ears()  # the fast ones are those of relayed streams
+        self._relayed = 0  # packets, not counted yet
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._epoll = select.epoll()
+        self._loop.add_reader(self._fast.epoll.fileno(), self._hear_at_once)
 
     async def close(self) -> None:
         """Close all streams."""
@@ -424,8 +494,10 @@ class MediaEngine:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._epoll is not None:
-            self._epoll.close()
+        if self._loop is not None:
+            self._loop.remove_reader(self._fast.epoll.fileno())
+        self._slow.epoll.close()
+        self._fast.epoll.close()
 
     def open(
         self, host: str, on_digit: Callable[[str], None] = lambda _: None, on_timeout: Callable[[], None] = lambda: None
@@ -487,17 +559,25 @@ class MediaEngine:
     def call(self, function: Callable[..., None], *args: Any) -> None:
         self._running().call_soon(function, *args)
 
-    def listen(self, to: socket.socket, ear: Callable[[float], int]) -> None:
-        """Call `ear(now)` for each datagram that has come; it reads one or more and returns how many of them count."""
-        number = to.fileno()
-        if number not in self._ears and self._epoll is not None:
-            self._epoll.register(number, select.EPOLLIN)
-        self._ears[number] = ear
+    def listen(self, to: socket.socket, ear: Ear, *, at_once: bool = False) -> None:
+        """Call the ear when datagrams have come: when the clock ticks, or at once."""
+        ears, others = (self._fast, self._slow) if at_once else (self._slow, self._fast)
+        others.remove(to.fileno())
+        ears.add(to.fileno(), ear)
+
+    def relayed(self, send: Callable[[bytes], int], packet: bytes) -> None:
+        """Send a packet in the turn of the other stream."""
+        try:
+            send(packet)
+            self._relayed += 1
+        except OSError:
+            UNSENT.inc()
 
     def rebind(self, old: socket.socket) -> socket.socket:
         """An unconnected socket in the place of a connected one."""
         address = old.getsockname()
-        self._ears.pop(old.fileno(), None)
+        self._slow.remove(old.fileno())
+        self._fast.remove(old.fileno())
         old.close()
         try:
             return self._bound(socket.AddressFamily(old.family), address[0], address[1])
@@ -517,8 +597,9 @@ class MediaEngine:
         """The stream is closed."""
         self.leave(stream, group)
         for one in sockets:
-            self._ears.pop(one.fileno(), None)
-            one.close()  # which takes it out of the epoll, too
+            self._slow.remove(one.fileno())
+            self._fast.remove(one.fileno())
+            one.close()
         self._ports.give(self._streams.pop(stream), time.monotonic())
         STREAMS.dec()
         if stream.receiver.strange:
@@ -583,25 +664,53 @@ class MediaEngine:
             UNSENT.inc(failed)
 
     def _hear(self, now: float) -> None:
-        assert self._epoll is not None
-        poll, ears = self._epoll.poll, self._ears
         heard = 0
         for _ in range(ROUNDS):
-            ready = poll(0)
+            ready, count = self._slow.hear(now)
             if not ready:
                 break
-            for number, _event in ready:
-                ear = ears.get(number)
-                if ear is None:
-                    continue
-                try:
-                    heard += ear(now)
-                except Exception:
-                    log.exception("stream cannot hear", socket=number)
-                    self._epoll.unregister(number)
-                    del ears[number]
+            heard += count
         if heard:
             _received.inc(heard)
+
+    def _hear_at_once(self) -> None:
+        _, heard = self._fast.hear(time.monotonic())
+        _received.inc(heard)
+        _sent.inc(self._relayed)
+        self._relayed = 0
+
+
+class _Ears:
+    """Sockets, and what is called when datagrams have come for them."""
+
+    def __init__(self) -> None:
+        self.epoll = select.epoll()
+        self._ears: dict[int, Ear] = {}
+
+    def add(self, number: int, ear: Ear) -> None:
+        if number not in self._ears:
+            self.epoll.register(number, select.EPOLLIN)
+        self._ears[number] = ear
+
+    def remove(self, number: int) -> None:
+        if self._ears.pop(number, None) is not None:
+            self.epoll.unregister(number)
+
+    def hear(self, now: float) -> tuple[int, int]:
+        """Call the ear of each socket with something to read, once. Returns how many there were, and how many
+        datagrams they read that count."""
+        ready = self.epoll.poll(0)
+        heard = 0
+        for number, _event in ready:
+            ear = self._ears.get(number)
+            if ear is None:
+                continue
+            try:
+                heard += ear(now)
+            except Exception:
+                log.exception("stream cannot hear", socket=number)
+                self.remove(number)
+        return len(ready), heard
 
 
 def open_prompts(section: MediaSection, fetch: Fetch) -> Prompts:

@@ -1,4 +1,4 @@
-"""What the tests of media share: where the third-party vectors are, and WAV files made to order."""
+"""What the tests of media share: third-party vectors, WAV files made to order, an engine and a phone to call it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ import math
 import os
 import struct
 from array import array
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
+from edge.media.section import MediaSection
+from edge.media.transport import MediaEngine
+from tests.media.phone import Phone
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,3 +49,17 @@ def wav(data: bytes, rate: int = 8000, channels: int = 1, bits: int = 16, kind: 
 
 def chunk(name: bytes, data: bytes) -> bytes:
     return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[MediaEngine]:
+    made = MediaEngine(MediaSection(first_port=17000, last_port=17999, press_ms=60, gap_ms=40))
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def phone() -> Iterator[Phone]:
+    with Phone() as made:
+        yield made

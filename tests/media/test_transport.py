@@ -8,10 +8,8 @@ import os
 import socket
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
 
 import pytest
 from pydantic import ValidationError
@@ -21,65 +19,13 @@ from edge.media import dtmf, rtcp, transport
 from edge.media.audio import Audio, Recording, write_wav
 from edge.media.g711 import STATIC_TYPE, Codec, decode, encode, silence
 from edge.media.live import Live
-from edge.media.rtp import Packet, read
 from edge.media.sdp import Negotiated
 from edge.media.transport import MediaEngine, MediaSection, Stream, StreamClosed, open_prompts
 from edge.metrics import REGISTRY
 from tests.media.conftest import sine
+from tests.media.phone import HOST, Phone, Told, until
 
-HOST = "127.0.0.1"
 HELLO = Audio(sine(440, 8000, 0.2).tobytes())
-
-
-class Phone:
-    """The other side: a pair of sockets, and what arrived on them."""
-
-    def __init__(self, host: str = HOST) -> None:
-        self.rtp, self.rtcp = self._pair(host)
-        self.address: tuple[str, int] = self.rtp.getsockname()[:2]
-        self.reports_at: tuple[str, int] = self.rtcp.getsockname()[:2]
-        self.sequence = 0
-
-    @staticmethod
-    def _pair(host: str) -> tuple[socket.socket, socket.socket]:
-        pair = []
-        for _ in range(2):
-            one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-            one.bind((host, 0))
-            one.setblocking(False)
-            pair.append(one)
-        return pair[0], pair[1]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.rtp.close()
-        self.rtcp.close()
-
-    def agreed(self, **changes: object) -> Negotiated:
-        base = Negotiated("PCMU", 0, 101, 20, self.address, "sendrecv", self.reports_at)
-        return base._replace(**changes)  # type: ignore[arg-type]
-
-    def say(self, stream: Stream, payload: bytes = b"\xff" * 160, kind: int = 0, timestamp: int | None = None) -> None:
-        self.sequence += 1
-        when = self.sequence * 160 if timestamp is None else timestamp
-        self.rtp.sendto(Packet(kind, self.sequence, when, 77, payload).to_bytes(), stream.local)
-
-    def packets(self) -> list[Packet]:
-        return [read(data) for data in arrived(self.rtp)]
-
-    def reports(self) -> list[rtcp.Report | rtcp.Bye]:
-        return [item for data in arrived(self.rtcp) for item in rtcp.read(data)]
-
-
-def arrived(from_: socket.socket) -> list[bytes]:
-    found = []
-    while True:
-        try:
-            found.append(from_.recv(2048))
-        except BlockingIOError:
-            return found
 
 
 def free_ports(count: int) -> int:
@@ -98,28 +44,6 @@ def free_ports(count: int) -> int:
             for one in held:
                 one.close()
     raise AssertionError("no ports are free")
-
-
-async def until(what: Callable[[], object], seconds: float = 5.0) -> None:
-    """Wait for something that media brings about."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen"
-        await asyncio.sleep(0.002)
-
-
-@pytest.fixture
-async def engine() -> AsyncIterator[MediaEngine]:
-    made = MediaEngine(MediaSection(first_port=17000, last_port=17999, press_ms=60, gap_ms=40))
-    await made.start()
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-def phone() -> object:
-    with Phone() as made:
-        yield made
 
 
 @pytest.mark.parametrize(("codec", "ptime"), [("PCMU", 20), ("PCMA", 20), ("PCMU", 10), ("PCMA", 60)])
@@ -230,20 +154,6 @@ async def test_two_of_us_talk(engine: MediaEngine) -> None:
     assert decode(encode(tune.pcm, "PCMU"), "PCMU") in heard[two].pcm
     assert (one.remote, two.remote) == (two.local, one.local)
     assert one.stats.lost_packets == 0
-
-
-class Told:
-    """A tap, and what it was told."""
-
-    def __init__(self) -> None:
-        self.of_them: list[tuple[int, bytes]] = []
-        self.of_us: list[tuple[int, bytes]] = []
-
-    def heard(self, timestamp: int, pcm: bytes) -> None:
-        self.of_them.append((timestamp, pcm))
-
-    def said(self, timestamp: int, pcm: bytes) -> None:
-        self.of_us.append((timestamp, pcm))
 
 
 class Broken(Told):
