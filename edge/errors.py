@@ -30,13 +30,18 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong, and the place of it: `actions[2].option.length`, `edge.toml: sip.listen`."""
+    """One thing that is wrong, and the place of it: `actions[2].option.length`, `edge.toml: sip.listen`.
+
+    `step` is the id of the step of a flow that the place is in, where it has one.
+    """
 
     where: str
     what: str
+    step: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}" if self.where else self.what
+        where = f"{self.where} (id {self.step})" if self.step else self.where
+        return f"{where}: {self.what}" if where else self.what
 
 
 class EdgeError(Exception):

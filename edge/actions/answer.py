@@ -20,6 +20,7 @@ class Answer(Action):
 
     type = "answer"
     fatal = True
+    instant = True
 
     async def run(self, session: CallSession, run: Run) -> Next:
         await session.answer()

@@ -36,6 +36,7 @@ class Branch(Action):
     type = "branch"
     fatal = True
     goes_on = False
+    instant = True
 
     variable: Annotated[str, AfterValidator(_readable)] = Field(
         default=DIGITS, min_length=1, description="The name of the variable."

@@ -53,6 +53,7 @@ class ConditionDatetime(Action):
 
     type = "condition_datetime"
     fatal = True
+    instant = True
 
     timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
         default="UTC", description="The zone whose clock and calendar count, by its IANA name."

@@ -30,6 +30,8 @@ class ConditionVariable(Action):
 
     type = "condition_variable"
     fatal = True
+    instant = True
+    varies = False
 
     condition: Condition = Field(default="==", description="How to compare.")
     variable: str = Field(default="", description="The value on the left, usually a variable: ${name}.")

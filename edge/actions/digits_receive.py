@@ -36,6 +36,9 @@ class DigitsReceive(Action):
     )
     length: int = Field(default=0, ge=0, le=1000, description="So many keys end the gathering; 0: any number.")
 
+    def at_once(self) -> bool:
+        return self.duration == 0
+
     def doubts(self) -> Iterable[tuple[str, str]]:
         if self.duration == 0:
             yield "duration", "0: only keys typed before this step are taken"

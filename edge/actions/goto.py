@@ -24,6 +24,9 @@ class Goto(Action):
 
     type = "goto"
     fatal = True
+    instant = True
+    varies = False
+    counts = True
 
     target_id: StepId = Field(description="The step to go to.")
     loop_count: int = Field(default=0, description="How many times to go there in one run.")

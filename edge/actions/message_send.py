@@ -29,6 +29,8 @@ class MessageSend(Action):
 
     type = "message_send"
     fatal = True
+    instant = True
+    varies = False
 
     source: Number | None = Field(default=None, description="The number to send from.")
     destinations: list[Number] = Field(

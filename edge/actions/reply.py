@@ -20,6 +20,8 @@ class Reply(Action):
     """
 
     type = "reply"
+    instant = True
+    varies = False
 
     text: str = Field(min_length=1, max_length=limits.TEXT_CHARACTERS, description="The text.")
 

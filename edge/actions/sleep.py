@@ -22,6 +22,9 @@ class Sleep(Action):
 
     duration: int = Field(default=0, ge=0, le=limits.WAIT_MILLISECONDS, description="How long, in milliseconds.")
 
+    def at_once(self) -> bool:
+        return self.duration == 0
+
     async def run(self, session: Session, run: Run) -> Next:
         if self.duration:
             await session.sleep(min(self.duration / 1000, run.seconds_left()))

@@ -17,6 +17,7 @@ class StopFlow(Action):
 
     type = "stop"
     goes_on = False
+    instant = True
 
     async def run(self, session: Session, run: Run) -> Next:
         return Stop()

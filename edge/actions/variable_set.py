@@ -35,6 +35,7 @@ class VariableSet(Action):
     """
 
     type = "variable_set"
+    instant = True
 
     key: Annotated[str, AfterValidator(_free)] = Field(
         min_length=1, max_length=limits.VARIABLE_NAME_CHARACTERS, description="The name, without ${}."

@@ -116,7 +116,7 @@ def shown_whole(flow: StoredFlow) -> Flow:
 
 
 def places(faults: tuple[Fault, ...]) -> list[Place]:
-    return [Place(where=fault.where, what=fault.what) for fault in faults]
+    return [Place.of(fault) for fault in faults]
 
 
 def answer(flow: StoredFlow) -> Answer:

@@ -79,6 +79,11 @@ class Place(BaseModel):
 
     where: str = Field(description="The place: a key such as actions[2].option.length, or a line of the body.")
     what: str = Field(description="What is wrong there.")
+    step: str | None = Field(default=None, description="The id of the step of a flow that it is in.")
+
+    @classmethod
+    def of(cls, fault: Fault) -> Place:
+        return cls(where=fault.where, what=fault.what, step=fault.step or None)
 
 
 class Error(BaseModel):
@@ -99,7 +104,7 @@ class Envelope(BaseModel):
 
 def envelope(error: EdgeError, request_id: str) -> Envelope:
     faults: tuple[Fault, ...] = error.faults if isinstance(error, Invalid | NotReady) else ()
-    details = [Place(where=f.where, what=f.what) for f in faults] or None
+    details = [Place.of(fault) for fault in faults] or None
     return Envelope(
         error=Error(
             status=error.status,

@@ -11,6 +11,7 @@ that are stored.
     variables.py  ${names}, and who may set them
     step.py       one step of a document: its options checked, or filled in when they hold variables
     flow.py       the whole document: ids, jumps, media; `compile_flow`
+    loops.py      steps that go round without a wait
     run.py        one run: its variables, its log, its outcome
     executor.py   takes the steps
     eager.py      starts a run without a task, until it first waits

@@ -94,6 +94,10 @@ class Action(BaseModel):
     type: ClassVar[str]
     fatal: ClassVar[bool] = False  # a failure ends the run
     goes_on: ClassVar[bool] = True  # the step that follows may be next
+    # What loops are judged by (`flows/loops.py`); an action that says nothing is taken to wait.
+    instant: ClassVar[bool] = False  # it waits for nothing that takes its time
+    varies: ClassVar[bool] = True  # done again at once it may set or decide something else
+    counts: ClassVar[bool] = False  # it jumps only so many times in a run
 
     media: ClassVar[frozenset[Medium]]
     targets: ClassVar[tuple[str, ...]]  # the options that name steps
@@ -102,6 +106,10 @@ class Action(BaseModel):
     @abstractmethod
     async def run(self, session: Any, run: Run) -> Next:
         """Do it. Raises EdgeError when it cannot be done, SessionEnded when the session is over."""
+
+    def at_once(self) -> bool:
+        """Whether it waits for nothing, with these options."""
+        return self.instant
 
     def doubts(self) -> Iterable[tuple[str, str]]:
         """Options that are allowed and probably not meant: (option, what about it). Told as warnings when stored."""

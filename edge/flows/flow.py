@@ -9,20 +9,22 @@ that follows); they can be jumped to. `on_complete_flow_id` is a flow that runs 
 it came out, and its session too.
 
 Everything that can be known is checked here, before the flow is stored, and all faults are told at once: unknown
-actions, wrong options, ids given twice, jumps to nowhere, steps that no one session can all do. What may be meant but
-probably is not, such as a step that nothing leads to, is a warning.
+actions, wrong options, unknown variables, ids given twice, jumps to nowhere, loops without an end or a wait, steps that
+no one session can all do. What may be meant but probably is not, such as a step that nothing leads to, is a warning.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, get_args
 
 from edge.errors import Fault, Invalid
 from edge.flows import limits
 from edge.flows.action import FINISH, NEXT, START, Action
+from edge.flows.loops import find_loops
 from edge.flows.session import Medium
 from edge.flows.step import Step, find_action, place, read_option
 from edge.flows.variables import Template, has_variables
@@ -32,6 +34,7 @@ KEYS: Final = ("name", "detail", "actions", "on_complete_flow_id")
 STEP_KEYS: Final = ("id", "type", "option", "next_id", "tm_execute")  # the last is the platform's, empty when stored
 RESERVED_IDS: Final = (START, FINISH, NEXT)
 MEDIA: Final[tuple[Medium, ...]] = get_args(Medium)
+_INDEX: Final = re.compile(r"actions\[(\d+)\]")
 NEEDS: Final[dict[Medium, str]] = {"call": "a call", "message": "a message"}
 
 
@@ -107,8 +110,11 @@ def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, versio
     steps = [_step(draft, drafts, places, faults) for draft in drafts]
     built = [step for step in steps if step is not None]
     media = _media(built, faults)
+    endless, doubtful = ([], []) if faults else find_loops(built, places)
+    faults += endless
     if faults:
-        raise _invalid(faults)
+        raise _invalid([_with_step(fault, drafts) for fault in faults])
+    warnings = (*_doubts(built), *doubtful, *_unreachable(built, places))
     return Flow(
         id=id,
         customer_id=customer_id,
@@ -120,7 +126,7 @@ def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, versio
         places=places,
         media=media,
         on_complete_flow_id=(document.get("on_complete_flow_id") or NIL).lower(),
-        warnings=(*_doubts(built), *_unreachable(built, places)),
+        warnings=tuple(_with_step(warning, drafts) for warning in warnings),
     )
 
 
@@ -130,6 +136,7 @@ class _Draft:
 
     index: int
     id: str
+    named: bool  # by the document; otherwise the id was made
     next_id: str
     model: type[Action] | None
     option: dict[str, Any]
@@ -199,11 +206,12 @@ def _draft(index: int, raw: Any, faults: list[Fault]) -> _Draft:
     where = f"actions[{index}]"
     if not isinstance(raw, dict):
         faults.append(Fault(where, "must be an object with type and option"))
-        return _Draft(index, new_id(), "", None, {}, None, {})
+        return _Draft(index, new_id(), False, "", None, {}, None, {})
     faults += [Fault(place(where, [str(key)[:40]]), _unknown(STEP_KEYS[:-1])) for key in raw if key not in STEP_KEYS]
     own, follows = _id(raw, "id", where, faults), _id(raw, "next_id", where, faults)
     if own in RESERVED_IDS:
         faults.append(Fault(f"{where}.id", f"{own} is reserved"))
+    named = bool(own)
     own = own or new_id()
     found = find_action(raw.get("type"), f"{where}.type")
     model: type[Action] | None = None
@@ -216,7 +224,7 @@ def _draft(index: int, raw: Any, faults: list[Fault]) -> _Draft:
         option, action, wrong = read_option(model, raw.get("option"), f"{where}.option")
         faults += wrong
     stored = {"id": own, "type": raw.get("type"), "option": raw.get("option") or {}, "next_id": follows or NIL}
-    return _Draft(index, own, follows, model, option, action, stored)
+    return _Draft(index, own, named, follows, model, option, action, stored)
 
 
 def _id(raw: dict[str, Any], key: str, where: str, faults: list[Fault]) -> str:
@@ -334,6 +342,13 @@ def _unreachable(steps: list[Step], places: Mapping[str, int]) -> Iterator[Fault
     for step in steps:
         if step.index not in reached:
             yield Fault(f"actions[{step.index}]", f"nothing leads to this step ({step.type}, id {step.id})")
+
+
+def _with_step(fault: Fault, drafts: list[_Draft]) -> Fault:
+    """The fault with the id of its step. An id that was made just now would tell nobody anything."""
+    found = _INDEX.match(fault.where)
+    draft = drafts[int(found[1])] if found else None
+    return replace(fault, step=draft.id) if draft is not None and draft.named else fault
 
 
 def _nowhere(target: str) -> str:

@@ -317,13 +317,24 @@ def test_many_faults_are_told_up_to_a_limit() -> None:
         ),
         (
             [step("condition_datetime", "c", hour=9, condition=">=", false_target_id="c")],
-            ["actions[0].option.condition"],
+            ["actions[0].option.condition", "actions[0]"],
         ),
-        ([step("condition_datetime", "c", hour=9, condition="!=", false_target_id="c")], []),
+        ([step("condition_datetime", "c", hour=9, condition="!=", false_target_id="c")], ["actions[0]"]),
     ],
 )
 def test_warnings(actions: list[Any], where: list[str]) -> None:
     assert [warning.where for warning in compile_flow(document(*actions)).warnings] == where
+
+
+def test_a_fault_names_the_step_if_the_document_did() -> None:
+    with pytest.raises(Invalid) as raised:
+        compile_flow(document(step("pley", "hello"), step("sleep", duration="x"), step("beep", "b", next_id="c"), x=1))
+    assert [str(fault) for fault in raised.value.faults] == [
+        "x: unknown key; known are name, detail, actions, on_complete_flow_id",
+        "actions[0].type (id hello): there is no action 'pley'; did you mean play?",
+        "actions[1].option.duration: input should be a valid integer, unable to parse string as an integer",
+        "actions[2].next_id (id b): there is no step 'c'",
+    ]
 
 
 def test_a_null_option_was_not_given() -> None:
