@@ -1,17 +1,16 @@
-"""The command line: `edge serve | check | settings | migrate | key | lookup | explain | calls | call | text`.
+"""The command line: `edge serve | check | settings | migrate | key | lookup | explain | calls | call | text
+| simulate | flow`.
 
 A wrong configuration ends with status 2, which systemd does not restart; any other failure with 1.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -19,12 +18,12 @@ from pydantic import ValidationError
 from edge import __version__
 from edge import config as configuration
 from edge.config import Config
-from edge.errors import EdgeError, Invalid
+from edge.console import checked, fail, run
+from edge.errors import Invalid
+from edge.offline import command as offline
 
 if TYPE_CHECKING:
     from edge.sip.peer import Peer
-
-T = TypeVar("T")
 
 app = typer.Typer(
     name="edge",
@@ -36,6 +35,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Access keys of the API.", no_args_is_help=True)
 app.add_typer(keys, name="key")
+offline.add_to(app)
 
 ConfigFile = Annotated[
     Path | None,
@@ -61,11 +61,11 @@ def serve(
         if shown is not None:
             print(_screen(up, shown), flush=True)
 
-    _checked(read)
+    checked(read)
     try:
-        _run(daemon.serve(read, demo=demo, announce=announce))
+        run(daemon.serve(read, demo=demo, announce=announce))
     except OSError as error:
-        _fail(f"cannot serve: {error}")
+        fail(f"cannot serve: {error}")
 
 
 def _screen(up: Any, demo: Any) -> str:
@@ -107,7 +107,7 @@ def _command() -> str:
 @app.command()
 def check(config: ConfigFile = None) -> None:
     """Read the configuration and say what is wrong with it."""
-    _checked(lambda: configuration.load(config))
+    checked(lambda: configuration.load(config))
     print("the configuration is good")
 
 
@@ -122,7 +122,7 @@ def migrate(config: ConfigFile = None) -> None:
     """Bring the database up to date. `serve` does it by itself for SQLite."""
     from edge.store import migrate as migrations
 
-    applied = _run(migrations.migrate(_checked(lambda: configuration.load(config)).store.url))
+    applied = run(migrations.migrate(checked(lambda: configuration.load(config)).store.url))
     print("\n".join(f"applied {revision}" for revision in applied) or "the database is up to date")
 
 
@@ -135,8 +135,8 @@ def create_key(
 ) -> None:
     """Make an access key and print it; it is shown this once."""
     if admin == (customer is not None):
-        _fail("either --admin or --customer ID", status=2)
-    loaded = _checked(lambda: configuration.load(config))
+        fail("either --admin or --customer ID", status=2)
+    loaded = checked(lambda: configuration.load(config))
 
     async def create() -> str:
         from edge.stores import open_stores
@@ -145,13 +145,13 @@ def create_key(
             _, token = await stores.keys.create(customer, admin=admin, name=name)
             return token
 
-    print(_run(create()))
+    print(run(create()))
 
 
 @app.command()
 def lookup(number: Annotated[str, typer.Argument(help="A number in E.164.")], config: ConfigFile = None) -> None:
     """Show a number as the directory finds it, and which tier knew it."""
-    loaded = _checked(lambda: configuration.load(config))
+    loaded = checked(lambda: configuration.load(config))
 
     async def look() -> dict[str, Any]:
         from edge.stores import open_stores
@@ -160,7 +160,7 @@ def lookup(number: Annotated[str, typer.Argument(help="A number in E.164.")], co
             found = await stores.directory.find(number)
             return {"source": found.source, "number": found.value.public() if found.value is not None else None}
 
-    answer = _run(look())
+    answer = run(look())
     print(json.dumps(answer, indent=2))
     if answer["number"] is None:
         raise typer.Exit(1)
@@ -176,11 +176,11 @@ def explain(
     """Say how a dialed number would be resolved and what would run."""
     from edge.api.explain import Explain, ExplainQuery
 
-    loaded = _checked(lambda: configuration.load(config))
+    loaded = checked(lambda: configuration.load(config))
     try:
         query = ExplainQuery.model_validate({"number": dialed, "trunk": trunk, "medium": medium})
     except ValidationError as error:
-        _fail("\n".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()), status=2)
+        fail("\n".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()), status=2)
 
     async def ask() -> Any:
         from edge.plugins import load
@@ -191,7 +191,7 @@ def explain(
         async with open_stores(loaded) as stores:
             return await Explain(TrunkTable(loaded.trunks), stores.routes).of(query, None)
 
-    print(json.dumps(_run(ask()).model_dump(mode="json"), indent=2))
+    print(json.dumps(run(ask()).model_dump(mode="json"), indent=2))
 
 
 @app.command()
@@ -202,7 +202,7 @@ def calls(
     last: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 10,
 ) -> None:
     """Say what became of the last calls, and why; newest first."""
-    loaded = _checked(lambda: configuration.load(config))
+    loaded = checked(lambda: configuration.load(config))
 
     async def look() -> list[dict[str, Any]]:
         from edge.sessions.record import CallTable
@@ -214,7 +214,7 @@ def calls(
         finally:
             await engine.dispose()
 
-    for found in _run(look()):
+    for found in run(look()):
         print(_story(found))
 
 
@@ -244,7 +244,7 @@ def call(
     """Call a number, print the ladder as it happens, and say what was heard."""
     from edge import phone
 
-    heard = _run(
+    heard = run(
         phone.call(
             _server(to, transport),
             number,
@@ -256,7 +256,7 @@ def call(
         )
     )
     if heard.status != 200:
-        _fail(f"not answered: {heard.status} {heard.reason}")
+        fail(f"not answered: {heard.status} {heard.reason}")
     print(f"heard {heard.audio_seconds:.1f} s of audio, {heard.sound_seconds:.1f} s of it sound", end="")
     print(f"; pressed {heard.digits}" if heard.digits else "", end="")
     print(f"; saved to {save}" if save else "")
@@ -274,11 +274,11 @@ def text(
     """Send a text by SIP MESSAGE and print the reply that comes back."""
     from edge import phone
 
-    status, reply = _run(phone.text(_server(to, transport), number, body, say=_say, caller=caller, seconds=seconds))
+    status, reply = run(phone.text(_server(to, transport), number, body, say=_say, caller=caller, seconds=seconds))
     if not 200 <= status < 300:
-        _fail(f"not taken: {status}")
+        fail(f"not taken: {status}")
     if reply is None:
-        _fail(f"taken with {status}; no reply within {seconds:g} s")
+        fail(f"taken with {status}; no reply within {seconds:g} s")
     print(reply)
 
 
@@ -292,40 +292,15 @@ def _server(to: str, transport: str) -> Peer:
     from edge import phone
 
     if transport not in ("udp", "tcp"):
-        _fail(f"{transport} is no transport: udp or tcp", status=2)
+        fail(f"{transport} is no transport: udp or tcp", status=2)
     try:
         return phone.read_server(to, "udp" if transport == "udp" else "tcp")
     except Invalid as error:
-        _fail(f"{error.message}: {error.faults[0]}")
+        fail(f"{error.message}: {error.faults[0]}")
 
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _checked(read: Any) -> Config:
-    """The configuration; one line per fault and status 2 when it is bad."""
-    try:
-        loaded: Config = read()
-    except Invalid as error:
-        _fail("\n".join(map(str, error.faults)) or error.message, status=2)
-    return loaded
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        return asyncio.run(work)
-    except Invalid as error:
-        _fail("\n".join(map(str, error.faults)) or error.message)
-    except EdgeError as error:
-        _fail(error.message)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-
-
-def _fail(message: str, *, status: int = 1) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(status)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 EDGE = ROOT / "edge"
 
 FLOORS: dict[int, list[str]] = {
-    5: ["__main__", "daemon", "demo", "phone", "stores", "systemd", "config"],
+    5: ["__main__", "offline", "console", "daemon", "demo", "phone", "stores", "systemd", "config"],
     4: ["api"],
     3: ["sessions"],
     2: ["actions", "carriers", "providers"],

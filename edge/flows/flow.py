@@ -130,6 +130,22 @@ def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, versio
     )
 
 
+def name_steps(document: Any) -> Any:
+    """The document with an id for each step that has none: `step-3` for the third. They are the same each time."""
+    if not isinstance(document, dict) or not isinstance(document.get("actions"), list):
+        return document
+    taken = {action.get("id") for action in document["actions"] if isinstance(action, dict)}
+    actions = []
+    for number, action in enumerate(document["actions"], 1):
+        if isinstance(action, dict) and action.get("id") in (None, "", NIL):
+            name = f"step-{number}"
+            while name in taken:
+                name += "-"
+            action = {**action, "id": name}
+        actions.append(action)
+    return {**document, "actions": actions}
+
+
 @dataclass(slots=True)
 class _Draft:
     """A step while the document is read."""

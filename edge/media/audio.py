@@ -126,12 +126,7 @@ def read_wav(data: bytes, name: str) -> Audio:
     """
     if len(data) > MAX_FILE_BYTES:
         raise _wrong(name, f"{len(data)} bytes are more than {MAX_FILE_BYTES}")
-    form, start, end = _chunks(data, name)
-    frames = (end - start) // form.block
-    if frames == 0:
-        raise _wrong(name, f"byte {start}: there are no samples")
-    if frames > form.rate * MAX_SECONDS:
-        raise _wrong(name, f"{frames / form.rate:.0f} s are more than {MAX_SECONDS:.0f}")
+    form, start, frames = _samples(data, name)
     signal = data[start : start + frames * form.block]
     if form.channels == 1 and form.rate == RATE:
         if form.kind == _PCM and form.width == WIDTH:
@@ -140,6 +135,23 @@ def read_wav(data: bytes, name: str) -> Audio:
             return Audio(decode(signal, _LAWS[form.kind]))
     wide = _in_blocks(lambda part: _mono(_wide(part, form), form.channels), signal, form.block)
     return Audio(_in_blocks(_narrow, resample(wide, form.rate), _WORK))
+
+
+def wav_seconds(data: bytes, name: str) -> float:
+    """How long a WAV file lasts. Raises Invalid for one that `read_wav` would not read."""
+    form, _, frames = _samples(data, name)
+    return frames / form.rate
+
+
+def _samples(data: bytes, name: str) -> tuple[_Format, int, int]:
+    """The format, where the samples begin, and how many frames of them there are."""
+    form, start, end = _chunks(data, name)
+    frames = (end - start) // form.block
+    if frames == 0:
+        raise _wrong(name, f"byte {start}: there are no samples")
+    if frames > form.rate * MAX_SECONDS:
+        raise _wrong(name, f"{frames / form.rate:.0f} s are more than {MAX_SECONDS:.0f}")
+    return form, start, frames
 
 
 class _Format(NamedTuple):

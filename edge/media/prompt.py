@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from edge.errors import EdgeError, Fault, Invalid
-from edge.media.audio import MAX_FILE_BYTES, Audio, read_wav
+from edge.media.audio import MAX_FILE_BYTES, Audio, read_wav, wav_seconds
 from edge.media.g711 import CODECS
 
 CACHE_BYTES = 256 * 1024 * 1024  # of PCM and its encodings; the one longest unused goes first
@@ -150,6 +150,18 @@ def check_name(source: str) -> None:
 
 def read_file(directory: Path, source: str, known: Identity | None) -> tuple[Identity, Audio | None]:
     """The file's identity and audio; None for the audio when the identity is the known one. Blocks. Raises Invalid."""
+    identity, data = _read(directory, source, known)
+    return identity, None if data is None else _decode(data, source)
+
+
+def read_seconds(directory: Path, source: str) -> float:
+    """How long the file lasts; its samples are not looked at. Blocks. Raises Invalid."""
+    _, data = _read(directory, source, None)
+    return wav_seconds(data or b"", source)
+
+
+def _read(directory: Path, source: str, known: Identity | None) -> tuple[Identity, bytes | None]:
+    """The file's identity and bytes; None for the bytes when the identity is the known one."""
     check_name(source)
     try:
         root = os.path.realpath(directory)
@@ -174,7 +186,7 @@ def read_file(directory: Path, source: str, known: Identity | None) -> tuple[Ide
             data = file.read(MAX_FILE_BYTES + 1)
     finally:
         os.close(handle)
-    return identity, _decode(data, source)
+    return identity, data
 
 
 def _decode(data: bytes, source: str) -> Audio:

@@ -41,7 +41,8 @@ async def fall_back(run: Run, session: Session, flow_id: str) -> bool:
     except EdgeError as error:
         log.warning("fallback not run", session_id=session.id, flow_id=flow_id, error=error.message)
         return False
-    _FALLBACKS.inc()
+    if run.counted:
+        _FALLBACKS.inc()
     run.variables.set_system("edge.flow.error", run.error or "")
     _take_over(run, flow, "fallback")
     await execute(run, session)
@@ -61,7 +62,8 @@ async def complete(run: Run, session: Session, flow: Flow) -> None:
         except (EdgeError, SessionEnded) as error:
             log.warning("completion not run", session_id=session.id, flow_id=flow_id, error=str(error))
             return
-        _COMPLETIONS.inc()
+        if run.counted:
+            _COMPLETIONS.inc()
         before, new_id = run.id, completion_id(run.id)
         for name, value in (
             ("voipbin.activeflow.id", new_id),

@@ -1,0 +1,202 @@
+"""The command `edge simulate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from pydantic import ValidationError
+from typer.core import TyperCommand
+
+from edge import config as configuration
+from edge.console import checked, fail, run
+from edge.errors import Fault, Invalid
+from edge.offline import golden
+from edge.offline.pair import pairs
+from edge.plugins import load
+from edge.sessions.simulation.script import CALLED, CALLER, Script
+
+if TYPE_CHECKING:
+    from edge.sessions.simulation.transcript import Transcript
+
+LISTS: Final = ("--texts", "--variables", "--answer", "--with")  # take all words up to the next option
+WORDS: Final = "edge.offline.words"  # where the context keeps the words as they were typed
+HERE: Final = Path()
+
+
+class ListCommand(TyperCommand):
+    """A command some of whose options take several words: `--texts "hi" "stop"`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[WORDS] = list(args)
+        return super().parse_args(ctx, list(_repeated(args)))
+
+
+def _repeated(args: Sequence[str]) -> Iterator[str]:
+    """`--texts a b` as `--texts a --texts b`. The first word behind the option is its value whatever it is."""
+    option, fresh = "", False
+    for word in args:
+        if fresh:
+            fresh = False
+        elif word.startswith("--"):
+            option, fresh = (word, True) if word in LISTS else ("", False)
+        elif option:
+            yield option
+        yield word
+
+
+def add_to(app: typer.Typer) -> None:
+    """Enter the commands."""
+    app.command("simulate", cls=ListCommand)(simulate)
+
+
+def simulate(
+    context: typer.Context,
+    flow: Annotated[
+        str | None, typer.Argument(help="A file as in config/flows, or the id or name of a flow in the database.")
+    ] = None,
+    caller: Annotated[str, typer.Option(help="Who calls or texts.")] = CALLER,
+    called: Annotated[str, typer.Option(help="The number that is called or texted.")] = CALLED,
+    name: Annotated[str, typer.Option(help="The caller's name.")] = "",
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="The caller hides number and name.")] = False,
+    digits: Annotated[str, typer.Option(help="Keys the caller types after the answer; a comma waits a second.")] = "",
+    texts: Annotated[list[str] | None, typer.Option(help="The texts that come: --texts hi stop.")] = None,
+    every: Annotated[float, typer.Option(help="Seconds between two texts.")] = 5.0,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="When: 2026-12-25T09:00, with +01:00 or ' Europe/Berlin' behind it; else UTC. Without it now."
+        ),
+    ] = None,
+    variables: Annotated[
+        list[str] | None, typer.Option(help="What variables hold at the beginning: --variables a=1 b=2.")
+    ] = None,
+    hangup: Annotated[float | None, typer.Option(help="The caller hangs up after so many seconds.")] = None,
+    patience: Annotated[float, typer.Option(help="Seconds the caller waits for nothing before he hangs up.")] = 60.0,
+    connect: Annotated[
+        str, typer.Option(help="What comes of dialing: answered, busy, noanswer or failed.")
+    ] = "answered",
+    talk: Annotated[float, typer.Option(help="Seconds that who was connected stays.")] = 30.0,
+    medium: Annotated[str | None, typer.Option(help="call or message, for a flow that can serve both.")] = None,
+    answer: Annotated[
+        list[str] | None, typer.Option(help="What web servers answer: --answer URL=FILE, or URL=503 for a status.")
+    ] = None,
+    attestation: Annotated[str, typer.Option(help="How the caller's number is vouched for: A, B or C.")] = "",
+    fallback_flow_id: Annotated[
+        str, typer.Option("--fallback", help="Id of the flow that takes over when this one fails; see --with.")
+    ] = "",
+    others: Annotated[
+        list[str] | None, typer.Option("--with", help="Files of other flows by their ids: --with ID=FILE.")
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="Folder of audio files; without it `prompts` beside the flow.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the transcript as JSON.")] = False,
+    check: Annotated[
+        Path | None, typer.Option(help="Compare the transcripts kept in the folder golden beside these flows.")
+    ] = None,
+    update: Annotated[bool, typer.Option("--update", help="With --check: keep what they are today.")] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Configuration file, for the database.", envvar="EDGE_CONFIG")
+    ] = None,
+) -> None:
+    """Run a flow without network and without waiting, and print what it does and why."""
+    load("edge.actions")
+    if check is not None:
+        if flow is not None:
+            fail("either FLOW or --check", status=2)
+        _check(check, update=update)
+        return
+    words = context.meta[WORDS]
+    options = dict(context.params)
+    if at is None:
+        options["at"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}+00:00"
+        words = [*words, "--at", options["at"]]
+    try:
+        script = _script(options, HERE)
+    except Invalid as error:
+        fail("\n".join(map(str, error.faults)), status=2)
+    transcript = run(_transcribe(options, script, HERE))
+    print(transcript.model_dump_json(indent=2) if as_json else golden.printed(words, transcript), end="")
+
+
+def _script(options: Mapping[str, Any], folder: Path) -> Script:
+    """The script that the options of the command make. Raises Invalid with a fault for each that is wrong."""
+    given = {field: options[field] for field in Script.model_fields if options.get(field) is not None}
+    given["answers"] = {
+        url: {"status": int(file)} if file.isdigit() else {"body": _read(folder / file)}
+        for url, file in pairs(options["answer"] or [], "--answer").items()
+    }
+    given["variables"] = pairs(options["variables"] or [], "--variables")
+    try:
+        return Script.model_validate(given)
+    except ValidationError as error:
+        faults = [Fault(f"--{found['loc'][0]}", found["msg"].removeprefix("Value error, ")) for found in error.errors()]
+        raise Invalid("the command is wrong", faults=faults) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
+        raise Invalid("the command is wrong", faults=[Fault("--answer", f"{path}: {why}")]) from None
+
+
+async def _transcribe(options: Mapping[str, Any], script: Script, folder: Path) -> Transcript:
+    from edge.offline.source import open_source
+    from edge.sessions.simulation.prompt import Lengths
+    from edge.sessions.simulation.simulator import simulate as perform
+
+    if options["flow"] is None:
+        raise Invalid("which flow? Say a file, an id or a name")
+    path = options["config"]
+    source = open_source(
+        options["flow"],
+        folder=folder,
+        config=lambda: checked(lambda: configuration.load(Path(path) if path else None)),
+        prompts=folder / options["prompts"] if options["prompts"] else None,
+        others={id: Path(file) for id, file in pairs(options["others"] or [], "--with").items()},
+    )
+    async with source as found:
+        return await perform(found.flow, script, lengths=Lengths(found.prompts), find_flow=found.find_flow)
+
+
+def _check(folder: Path, *, update: bool) -> None:
+    """Print how the kept transcripts differ from what they would be today; status 1 when one does."""
+    goldens = run(golden.replay(folder, _again))
+    changed = [one for one in goldens if not one.same]
+    for one in changed:
+        if one.error:
+            print(f"{one.path}: {one.error}")
+        elif update:
+            one.path.write_text(one.new, encoding="utf-8")
+            print(f"{one.path}: written")
+        else:
+            print("\n".join(one.diff()))
+    for flow, steps in golden.never_reached(goldens).items():
+        print(f"{flow}: no transcript reaches {', '.join(steps)}")
+    noun = "transcript" if len(goldens) == 1 else "transcripts"
+    print(f"{len(goldens)} {noun}, {len(changed)} {'written' if update else 'changed'}")
+    if any(one.error or not update for one in changed):
+        raise typer.Exit(1)
+
+
+async def _again(words: list[str], folder: Path) -> tuple[str, Transcript]:
+    """What a command that is kept does today."""
+    try:
+        context = _COMMAND.make_context("edge simulate", list(words))
+    except typer.TyperException as error:
+        raise Invalid("bad transcript", faults=[Fault("line 1", str(error))]) from None
+    if context.params["at"] is None:
+        raise Invalid("bad transcript", faults=[Fault("line 1", "has no --at: it would be another one each time")])
+    options = {**context.params, "config": None}
+    return str(options["flow"]), await _transcribe(options, _script(options, folder), folder)
+
+
+_PARSER: Final = typer.Typer()
+add_to(_PARSER)
+_COMMAND: Final = typer.main.get_command(_PARSER)

@@ -1,0 +1,183 @@
+"""A simulated call: the session, and the caller at its other end, who types what the script says and may hang up.
+
+The caller's keys begin with the answer. He hangs up when the script says so, or when he has nothing more to type and
+the flow keeps him waiting: `Script.patience` seconds in all in which it played nothing and nobody talked to him.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from edge.errors import Unavailable
+from edge.flows.session import CallSession, HangupReason, SessionEnded
+from edge.flows.variables import quoted
+from edge.media.dtmf import PAUSE, PAUSE_MS
+from edge.media.tone import BEEP_SECONDS
+from edge.numbers.number import Number
+from edge.sessions.call import CAUSE_OF_REASON, TYPE_AHEAD
+from edge.sessions.offered import STATUS_OF_REASON
+from edge.sessions.record import Attempt
+from edge.sessions.simulation.outside import SimulatedOutside
+from edge.sessions.simulation.prompt import Lengths
+from edge.sessions.simulation.script import Reached, Script
+from edge.sessions.simulation.session import SimulatedSession
+from edge.sessions.simulation.stage import Stage
+from edge.store.metadata import micros
+
+KEY_SECONDS: Final = 0.2  # from one key to the next: pressed for 100 ms, and a gap of as much
+STATUS_OF: Final[dict[Reached, int]] = {"answered": 200, "busy": 486, "noanswer": 408, "failed": 503}
+
+
+class SimulatedCall(SimulatedSession):
+    """Implements `flows.session.CallSession`. `attempt` is what the record would say."""
+
+    def __init__(
+        self, stage: Stage, script: Script, outside: SimulatedOutside, number: Number, lengths: Lengths
+    ) -> None:
+        super().__init__(stage, script, outside, number.customer_id)
+        attempt = self.attempt = Attempt(
+            id=self.id,
+            call_id="simulation",
+            remote="",
+            dialed=script.called,
+            source=script.source,
+            source_name="" if script.anonymous else script.name,
+            tm_create=micros(stage.begins),
+        )
+        attempt.customer_id, attempt.number_id = number.customer_id, number.id
+        attempt.number = attempt.destination = number.number
+        attempt.attestation = script.attestation
+        self._lengths = lengths
+        self._answered = False
+        self._early = False
+        self._coming: deque[tuple[float, str]] = deque()  # keys, each with its time
+        self._keys: list[str] = []  # typed and not yet asked for
+        self._patience = script.patience
+
+    # What the flow may ask
+
+    async def sleep(self, seconds: float) -> None:
+        self.stage.note(f"waits {seconds:g} s")
+        self._pass(seconds, idle=True)
+
+    async def answer(self) -> None:
+        if self._answered:
+            return
+        self._answered = True
+        self.attempt.tm_progressing = micros(self.stage.clock())
+        self.stage.note("answers the call")
+        at = self.stage.now
+        for key in self.script.digits:
+            if key == PAUSE:
+                at += PAUSE_MS / 1000
+            else:
+                self._coming.append((at, key))
+                at += KEY_SECONDS
+
+    async def play(self, sources: Sequence[str]) -> None:
+        self._open()
+        for source in sources:
+            length = await self._lengths.of(source)
+            self.stage.note(f"plays {source}, {length.seconds:.1f} s")
+            if length.assumed:
+                self.stage.note(f"{source} lasts {length.seconds:.1f} s: {length.assumed}", "assumed")
+            self._pass(length.seconds)
+
+    async def beep(self) -> None:
+        self._open()
+        self.stage.note("beeps")
+        self._pass(BEEP_SECONDS)
+
+    async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
+        keys = f"{length} key{'s' if length != 1 else ''}" if length else "keys"
+        ended = f", ended by {' or '.join(end_keys)}" if end_keys else ""
+        self.stage.note(f"waits for {keys}, {seconds:g} s at most{ended}")
+        deadline = self.stage.now + seconds
+        digits = ""
+        while True:
+            while self._keys:
+                key = self._keys.pop(0)
+                digits += key
+                if key in end_keys or len(digits) == length:
+                    self.stage.note(f"gets {quoted(digits)}")
+                    return digits
+            if self.stage.now >= deadline:
+                self.stage.note(f"gets {quoted(digits) if digits else 'nothing'}: the time is over")
+                return digits
+            self._pass(deadline - self.stage.now, idle=True, until_key=True)
+
+    async def redirect(self, destinations: Sequence[str]) -> NoReturn:
+        if not self._answered:
+            self.stage.note(f"sends the caller to {', '.join(destinations)}: 302")
+            raise SessionEnded("local", "redirect")
+        status = STATUS_OF[self.script.connect]
+        for destination in destinations:
+            self.stage.note(f"refers the caller to {destination}")
+            self.stage.note(f"that comes out as {status}", "outside")
+            if status == 200:
+                raise SessionEnded("local", "redirect")
+        raise Unavailable(f"the transfer failed with {status}")
+
+    async def hangup(self, reason: HangupReason) -> NoReturn:
+        self.hang_up(reason)
+        raise SessionEnded("local", reason)
+
+    # What the simulator does
+
+    def hang_up(self, reason: HangupReason, status: int | None = None) -> None:
+        """The end from our side, as the caller's carrier sees it."""
+        if self._answered:
+            self.stage.note(f"hangs up: BYE, cause {CAUSE_OF_REASON[reason]}")
+        else:
+            self.stage.note(f"refuses the call: {status or STATUS_OF_REASON[reason]}")
+
+    @property
+    def untyped(self) -> str:
+        """The keys that the caller did not come to type."""
+        return "".join(key for _, key in self._coming) if self._answered else self.script.digits.replace(PAUSE, "")
+
+    # The caller
+
+    def _open(self) -> None:
+        if not self._answered and not self._early:
+            self._early = True
+            self.stage.note("183: early media, the call is not answered")
+
+    def _pass(self, seconds: float, *, idle: bool = False, until_key: bool = False) -> None:
+        """Let time go by, with what the caller does meanwhile; with `until_key` no longer than to his next key.
+
+        `idle`: it is time in which he gets impatient. Raises SessionEnded when he hangs up.
+        """
+        until = self.stage.now + seconds
+        while True:
+            waits = idle and not self._coming
+            key_at = self._coming[0][0] if self._coming else math.inf
+            hangs_at = self.script.hangup if self.script.hangup is not None else math.inf
+            gives_up_at = self.stage.now + self._patience if waits else math.inf
+            at = min(key_at, hangs_at, gives_up_at)
+            if waits:
+                self._patience -= min(at, until) - self.stage.now
+            if at > until:
+                self.stage.now = until
+                return
+            self.stage.now = max(at, self.stage.now)
+            if at == key_at:
+                self._type(self._coming.popleft()[1])
+                if until_key:
+                    return
+            else:
+                why = "" if at == hangs_at else f": nothing happened for him for {self.script.patience:g} s"
+                self.stage.note(f"the caller hangs up{why}", "outside")
+                raise SessionEnded("remote")
+
+    def _type(self, key: str) -> None:
+        self.stage.note(f"the caller types {key}", "outside")
+        self._keys.append(key)
+        del self._keys[:-TYPE_AHEAD]
+        self._patience = self.script.patience
+
+
+_is_a_call_session: type[CallSession] = SimulatedCall

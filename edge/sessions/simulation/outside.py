@@ -1,0 +1,53 @@
+"""The world beside a simulated session: implements `flows.outside.Outside` without asking anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from edge.errors import EdgeError, TooLarge
+from edge.flows.flow import Flow
+from edge.flows.outside import Outside
+from edge.http import Answer, Method
+from edge.sessions.simulation.script import Script, WebAnswer
+from edge.sessions.simulation.stage import Stage
+
+FindFlow = Callable[[str], Awaitable[Flow]]  # by id; raises NotFound
+
+
+class SimulatedOutside:
+    """One for a session."""
+
+    def __init__(self, stage: Stage, script: Script, find_flow: FindFlow) -> None:
+        self._stage = stage
+        self._script = script
+        self._find_flow = find_flow
+
+    async def flow(self, flow_id: str) -> Flow:
+        try:
+            flow = await self._find_flow(flow_id)
+        except EdgeError as error:
+            self._stage.note(f"asks for another flow: {error.message}")
+            raise
+        self._stage.note(f"asks for the flow {flow.name or flow.id}")
+        return flow
+
+    async def request(
+        self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int
+    ) -> Answer:
+        sent = f", {len(body)} bytes of {headers.get('Content-Type', 'anything')}" if body else ""
+        self._stage.note(f"asks {method} {url}{sent}")
+        answers = self._script.answers
+        told = answers.get(url) or answers.get(url.partition("#")[0].partition("?")[0])
+        if told is None:
+            told = WebAnswer(body="[]" if "json" in headers.get("Accept", "") else "")
+            with_body = f" and {told.body}" if told.body else ""
+            self._stage.note(f"it is not asked; it answers {told.status}{with_body}", "assumed")
+        else:
+            self._stage.note(f"it answers {told.status}, {len(told.body.encode())} bytes of {told.type}", "outside")
+        found = told.body.encode()
+        if len(found) > max_bytes:
+            raise TooLarge(f"the answer has more than {max_bytes} bytes")
+        return Answer(told.status, found, told.type.partition(";")[0].strip().lower())
+
+
+_is_the_outside: type[Outside] = SimulatedOutside

@@ -1,0 +1,128 @@
+"""The script of a simulation: everything that happens to a flow from outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from edge.errors import Invalid
+from edge.flows.session import Medium
+from edge.media import dtmf
+from edge.sms.text import BODY_LIMIT
+
+CALLER = "+14155550199"
+CALLED = "+14155550100"
+
+DIGITS_MAX = 256  # keys and pauses of one call
+TEXTS_MAX = 20  # texts of one script
+VARIABLES_MAX = 100
+VALUE_MAX = 32_768  # characters of one variable
+SECONDS_MAX = 86_400.0
+ANSWERS_MAX = 50
+ANSWER_MAX = 262_144  # characters of a body
+
+Reached = Literal["answered", "busy", "noanswer", "failed"]
+
+
+def _keys(text: str) -> str:
+    try:
+        return dtmf.check(text)
+    except Invalid as error:
+        raise ValueError(error.message) from None
+
+
+def _with_zone(value: Any) -> Any:
+    """`2026-12-25T09:00 Europe/Berlin` as an aware time; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    moment, _, zone = value.strip().rpartition(" ")
+    if not moment or not zone[:1].isalpha():
+        return value
+    try:
+        return datetime.fromisoformat(moment.strip()).replace(tzinfo=ZoneInfo(zone))
+    except (KeyError, ValueError, OSError):
+        raise ValueError(
+            "is a time like 2026-12-25T09:00, with +01:00 or a zone like Europe/Berlin behind it"
+        ) from None
+
+
+Party = Annotated[str, Field(max_length=255, pattern=r"^[^\u0000-\u001f\u007f]*$")]
+Value = Annotated[str, Field(max_length=VALUE_MAX)]
+Body = Annotated[str, Field(max_length=BODY_LIMIT)]
+
+
+class WebAnswer(BaseModel):
+    """What a web server answers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: int = Field(default=200, ge=100, le=599, description="The HTTP status.")
+    type: str = Field(default="application/json", max_length=255, description="The media type of the body.")
+    body: str = Field(default="", max_length=ANSWER_MAX, description="The body.")
+
+
+class Script(BaseModel):
+    """What happens. A time without a zone is taken as UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    medium: Medium | None = Field(
+        default=None, description="call or message; without it what the flow can serve, a call when it can serve both."
+    )
+    caller: Party = Field(default=CALLER, description="Who calls or texts.")
+    called: Party = Field(default=CALLED, description="The number that is called or texted.")
+    name: Party = Field(default="", description="The caller's name.")
+    anonymous: bool = Field(default=False, description="The caller hides number and name.")
+    digits: Annotated[str, Field(max_length=DIGITS_MAX), AfterValidator(_keys)] = Field(
+        default="", description="Keys that the caller types once the call is answered; a comma waits a second."
+    )
+    texts: tuple[Body, ...] = Field(
+        default=(), max_length=TEXTS_MAX, description="The texts that come, one after another."
+    )
+    every: float = Field(default=5.0, ge=0, le=SECONDS_MAX, description="Seconds between two texts.")
+    at: Annotated[datetime | None, BeforeValidator(_with_zone)] = Field(
+        default=None, description="When it begins; without it now. A zone may stand behind it by its name."
+    )
+    variables: dict[str, Value] = Field(
+        default_factory=dict, max_length=VARIABLES_MAX, description="What variables hold at the beginning, by name."
+    )
+    hangup: float | None = Field(
+        default=None, ge=0, le=SECONDS_MAX, description="The caller hangs up so many seconds after the beginning."
+    )
+    patience: float = Field(
+        default=60.0,
+        gt=0,
+        le=SECONDS_MAX,
+        description="Seconds the caller, who has nothing more to type, waits for the flow before he hangs up.",
+    )
+    connect: Reached = Field(default="answered", description="What comes of dialing somebody: a connect, a transfer.")
+    talk: float = Field(
+        default=30.0, ge=0, le=SECONDS_MAX, description="Seconds that who was connected stays before he hangs up."
+    )
+
+    answers: dict[str, WebAnswer] = Field(
+        default_factory=dict,
+        max_length=ANSWERS_MAX,
+        description="What web servers answer, by URL; one without a query answers for all queries. Nothing is asked.",
+    )
+    attestation: Literal["", "A", "B", "C"] = Field(
+        default="", description="How the caller's number is vouched for; empty: nobody does."
+    )
+
+    fallback_flow_id: str = Field(
+        default="", max_length=36, description="The flow that takes over when this one fails, as a number names it."
+    )
+
+    @property
+    def source(self) -> str:
+        """The caller as the flow sees him."""
+        return "" if self.anonymous else self.caller
+
+    def begins(self, now: datetime) -> datetime:
+        """When it begins, as an aware time; `now` for a script that does not say."""
+        if self.at is None:
+            return now
+        return self.at if self.at.tzinfo is not None else self.at.replace(tzinfo=UTC)

@@ -1,0 +1,190 @@
+"""Runs a flow by a script and writes the transcript."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import ChainMap
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, Literal, cast
+
+from edge.errors import Fault, Invalid, Unavailable
+from edge.flows.executor import execute
+from edge.flows.flow import Flow, require_medium
+from edge.flows.session import Medium, Session
+from edge.flows.variables import is_reserved
+from edge.numbers.number import Number
+from edge.sessions.call_variables import CallVariables
+from edge.sessions.following import complete, fall_back
+from edge.sessions.incoming import Incoming
+from edge.sessions.simulation.call import SimulatedCall
+from edge.sessions.simulation.outside import FindFlow, SimulatedOutside
+from edge.sessions.simulation.prompt import Lengths
+from edge.sessions.simulation.script import Script
+from edge.sessions.simulation.session import SimulatedSession
+from edge.sessions.simulation.stage import Stage
+from edge.sessions.simulation.text import SimulatedText
+from edge.sessions.simulation.transcript import Outcomes, Transcript
+from edge.sessions.simulation.watch import WatchedRun
+from edge.sessions.text_variables import TextVariables
+from edge.sessions.texting import conversation_id
+from edge.store.metadata import NIL, micros
+
+SECONDS: Final = 30.0  # of real time that one simulation may take
+
+
+async def simulate(flow: Flow, script: Script, *, lengths: Lengths, find_flow: FindFlow) -> Transcript:
+    """Raises Invalid for a script that does not fit the flow, Unavailable for a simulation that takes too long."""
+    medium = _medium(flow, script)
+    simulation = _Simulation(flow, script, medium, lengths, find_flow)
+    try:
+        async with asyncio.timeout(SECONDS):
+            await (simulation.call() if medium == "call" else simulation.texts())
+    except TimeoutError:
+        raise Unavailable(f"the simulation took more than {SECONDS:.0f} s") from None
+    return simulation.transcript()
+
+
+def _medium(flow: Flow, script: Script) -> Medium:
+    medium: Medium
+    if script.medium is not None:
+        medium = script.medium
+    elif len(flow.media) == 1:
+        (medium,) = flow.media
+    else:
+        medium = "message" if script.texts else "call"
+    require_medium(flow, medium, "medium")
+    if medium == "message" and not script.texts:
+        raise _wrong("texts", "the flow is for texts: say at least one that comes")
+    if medium == "message" and script.digits:
+        raise _wrong("digits", "the flow is for texts: nobody types keys")
+    if medium == "call" and script.texts:
+        raise _wrong("texts", "the flow is for a call: no texts come")
+    return medium
+
+
+def _wrong(where: str, what: str) -> Invalid:
+    return Invalid("the script does not fit the flow", faults=[Fault(where, what)], reason="INVALID_SCRIPT")
+
+
+class _Simulation:
+    """One simulation, from its script to its transcript."""
+
+    def __init__(self, flow: Flow, script: Script, medium: Medium, lengths: Lengths, find_flow: FindFlow) -> None:
+        self._flow = flow
+        self._script = script
+        self._medium = medium
+        self._lengths = lengths
+        self._find_flow = find_flow
+        self._stage = Stage(script.begins(datetime.now(UTC)))
+        self._runs: list[Outcomes] = []
+        self._reached: set[str] = set()
+        self._variables: dict[str, str] = {}
+        self._number = Number(
+            id=NIL, customer_id=flow.customer_id, number=script.called, name="", tm_create=self._stage.begins
+        )
+
+    async def call(self) -> None:
+        script, stage = self._script, self._stage
+        outside = SimulatedOutside(stage, script, self._find_flow)
+        call = SimulatedCall(stage, script, outside, self._number, self._lengths)
+        call.attempt.flow_id, call.attempt.flow_version = self._flow.id, self._flow.version
+        run = self._run(call.id, CallVariables(call.attempt, self._number))
+        await self._serve(run, call)
+        if run.ended is None:
+            if run.outcome in ("failed", "cut"):
+                call.hang_up("failed", 500)
+            else:
+                call.hang_up("normal")
+        if call.untyped:
+            stage.note(f"the caller never came to type {call.untyped}", "outside")
+        self._over(run, "session", 0.0)
+        await self._complete(run, SimulatedSession(stage, script, outside, call.customer_id))
+
+    async def texts(self) -> None:
+        script, stage = self._script, self._stage
+        outside = SimulatedOutside(stage, script, self._find_flow)
+        for index, body in enumerate(script.texts):
+            stage.now = max(stage.now, index * script.every)
+            begins = stage.now
+            session = SimulatedText(stage, script, outside, self._number.customer_id)
+            conversation = conversation_id(self._flow.customer_id, script.called, script.source)
+            text = Incoming(
+                id=session.id,
+                carrier="simulation",
+                carrier_id=session.id,
+                number=script.called,
+                peer=script.source,
+                text=body,
+                route="",
+                tm_create=micros(stage.clock()),
+                conversation_id=conversation,
+                flow_id=self._flow.id,
+            )
+            run = self._run(session.id, TextVariables(text, self._number))
+            await self._serve(run, session)
+            self._over(run, "session", begins, body)
+            await self._complete(run, session)
+
+    async def _serve(self, run: WatchedRun, session: Session) -> None:
+        await execute(run, session)
+        await fall_back(run, session, self._script.fallback_flow_id or NIL)
+
+    async def _complete(self, run: WatchedRun, session: Session) -> None:
+        """What the flow names for its completion, when its session is over."""
+        if self._flow.on_complete_flow_id == NIL:
+            return
+        begins = self._stage.now
+        await complete(run, session, self._flow)
+        self._over(run, "completion", begins)
+
+    def _run(self, id: str, given: Mapping[str, str]) -> WatchedRun:
+        overlaid = ChainMap(dict(self._script.variables), cast(dict[str, str], given))  # those are only read
+        return WatchedRun(self._flow, self._stage, id=id, medium=self._medium, variables=overlaid)
+
+    def _over(
+        self, run: WatchedRun, kind: Literal["session", "completion"], begins: float, text: str | None = None
+    ) -> None:
+        self._reached |= {step.id for step in self._flow.steps if step in run.reached}
+        self._variables |= {name: value for name, value in run.variables.own().items() if not is_reserved(name)}
+        self._runs.append(
+            Outcomes(
+                kind=kind,
+                begins=round(begins, 3),
+                text=text,
+                outcome=run.outcome,
+                why=_why(run),
+                error=run.error,
+                cut_by=run.cut_by,
+                steps=run.steps,
+                seconds=round(self._stage.now - begins, 3),
+                events=self._stage.take_events(),
+            )
+        )
+
+    def transcript(self) -> Transcript:
+        script, flow = self._script, self._flow
+        zone = script.at is not None and script.at.tzinfo is None
+        return Transcript(
+            flow_id=flow.id,
+            flow_version=flow.version,
+            flow=flow.name,
+            medium=self._medium,
+            caller=script.source,
+            called=script.called,
+            at=self._stage.begins,
+            assumed=("the time it begins is in UTC: it has no zone",) if zone else (),
+            runs=tuple(self._runs),
+            dropped=self._stage.dropped,
+            variables=self._variables,
+            reached=tuple(step.id for step in flow.steps if step.id in self._reached),
+            never_reached=tuple(step.id for step in flow.steps if step.id not in self._reached),
+        )
+
+
+def _why(run: WatchedRun) -> str:
+    if run.ended is None:
+        return ""
+    if run.ended.by == "remote":
+        return "the caller hung up"
+    return "the caller was sent elsewhere" if run.ended.reason == "redirect" else "hung up by the flow"

@@ -1,0 +1,141 @@
+"""Simulated calls: what the caller hears, types and waits for, in a time that nobody waits for."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sessions.simulation.trying import attempt, told, wav
+
+ANSWER = {"id": "up", "type": "answer"}
+GREET = {"id": "hi", "type": "play", "option": {"stream_urls": ["hi.wav"]}}
+HANG_UP = {"id": "bye", "type": "hangup"}
+
+
+def keys(id: str = "ask", **option: Any) -> dict[str, Any]:
+    return {"id": id, "type": "digits_receive", "option": {"duration": 5000, **option}}
+
+
+async def test_a_file_lasts_as_long_as_it_does(tmp_path: Path) -> None:
+    wav(tmp_path, "hi.wav", 2.5)
+    found = await attempt(ANSWER, GREET, HANG_UP, prompts=tmp_path)
+    assert told(found) == [
+        "0.0 up: answers the call",
+        "0.0 hi: plays hi.wav, 2.5 s",
+        "2.5 bye: hangs up: BYE, cause 16",
+    ]
+    assert found.runs[0].seconds == 2.5
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("hi.wav", "cannot be opened: No such file or directory"),
+        ("https://example.com/hi.wav", "it is not fetched"),
+        ("text.wav", "byte 0: is not a RIFF/WAVE file"),
+    ],
+)
+async def test_what_cannot_be_read_lasts_a_nominal_time_and_says_so(tmp_path: Path, source: str, why: str) -> None:
+    (tmp_path / "text.wav").write_text("hello")
+    found = await attempt(ANSWER, {"id": "p", "type": "play", "option": {"stream_urls": [source]}}, prompts=tmp_path)
+    assert told(found)[1:3] == [f"0.0 p: plays {source}, 5.0 s", f"0.0 p: assumed: {source} lasts 5.0 s: {why}"]
+
+
+async def test_before_the_answer_it_is_early_media_and_a_refusal() -> None:
+    found = await attempt(GREET, {"id": "no", "type": "hangup", "option": {"reason": "busy"}})
+    assert told(found)[0] == "0.0 hi: 183: early media, the call is not answered"
+    assert told(found)[-1] == "5.0 no: refuses the call: 486"
+
+
+async def test_keys_come_after_the_answer_with_their_pauses() -> None:
+    found = await attempt(
+        {"id": "ring", "type": "sleep", "option": {"duration": 2000}}, ANSWER, keys(length=3), digits="1,,3#"
+    )
+    assert told(found)[3:-1] == [
+        "2.0 ask: the caller types 1",
+        "4.2 ask: the caller types 3",
+        "4.4 ask: the caller types #",
+        '4.4 ask: gets "13#"',
+    ]
+
+
+async def test_keys_typed_during_the_greeting_count() -> None:
+    found = await attempt(ANSWER, GREET, keys(length=1), keys("again", length=1), digits="12")
+    assert [line for line in told(found) if "gets" in line] == ['5.0 ask: gets "1"', '5.0 again: gets "2"']
+
+
+async def test_an_end_key_and_the_end_of_the_time() -> None:
+    found = await attempt(ANSWER, keys(key="#"), keys("more"), digits="12#,,9")
+    assert told(found)[-4:-1] == [
+        "0.4 more: waits for keys, 5 s at most",
+        "2.6 more: the caller types 9",
+        '5.4 more: gets "9": the time is over',
+    ]
+
+
+async def test_who_waits_for_nothing_hangs_up() -> None:
+    loop = {"id": "again", "type": "goto", "option": {"target_id": "ask", "loop_count": 100}}
+    found = await attempt(ANSWER, keys(), loop, patience=12)
+    assert told(found)[-1] == "12.0 ask: the caller hangs up: nothing happened for him for 12 s"
+    assert (found.runs[0].outcome, found.runs[0].why) == ("ended", "the caller hung up")
+
+
+async def test_a_key_makes_him_patient_again_and_listening_is_no_waiting() -> None:
+    loop = {"id": "again", "type": "goto", "option": {"target_id": "hi", "loop_count": 100}}
+    found = await attempt(ANSWER, GREET, keys(), loop, digits=",,,,,,,1", patience=12)
+    assert told(found)[-1].startswith("29.0 ask: the caller hangs up")  # 3 + 5 + 4 s of asking after his key
+
+
+async def test_the_caller_hangs_up_when_the_script_says_so() -> None:
+    found = await attempt(ANSWER, GREET, keys(), hangup=3)
+    assert told(found)[-1] == "3.0 hi: the caller hangs up"
+    assert found.never_reached == ("ask",)
+
+
+async def test_hours_go_by_in_no_time_and_a_run_is_cut_as_in_reality() -> None:
+    hour = {"id": "sleep", "type": "sleep", "option": {"duration": 3_600_000}}
+    again = {"id": "again", "type": "goto", "option": {"target_id": "sleep", "loop_count": 100}}
+    begun = time.monotonic()
+    found = await attempt(hour, again, HANG_UP, patience=86_400)
+    assert time.monotonic() - begun < 5
+    assert found.runs[0].cut_by == "seconds"
+    assert told(found)[-1].endswith("refuses the call: 500")
+
+
+@pytest.mark.parametrize(("connect", "status"), [("busy", 486), ("noanswer", 408), ("failed", 503)])
+async def test_a_transfer_fails_as_the_script_says(connect: str, status: int) -> None:
+    send = {"id": "desk", "type": "redirect", "option": {"destinations": ["sip:desk@example.com"]}}
+    found = await attempt(ANSWER, send, HANG_UP, connect=connect)
+    assert told(found)[1:-1] == [
+        "0.0 desk: refers the caller to sip:desk@example.com",
+        f"0.0 desk: that comes out as {status}",
+        f"0.0 desk: fails: the transfer failed with {status}; the flow goes on",
+    ]
+    assert (await attempt(send, connect=connect)).runs[0].why == "the caller was sent elsewhere"  # a 302 cannot fail
+
+
+async def test_keys_that_are_never_typed_are_told() -> None:
+    found = await attempt(GREET, digits="1,2")
+    assert told(found)[-2:] == ["5.0 : refuses the call: 603", "5.0 : the caller never came to type 12"]
+
+
+async def test_what_the_flow_reads_of_the_caller() -> None:
+    say = {"id": "who", "type": "variable_set", "option": {"key": "who", "value": "${voipbin.call.source.target}"}}
+    state = {"id": "how", "type": "variable_set", "option": {"key": "how", "value": "${edge.call.status}"}}
+    found = await attempt(say, ANSWER, state, caller="+442079460000", name="Ann")
+    assert found.variables == {"who": "+442079460000", "how": "progressing"}
+    assert told(found)[0] == '0.0 who: who is "+442079460000" from now on'
+    assert (await attempt(say, anonymous=True)).variables == {"who": ""}
+    assert (await attempt(say, variables={"voipbin.call.source.target": "x"})).variables == {"who": "x"}
+
+
+async def test_a_text_from_a_number_that_may_not_be_ours() -> None:
+    send = {"id": "s", "type": "message_send", "option": {"destinations": ["+14155550122"], "text": "a ${x}\nb"}}
+    assert told(await attempt(send, variables={"x": "1"}))[0] == (
+        '0.0 s: texts +14155550122 from +14155550100: "a 1\\nb"'
+    )
+    send["option"]["source"] = "+14155550101"  # type: ignore[index]
+    assert told(await attempt(send))[0] == "0.0 s: assumed: +14155550101 is an active number of this account"

@@ -1,0 +1,45 @@
+"""Simulated texts: each a run, in the order of the script."""
+
+from __future__ import annotations
+
+from tests.sessions.simulation.trying import attempt, told
+
+ECHO = {"id": "echo", "type": "reply", "option": {"text": "You wrote: ${voipbin.conversation_message.text}"}}
+
+
+async def test_each_text_is_a_run() -> None:
+    found = await attempt(ECHO, texts=["hi", "stop"], every=60)
+    assert [(run.begins, run.text, run.outcome) for run in found.runs] == [
+        (0.0, "hi", "finished"),
+        (60.0, "stop", "finished"),
+    ]
+    assert [told(found, run) for run in (0, 1)] == [
+        ['0.0 echo: replies: "You wrote: hi"'],
+        ['60.0 echo: replies: "You wrote: stop"'],
+    ]
+
+
+async def test_a_text_waits_for_the_run_before_it() -> None:
+    found = await attempt({"id": "s", "type": "sleep", "option": {"duration": 90_000}}, ECHO, texts=["a", "b"])
+    assert [run.begins for run in found.runs] == [0.0, 90.0]
+
+
+async def test_steps_are_reached_by_any_of_the_texts() -> None:
+    word = {
+        "id": "word",
+        "type": "branch",
+        "option": {
+            "variable": "voipbin.conversation_message.text",
+            "target_ids": {"a": "one", "b": "two"},
+            "default_target_id": "three",
+        },
+    }
+    steps = [{"id": id, "type": "stop"} for id in ("one", "two", "three")]
+    found = await attempt(word, *steps, texts=["b", "a"])
+    assert (found.reached, found.never_reached) == (("word", "one", "two"), ("three",))
+    assert told(found)[0] == '0.0 word: voipbin.conversation_message.text is "b" → to two'
+
+
+async def test_an_empty_reply_fails_as_it_would() -> None:
+    found = await attempt({"id": "r", "type": "reply", "option": {"text": "${x}"}}, texts=["hi"])
+    assert told(found)[0].startswith("0.0 r: fails: ")
