@@ -34,6 +34,7 @@ from edge.metrics import gauge
 from edge.numbers.provider import PROVIDERS, Provider
 from edge.plugins import load
 from edge.sessions.call import Desk
+from edge.sessions.canary import Canary
 from edge.sessions.inbox import Inbox
 from edge.sessions.message import MessageTable
 from edge.sessions.outbox import Outbox
@@ -246,6 +247,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             config.api,
         )
 
+        canary = Canary(stores.engine, stores.numbers)
         await targets.refresh()
         await outbox.start()
         stack.push_async_callback(outbox.close)
@@ -255,7 +257,13 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         daemon.http = "http://{}:{}".format(*_shown(await server.listen()))
         stack.push_async_callback(server.close)
         daemon.sip = await endpoint.listen(config.sip.listen)
-        for work in (daemon.measure_lag(), daemon.feed_watchdog(), daemon.purge(), targets.keep_fresh()):
+        for work in (
+            daemon.measure_lag(),
+            daemon.feed_watchdog(),
+            daemon.purge(),
+            targets.keep_fresh(),
+            canary.watch(asyncio.sleep),
+        ):
             stack.push_async_callback(_cancel, asyncio.create_task(_insist(work)))
         START.set(time.time())
         gc.collect()

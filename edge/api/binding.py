@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from edge.errors import Conflict, Fault, Invalid
 from edge.flows.flow import MEDIA, compile_flow, require_medium
 from edge.flows.session import Medium
 from edge.flows.table import FlowTable
+from edge.numbers.number import RELEASES, Number
+from edge.numbers.release import Release
 from edge.numbers.table import NumberTable
 from edge.store.metadata import NIL
 
 SLOTS: Final[dict[str, Medium]] = {"call_flow_id": "call", "message_flow_id": "message"}
 FALLBACK: Final = "fallback_flow_id"
-ALL_SLOTS: Final = (*SLOTS, FALLBACK)
+ALL_SLOTS: Final = frozenset({*SLOTS, *(release for release, _ in RELEASES.values()), FALLBACK})
 
 
 NO_FLOW: Final = "there is no such flow"
@@ -31,8 +35,11 @@ class Binding:
         self._flows = flows
         self._numbers = numbers
 
-    async def check(self, customer_id: str, fields: Mapping[str, Any]) -> None:
-        """Before flows are bound. Raises Invalid naming the slot, and the step that does not fit."""
+    async def check(self, customer_id: str, fields: Mapping[str, Any], number: Number | None = None) -> None:
+        """Before flows are bound. Raises Invalid naming the slot, and the step that does not fit.
+
+        `number` is what is changed; without it one is made.
+        """
         faults: list[Fault] = []
         wrong_medium: Invalid | None = None
         for slot, medium in SLOTS.items():
@@ -51,14 +58,42 @@ class Binding:
         fallback = fields.get(FALLBACK, NIL)
         if fallback != NIL and await self._flows.get(fallback, customer_id) is None:
             faults.append(Fault(FALLBACK, NO_FLOW))
+        for slot, (release, medium) in RELEASES.items():
+            given = fields.get(release)
+            if given is not None:
+                flow_id = fields.get(slot) or (getattr(number, slot) if number is not None else NIL)
+                faults += await self._check_release(customer_id, flow_id, given, release, medium)
         if faults:
             if wrong_medium is not None:
                 raise Invalid(wrong_medium.message, faults=faults, reason=wrong_medium.reason)
             raise Invalid("a flow cannot be bound", faults=faults, reason="FLOW_NOT_FOUND")
 
+    async def _check_release(
+        self, customer_id: str, flow_id: str, release: Mapping[str, Any], where: str, medium: Medium
+    ) -> list[Fault]:
+        """Whether the versions of a release are there and can run."""
+        if flow_id == NIL:
+            return [Fault(where, "there is no flow whose versions it could name")]
+        faults: list[Fault] = []
+        try:
+            Release.model_validate(release)
+        except ValidationError as error:
+            faults += [Fault(where, one["msg"].removeprefix("Value error, ")) for one in error.errors()]
+        for index, share in enumerate(release["versions"]):
+            place = f"{where}.versions[{index}].version"
+            flow = await self._flows.version(flow_id, share["version"], customer_id)
+            if flow is None or flow.tm_delete is not None:
+                faults.append(Fault(place, f"the flow has no version {share['version']}"))
+                continue
+            try:
+                require_medium(compile_flow(flow.document()), medium, place)
+            except Invalid as error:
+                faults += error.faults
+        return faults
+
     async def confirm(self, customer_id: str, fields: Mapping[str, Any]) -> None:
         """After they were bound. Raises Conflict, and takes the flow off again, when it was deleted meanwhile."""
-        for flow_id in {fields.get(slot, NIL) for slot in ALL_SLOTS} - {NIL}:
+        for flow_id in {fields.get(slot, NIL) for slot in (*SLOTS, FALLBACK)} - {NIL}:
             if await self._flows.get(flow_id, customer_id) is None:
                 await self._numbers.unbind_flow(flow_id)
                 raise Conflict("the flow was deleted meanwhile", reason="FLOW_NOT_FOUND")

@@ -32,6 +32,9 @@ class CallDetail(Result):
     dialed: str = Field(description="The dialed string as it came.")
     number_id: str = Field(description="The number that was called; nil when it is not ours.")
     flow_version: int = Field(description="The version of the flow that ran.")
+    flow_outcome: str = Field(
+        description="How it came out: finished, stopped, ended, failed or cut; empty when none ran."
+    )
     lookup_source: str = Field(description="Where the number was found: memory, redis, sql or stale.")
     outcome: str = Field(description="answered, redirected, rejected, cancelled or failed.")
     sip_code: int = Field(description="The final SIP status.")

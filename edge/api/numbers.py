@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,11 +16,31 @@ from edge.api.paging import Page, PageQuery
 from edge.errors import Conflict, Fault, Forbidden, NotFound
 from edge.numbers.number import Kind, NumberMetadata, Status
 from edge.numbers.number import Number as Stored
+from edge.numbers.release import VERSIONS, Share
+from edge.numbers.release import Release as Released
 from edge.numbers.table import NumberTable
 from edge.store.metadata import NIL
 
 FALLBACK = 'The flow that takes over when the flow of a call or message fails; "", null or the nil UUID is none.'
 UNBOUND = 'The flow of an incoming {}; "", null or the nil UUID is none.'
+
+
+RELEASE = "The versions of the flow for {}s that run here; null is the newest one."
+
+
+class Release(Model):
+    """Versions of a bound flow: one to pin it, several to split the callers between them."""
+
+    versions: Annotated[list[Share], Field(min_length=1, max_length=VERSIONS)] = Field(
+        description="100 percent in all. A caller gets the same version each time."
+    )
+    rollback_percent: int = Field(
+        default=10,
+        ge=0,
+        le=100,
+        description="When more of its runs fail, the newest version of a split loses its share; 100: never.",
+    )
+    rollback_runs: int = Field(default=20, ge=1, le=1_000_000, description="So many runs before that is looked at.")
 
 
 class Number(Result):
@@ -33,6 +53,8 @@ class Number(Result):
     call_flow_id: str = Field(description="The flow of an incoming call; the nil UUID is none.")
     message_flow_id: str = Field(description="The flow of an incoming message; the nil UUID is none.")
     fallback_flow_id: str = Field(description="The flow that takes over when one of those fails; the nil UUID is none.")
+    call_flow_release: Released | None = Field(description=RELEASE.format("call"))
+    message_flow_release: Released | None = Field(description=RELEASE.format("message"))
     name: str = Field(description="Free text.")
     detail: str = Field(description="Free text.")
     status: Status = Field(description="Only an active number is routed. pending: its provider is at work.")
@@ -78,6 +100,8 @@ class FlowIds(Change):
 
     call_flow_id: FlowSlot = Field(default_factory=str, description=UNBOUND.format("call"))
     message_flow_id: FlowSlot = Field(default_factory=str, description=UNBOUND.format("message"))
+    call_flow_release: Release | None = Field(default_factory=lambda: None, description=RELEASE.format("call"))
+    message_flow_release: Release | None = Field(default_factory=lambda: None, description=RELEASE.format("message"))
 
 
 class NumberChange(FlowIds):
@@ -163,12 +187,12 @@ class Numbers:
 
     async def _change(self, ask: Ask[Nothing, Any], wanted: dict[str, Any]) -> Answer:
         customer_id = scope(ask.asker)
-        if wanted.keys() & set(ALL_SLOTS) or "status" in wanted:
+        if wanted.keys() & ALL_SLOTS or "status" in wanted:
             old = await self._find(ask.id, customer_id)
             if "status" in wanted and old.status not in ("active", "suspended"):
                 fault = Fault("status", f"a number that is {old.status} cannot be made {wanted['status']}")
                 raise Conflict(fault.what, reason="STATE_INVALID")
-            await self._binding.check(old.customer_id, wanted)
+            await self._binding.check(old.customer_id, wanted, old)
             number = await self._table.update(ask.id, customer_id, wanted, ask.match)
             await self._binding.confirm(old.customer_id, wanted)
         else:

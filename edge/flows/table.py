@@ -30,6 +30,7 @@ from edge.store.reader import Lookup, Row
 from edge.store.tiers import Versioned
 
 KIND: Final = "flow"
+VERSION_KIND: Final = "flow_version"  # its keys are `flow id/version`
 
 flows = Table(
     "flows",
@@ -82,6 +83,18 @@ BY_ID: Final = Lookup(
     "flow.by_id",
     _NEWEST.format(keys="json_each(?) wanted"),
     _NEWEST.format(keys="unnest($1::text[]) wanted(value)"),
+)
+
+_VERSION: Final = (
+    "SELECT wanted.value AS key, f.id, f.customer_id, v.version, f.tm_delete, "
+    "v.name, v.detail, v.actions, v.on_complete_flow_id "
+    "FROM {keys} JOIN flows f ON f.id = substr(wanted.value, 1, 36) "
+    "JOIN flow_versions v ON v.flow_id = f.id AND v.version = CAST(substr(wanted.value, 38) AS BIGINT)"
+)
+BY_VERSION: Final = Lookup(
+    "flow.by_version",
+    _VERSION.format(keys="json_each(?) wanted"),
+    _VERSION.format(keys="unnest($1::text[]) wanted(value)"),
 )
 
 InUse = Callable[[], Awaitable[Collection[Medium]]]
@@ -146,6 +159,11 @@ def read_newest(rows: Sequence[Row]) -> Versioned[Flow]:
         return Versioned(version, compile_flow(document, id=id, customer_id=customer_id, version=version))
     except Invalid as error:
         raise Internal(f"the stored flow {id} cannot run here: {error.message}") from error
+
+
+def read_version(rows: Sequence[Row]) -> Versioned[Flow]:
+    """What the rows of `BY_VERSION` say."""
+    return read_newest([row[1:] for row in rows])
 
 
 class FlowTable:

@@ -6,11 +6,12 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edge.errors import Fault, Invalid
+from edge.numbers.release import Release
 from edge.store.metadata import NIL, instant_text, is_id, new_id
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # the whole of a stored number, tested with `fullmatch`
@@ -29,6 +30,12 @@ def read_flow_id(value: Any) -> Any:
         return value.lower()
     raise ValueError("neither a UUID nor empty")
 
+
+RELEASES: Final[dict[str, tuple[str, Literal["call", "message"]]]] = {  # by slot: where its release stands, its medium
+    "call_flow_id": ("call_flow_release", "call"),
+    "message_flow_id": ("message_flow_release", "message"),
+}
+_JSON_COLUMNS: Final = ("metadata", "call_flow_release", "message_flow_release")
 
 FlowId = Annotated[str, BeforeValidator(read_flow_id)]
 
@@ -53,6 +60,8 @@ class Number(BaseModel):
     call_flow_id: FlowId = NIL
     message_flow_id: FlowId = NIL
     fallback_flow_id: FlowId = NIL
+    call_flow_release: Release | None = None
+    message_flow_release: Release | None = None
     name: str = Field(default="", max_length=255)
     detail: str = Field(default="", max_length=2000)
     status: Status = "active"
@@ -79,11 +88,9 @@ class Number(BaseModel):
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Any]) -> Number:
-        """Out of a row, whose `metadata` may still be its text."""
-        switches = columns["metadata"]
-        return cls.model_validate(
-            {**columns, "metadata": json.loads(switches) if isinstance(switches, str) else switches}
-        )
+        """Out of a row, whose JSON columns may still be their texts."""
+        values = {name: json.loads(columns[name]) for name in _JSON_COLUMNS if isinstance(columns[name], str)}
+        return cls.model_validate({**columns, **values})
 
     def columns(self) -> dict[str, Any]:
         """As a row."""

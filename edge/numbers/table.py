@@ -34,10 +34,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from edge.errors import Conflict, Fault, Invalid, NotFound
-from edge.numbers.number import Number, NumberDraft, faults_of
+from edge.numbers.number import RELEASES, Number, NumberDraft, faults_of
 from edge.store.cache_outbox import CacheWriter, Change
 from edge.store.engine import reading
-from edge.store.metadata import NIL, Instant, Json, Uuid, metadata, with_times
+from edge.store.metadata import NIL, Instant, Json, Uuid, instant_text, metadata, with_times
 from edge.store.notice import cache_key
 from edge.store.page import SIZE_MAX, Page, Place, after, cut, read_token
 from edge.store.reader import Lookup, Row
@@ -50,6 +50,8 @@ WRITABLE = frozenset(
             "call_flow_id",
             "message_flow_id",
             "fallback_flow_id",
+            "call_flow_release",
+            "message_flow_release",
             "name",
             "detail",
             "status",
@@ -61,6 +63,7 @@ WRITABLE = frozenset(
     }
 )
 SLOTS = ("call_flow_id", "message_flow_id", "fallback_flow_id")
+RELEASED = "call_flow_release IS NOT NULL OR message_flow_release IS NOT NULL"
 UNBIND_ROWS = 200  # numbers of one transaction when a flow is deleted: others write in between
 
 numbers = Table(
@@ -73,6 +76,8 @@ numbers = Table(
     Column("call_flow_id", Uuid, nullable=False),
     Column("message_flow_id", Uuid, nullable=False),
     Column("fallback_flow_id", Uuid, nullable=False),
+    Column("call_flow_release", Json),
+    Column("message_flow_release", Json),
     Column("name", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("status", String(16), nullable=False),
@@ -104,6 +109,7 @@ numbers = Table(
     Index("ix_numbers_call_flow_id", "call_flow_id"),
     Index("ix_numbers_message_flow_id", "message_flow_id"),
     Index("ix_numbers_fallback_flow_id", "fallback_flow_id"),
+    Index("ix_numbers_released", "number", sqlite_where=text(RELEASED), postgresql_where=text(RELEASED)),
 )
 
 number_versions = Table(
@@ -250,6 +256,12 @@ class NumberTable:
         async with reading(self._engine) as connection:
             return await _all(connection, _live(None).where(bound).order_by(numbers.c.number).limit(SIZE_MAX))
 
+    async def released(self) -> Sequence[Number]:
+        """Live numbers that do not simply run the newest version of their flow."""
+        either = or_(*(numbers.c[release].is_not(None) for release, _ in RELEASES.values()))
+        async with reading(self._engine) as connection:
+            return await _all(connection, _live(None).where(either).order_by(numbers.c.number))
+
     async def by_e164(self, e164: str) -> Number | None:
         """The live row, else the one released last, else None. (The directory answers the same, from its caches.)"""
         query = select(numbers).where(numbers.c.number == e164).order_by(numbers.c.version.desc()).limit(1)
@@ -272,6 +284,7 @@ class NumberTable:
 
     async def _change(self, change: Change, old: Number, changes: Mapping[str, Any]) -> Number:
         version = await _next_version(change.connection, old.number)
+        changes = self._with_releases(old, changes)
         fields = {**old.columns(), **changes, "version": version, "tm_update": self._clock()}
         try:
             number = Number.model_validate(fields)
@@ -282,6 +295,18 @@ class NumberTable:
         await change.connection.execute(update(numbers).where(numbers.c.id == old.id).values(**columns))
         await _tell(change, number)
         return number
+
+    def _with_releases(self, old: Number, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """A release is one of a certain flow: it goes with it, and it begins when it is set."""
+        changed = dict(changes)
+        for slot, (release, _) in RELEASES.items():
+            if release in changed:
+                given = changed[release]
+                if isinstance(given, Mapping):
+                    changed[release] = {**given, "tm_start": instant_text(self._clock())}
+            elif changed.get(slot, getattr(old, slot)) != getattr(old, slot):
+                changed[release] = None
+        return changed
 
 
 async def _next_version(connection: AsyncConnection, e164: str) -> int:

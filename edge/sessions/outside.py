@@ -23,6 +23,8 @@ class Flows(Protocol):
 
     async def find(self, flow_id: str, /) -> Found[Flow]: ...
 
+    async def find_version(self, flow_id: str, version: int, /) -> Found[Flow]: ...
+
 
 class Host(Protocol):
     """The session that asks."""

@@ -57,6 +57,7 @@ class Attempt:
     lookup_source = ""
     outcome: Outcome = "failed"
     error = ""
+    flow_outcome = ""
     cut_by = ""
     steps = "[]"
     codec = ""
@@ -200,6 +201,7 @@ def public(row: Mapping[str, Any] | sa.RowMapping) -> dict[str, Any]:
             "outcome": row["outcome"],
             "sip_code": row["sip_code"],
             "error": row["error"],
+            "flow_outcome": row["flow_outcome"],
             "cut_by": row["cut_by"],
             "steps": row["steps"],
             "codec": row["codec"],

@@ -169,6 +169,7 @@ class Router:
             run, fallback = await self._begin(call)
             flow = run.flow
             await execute(run, call)
+            call.attempt.flow_outcome = run.outcome or ""
             _note(call, run)
             if fallback != NIL and await fall_back(run, call, fallback):
                 _note(call, run)
@@ -218,7 +219,7 @@ class Router:
         attempt.flow_id = bound(number, "call")
         fallback = number.fallback_flow_id
         try:
-            flow = await self._routes.flow(attempt.flow_id, number.customer_id)
+            flow = await self._routes.flow_for(number, "call", attempt.source)
         except EdgeError as error:
             if fallback == NIL:
                 raise

@@ -20,6 +20,7 @@ from prometheus_client import Counter
 
 from edge.errors import EdgeError, NumberReleased, NumberSuspended, NumberUnknown, Unavailable
 from edge.flows.executor import execute
+from edge.flows.flow import Flow
 from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.e164 import read_dialed
@@ -154,24 +155,21 @@ class TextRuns:
         self._clock = clock
 
     async def perform(self, text: Incoming) -> Performed:
-        """Run the flow of a text to its end. Raises Unavailable when the flow cannot be had now."""
-        flow = (await self._reach.flows.find(text.flow_id)).value
+        """Run the flow of a text to its end. Raises Unavailable when the number or its flow cannot be had now."""
+        number = (await self._numbers.find(text.number)).value
+        flow = await self._flow(text, number)
         if flow is None or flow.customer_id != text.customer_id:
             return Performed("failed", f"there is no flow {text.flow_id} any more")
-        try:
-            number = (await self._numbers.find(text.number)).value
-        except Unavailable:
-            number = None  # only its name would have been of use
         given = TextVariables(text, number)
         run = Run(flow, id=run_id(text.id), medium="message", clock=self._clock, variables=given)
         session = MessageSession(text, run, self._sending, self._reach)
         await execute(run, session)
-        error = _told(text, run)
+        outcome, error = run.outcome or "", _told(text, run)
         if number is not None and await fall_back(run, session, number.fallback_flow_id):
             error = error or _told(text, run)
-        log.info("text flow ended", message_id=text.id, outcome=run.outcome, error=error or None)
+        log.info("text flow ended", message_id=text.id, outcome=outcome, error=error or None)
         performed = Performed(
-            outcome=run.outcome or "",
+            outcome=outcome,
             error=error,
             cut_by=run.cut_by or "",
             steps=json_text(run.record()["log"]),
@@ -179,6 +177,14 @@ class TextRuns:
         )
         await complete(run, session, flow)
         return performed
+
+    async def _flow(self, text: Incoming, number: Number | None) -> Flow | None:
+        """The flow that was bound when the text came, in the version that its sender gets."""
+        flows = self._reach.flows
+        if number is not None and number.message_flow_id == text.flow_id and number.message_flow_release is not None:
+            version = number.message_flow_release.pick(f"{number.number} {text.peer}")
+            return (await flows.find_version(text.flow_id, version)).value
+        return (await flows.find(text.flow_id)).value
 
 
 def _told(text: Incoming, run: Run) -> str:

@@ -356,3 +356,30 @@ async def test_a_fallback_is_a_flow_of_the_account_and_goes_when_it_is_deleted(e
     assert (error["reason"], wheres(error)) == ("FLOW_NOT_FOUND", ["fallback_flow_id"])
     await world.did("DELETE", f"/v1.0/flows/{flow}")
     assert (await world.did("GET", f"{NUMBERS}/{made['id']}"))["fallback_flow_id"] == NIL
+
+
+async def test_a_number_runs_the_versions_that_its_release_names(each_world: World) -> None:
+    world = each_world
+    flow = await world.flow(CALL_FLOW)
+    made = await world.number(call_flow_id=flow)
+    path = f"{NUMBERS}/{made['id']}"
+    split = {"versions": [{"version": 1, "percent": 95}, {"version": 2, "percent": 5}], "rollback_percent": 20}
+    error = await world.refused(400, "PUT", path, {"call_flow_release": split})
+    assert [(one["where"], one["what"]) for one in error["details"]] == [
+        ("call_flow_release.versions[1].version", "the flow has no version 2")
+    ]
+    await world.did("PUT", f"/v1.0/flows/{flow}", {"name": "new"})
+    release = (await world.did("PUT", path, {"call_flow_release": split}))["call_flow_release"]
+    assert release.pop("tm_start") != ""
+    assert release == {**split, "rollback_runs": 20, "rolled_back": ""}
+    routed = (await world.routed(FREE)).call_flow_release
+    assert routed is not None
+    assert [share.version for share in routed.versions] == [1, 2]
+    unchanged = await world.did("PUT", path, {"name": "main"})
+    assert unchanged["call_flow_release"]["versions"] == split["versions"]
+    wrong = {"versions": [{"version": 1, "percent": 50}]}
+    error = await world.refused(400, "PUT", path, {"call_flow_release": wrong})
+    assert wheres(error) == ["call_flow_release"]
+    error = await world.refused(400, "PUT", path, {"message_flow_release": split})
+    assert wheres(error) == ["message_flow_release"]
+    assert (await world.did("PUT", path, {"call_flow_release": None}))["call_flow_release"] is None

@@ -30,7 +30,12 @@ PLATFORM = {
     "Target": "destination status parts tm_update",
     "Error": "status reason message request_id details",
 }
-OURS = {"Number": {"fallback_flow_id"}, "Flow": {"version", "media", "warnings"}, "Call": {"edge"}, "Message": {"edge"}}
+OURS = {
+    "Number": {"fallback_flow_id", "call_flow_release", "message_flow_release"},
+    "Flow": {"version", "media", "warnings"},
+    "Call": {"edge"},
+    "Message": {"edge"},
+}
 
 
 def walk(value: Any) -> Iterator[dict[str, Any]]:

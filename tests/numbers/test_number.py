@@ -60,6 +60,8 @@ def test_the_api_shows_the_platforms_fields() -> None:
         "call_flow_id": FLOW,
         "message_flow_id": NIL,
         "fallback_flow_id": NIL,
+        "call_flow_release": None,
+        "message_flow_release": None,
         "name": "main",
         "detail": "",
         "status": "active",

@@ -338,7 +338,7 @@ async def test_the_fallback_answers_a_text_whose_flow_failed(ground: Ground) -> 
         why = "branch (id fail): no target for the value of nothing, and no default"
         assert [sent.body for sent in post.took] == [f"sorry: {why}"]
         (kept,) = [row for row in await ground.rows(messages) if row["direction"] == "inbound"]
-        assert (kept["outcome"], kept["error"], kept["flow_version"]) == ("finished", why, 4)
+        assert (kept["outcome"], kept["error"], kept["flow_version"]) == ("failed", why, 4)
         assert [step["type"] for step in kept["steps"]] == ["branch", "fallback", "reply"]
 
 
