@@ -62,7 +62,11 @@ class Agent:
         ack = peek_ack(data)
         if ack is not None:  # most ACKs end here, unread
             transaction = self._wire.servers.get(ack)
-            if type(transaction) is InviteServer and transaction.acknowledged(now):
+            if (
+                type(transaction) is InviteServer
+                and transaction.peer.inside is peer.inside
+                and transaction.acknowledged(now)
+            ):
                 REQUESTS["ACK"]()
                 return
         try:
@@ -76,7 +80,7 @@ class Agent:
             if isinstance(message, Request):
                 self._request(message, peer, now)
             else:
-                self._response(message, now)
+                self._response(message, peer, now)
         except Malformed as fault:
             self._malformed(fault, peer)
 
@@ -117,10 +121,10 @@ class Agent:
         else:
             self._wire.respond_statelessly(fault.request, peer, fault.status, fault.fields)
 
-    def _response(self, response: Response, now: float) -> None:
+    def _response(self, response: Response, peer: Peer, now: float) -> None:
         RESPONSES_RECEIVED[response.status]()
         client = self._wire.clients.get(client_key(response))
-        if client is None or len(response.vias) != 1:  # §18.1.2, §8.1.3.3
+        if client is None or client.peer.inside is not peer.inside or len(response.vias) != 1:  # §18.1.2, §8.1.3.3
             DISCARDED["stray"]()
         else:
             client.received(response, now)
@@ -132,12 +136,15 @@ class Agent:
         check(request)
         key = server_key(request)
         known = wire.servers.get(key)
+        if known is not None and known.peer.inside is not peer.inside:
+            DISCARDED["stray"]()
+            return
         if known is not None and method != "ACK":
             known.repeated()
             return
         if method == "ACK":
             if type(known) is not InviteServer or not known.acknowledged(now):
-                self._calls.acknowledged(request, now)
+                self._calls.acknowledged(request, peer, now)
             return
         if method == "CANCEL":
             self._uas.cancelled(request, key, peer, now)
@@ -151,7 +158,7 @@ class Agent:
 
     def _inside(self, request: Request, key: ServerKey, peer: Peer, now: float) -> None:
         """A request that says it belongs to a dialog, or has to."""
-        whose = self._calls.find(request)
+        whose = self._calls.find(request, peer)
         if whose is None:  # §12.2.2
             unserved = screen.method(request) if request.method not in INSIDE_ONLY else None
             self._wire.respond_statelessly(request, peer, *(unserved or (481, ())))

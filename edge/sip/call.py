@@ -66,14 +66,17 @@ class Calls:
 
     # From the wire
 
-    def find(self, request: Request) -> Call | Offer | None:
-        """Whose dialog a request belongs to (§12.2.2)."""
+    def find(self, request: Request, peer: Peer) -> Call | Offer | None:
+        """Whose dialog a request from `peer` belongs to (§12.2.2)."""
         tag = request.to_tag
-        return None if tag is None else self._table.get((request.call_id, tag, request.from_tag))
+        if tag is None:
+            return None
+        whose = self._table.get((request.call_id, tag, request.from_tag))
+        return whose if whose is None or whose.peer.inside is peer.inside else None
 
-    def acknowledged(self, request: Request, now: float) -> None:
+    def acknowledged(self, request: Request, peer: Peer, now: float) -> None:
         """An ACK that belongs to no transaction: to a 200, or to nothing; never answered."""
-        call = self.find(request)
+        call = self.find(request, peer)
         if not isinstance(call, Call) or call._answer is None or call._answer.number != request.cseq.number:
             return
         answer, call._answer = call._answer, None

@@ -3,7 +3,8 @@
 Where a request of ours goes: to the first Route, or without one to the remote target, if that names an IP address; a
 host name is never looked up (nothing waits for DNS), then it goes where the dialog's last request came from. Two
 exceptions, both for peers behind a NAT: on a TCP connection that still stands it stays (RFC 5923 in spirit), and a
-peer whose Contact is the very sent-by that its packets do not come from is answered at their source.
+peer whose Contact is the very sent-by that its packets do not come from is answered at their source. What goes to
+ourselves stays inside.
 """
 
 from __future__ import annotations
@@ -140,6 +141,8 @@ class Dialog:
     def fresh_peer(self) -> Peer:
         """Where a request of ours goes when there is no connection that still stands."""
         same = self.source._replace(connection=0)
+        if same.inside:
+            return same
         hop = self.target
         if self.routes:
             try:

@@ -33,4 +33,5 @@ SLOW = 32.0  # s a started message may take to arrive whole (RFC 4475 §3.1.2.2:
 CONNECT = 5.0  # s for a TCP connection of ours to stand
 UNSENT = 256 * 1024  # octets waiting in one TCP connection; a peer that does not read is cut off
 PEERS = 65_536  # remote UDP addresses whose Peer value is kept
+INSIDE = 65_536  # messages of ours to ourselves that wait for their turn: three for each transaction there may be
 QUEUED = 4_096  # datagrams waiting for a full socket buffer; more are lost, as the network may

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+LOOP: Final = "loop"
 
 
 class Peer(NamedTuple):
-    """One way to another element: over UDP an address pair, over TCP one connection."""
+    """One way to another element: over UDP an address pair, over TCP one connection.
 
-    transport: str  # "udp" or "tcp"
+    Over "loop" the other element is this very agent: one number of ours calls another, and no socket is involved. Its
+    addresses say nothing about the way; `local` is where such a call has its media.
+    """
+
+    transport: str  # "udp", "tcp" or "loop"
     local: tuple[str, int]  # our address and port
     remote: tuple[str, int]  # theirs
     connection: int = 0  # which TCP connection; 0 over UDP, and for one that is still to be opened
+
+    @property
+    def inside(self) -> bool:
+        """Whether it is ourselves. What came from a socket never is, whatever stands in it."""
+        return self.transport == LOOP
+
+    def turned(self) -> Peer:
+        """The same way, seen from its other end."""
+        return Peer(self.transport, self.remote, self.local)

@@ -7,6 +7,10 @@ streams of bytes and a `Framer`. There is one timer on the loop for everything t
 One turn is: messages in, events to the user, messages out, timer. A batch is one turn, so an INVITE that its user
 answers while he is told of it never gets a 100, and all others get it before anything waits.
 
+What the agent sends to itself (`peer.LOOP`) comes back in a later turn, as from a peer that its answers go back
+through. That peer is made here and nowhere else, so nothing that came from a socket can be taken for it; `admit` is not
+asked about it.
+
 A source that `admit` refuses hears nothing over UDP and loses its connection over TCP. Nothing here resolves a name: a
 peer whose address is none is one that cannot be reached.
 
@@ -28,7 +32,7 @@ from edge.sip.connection import PONG, Connection, Crowd, Waiting
 from edge.sip.counts import DISCARDED
 from edge.sip.events import Event
 from edge.sip.framing import FramingError
-from edge.sip.limits import CONNECT, CONNECTIONS, PEERS, QUEUED, UNSENT
+from edge.sip.limits import CONNECT, CONNECTIONS, INSIDE, PEERS, QUEUED, UNSENT
 from edge.sip.peer import Peer
 from edge.sip.section import LISTEN
 from edge.sip.timers import T1
@@ -68,6 +72,7 @@ class Endpoint:
         self._streams: dict[int, _Stream] = {}
         self._crowd = Crowd()
         self._to: dict[Address, _Stream | Waiting] = {}  # connections of ours
+        self._inside: deque[tuple[Peer, bytes]] = deque()  # from ourselves to ourselves
         self._connecting: set[asyncio.Task[None]] = set()
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -177,6 +182,8 @@ class Endpoint:
         if peer.transport == "udp":
             datagrams = self._by_local.get(peer.local) or self._datagrams_for(peer)
             return datagrams is not None and is_address(peer.remote[0]) and datagrams.send(data, peer.remote)
+        if peer.inside:
+            return self._send_inside(peer, data)
         if peer.connection:
             stream = self._streams.get(peer.connection)
             return stream is not None and stream.send(data)
@@ -198,6 +205,31 @@ class Endpoint:
             if (":" in datagrams.local[0]) == wanted:
                 return datagrams
         return None
+
+    # To ourselves
+
+    def _send_inside(self, peer: Peer, data: bytes) -> bool:
+        if self._closed or len(self._inside) >= INSIDE:
+            DISCARDED["unsent"]()
+            return False
+        if not self._inside:
+            self._loop.call_soon(self._read_inside)
+        self._inside.append((peer.turned(), data))
+        return True
+
+    def _read_inside(self) -> None:
+        """One batch, one turn."""
+        if self._closed:
+            self._inside.clear()
+            return
+        turn, inside, now = self._turn, self._inside, self._loop.time()
+        turn.begin()
+        for _ in range(min(BATCH, len(inside))):
+            peer, data = inside.popleft()
+            turn.receive(data, peer, now)
+        if inside:
+            self._loop.call_soon(self._read_inside)
+        self._end_turn()
 
     # UDP
 

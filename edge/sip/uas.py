@@ -142,7 +142,7 @@ class Uas:
         """A CANCEL, for the first time (§9.2). It has no say once the INVITE has its final answer."""
         wire = self._wire
         invite = wire.servers.get(server_key(request, "INVITE"))
-        if invite is None:
+        if invite is None or invite.peer.inside is not peer.inside:
             wire.respond_statelessly(request, peer, 481)
             return
         asked = invite.handle if invite.state is PROCEEDING else None

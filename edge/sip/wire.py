@@ -8,6 +8,11 @@ name, nor to `maddr`: answers must not be turned against somebody else. The port
 asked with `rport`, else the one of its Via. Over TCP it is the connection; when that is gone, a new one to the
 source address and the port of the Via.
 
+What goes to ourselves (`peer.LOOP`) says so: its Via has the transport LOOP (§20.42 leaves room for other words than
+UDP and TCP) and its Contact `transport=loop`, both with the address of the peer and not an advertised one, so that
+§18.2.1 finds nothing to add. It is reliable, and its answers go back the same way. Nothing is decided by these words: a
+message from a socket may have them too.
+
 Where a request of ours within a dialog goes is said in `dialog.py`.
 """
 
@@ -102,18 +107,19 @@ class Wire:
     def sent_by(self, peer: Peer) -> str:
         """Our side of `peer`, as the outside has to write it: `host:port`."""
         host, port = peer.local
-        if self._advertise:
+        if self._advertise and not peer.inside:
             everywhere = self._advertise.get("::" if ":" in host else "0.0.0.0", host)  # as a socket may be bound
             host = self._advertise.get(host, everywhere)
         return f"{print_host(host)}:{port}"
 
     def contact(self, peer: Peer) -> str:
         """Our Contact towards `peer`."""
-        return f"<sip:{self.sent_by(peer)}{';transport=tcp' if peer.transport == 'tcp' else ''}>"
+        return f"<sip:{self.sent_by(peer)}{'' if peer.transport == 'udp' else f';transport={peer.transport}'}>"
 
     def via(self, peer: Peer, branch: str) -> str:
         """The Via of a request of ours; `rport` asks for the answer where we sent from (RFC 3581 §3)."""
-        return f"SIP/2.0/{peer.transport.upper()} {self.sent_by(peer)};branch={branch};rport"
+        rport = "" if peer.inside else ";rport"
+        return f"SIP/2.0/{peer.transport.upper()} {self.sent_by(peer)};branch={branch}{rport}"
 
     # Responses
 

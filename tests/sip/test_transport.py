@@ -17,15 +17,18 @@ from edge.sip.agent import Agent
 from edge.sip.connection import Connection, Crowd
 from edge.sip.events import (
     CallAnswered,
+    CallConfirmed,
     CallEnded,
     CallFailed,
     CallOffered,
     DigitsReceived,
     Event,
+    ReinviteAnswered,
+    Reoffered,
     TextDone,
     TextOffered,
 )
-from edge.sip.peer import Peer
+from edge.sip.peer import LOOP, Peer
 from edge.sip.transport import Endpoint, is_address, outward
 from tests.sip.ladder import OURS, SDP, invite, request
 
@@ -256,11 +259,11 @@ async def test_a_fault_of_ours_does_not_stop_the_reader(make: Make, monkeypatch:
     phone = Phone(edge)
     real = edge.agent._calls.find
 
-    def broken(request: Any) -> Any:
-        monkeypatch.setattr(type(edge.agent._calls), "find", lambda _self, asked: real(asked))
+    def broken(_self: Any, _request: Any, _peer: Any) -> Any:
+        monkeypatch.setattr(type(edge.agent._calls), "find", lambda _self, request, peer: real(request, peer))
         raise RuntimeError("a fault of the agent")
 
-    monkeypatch.setattr(type(edge.agent._calls), "find", lambda _self, asked: broken(asked))
+    monkeypatch.setattr(type(edge.agent._calls), "find", broken)
     phone.send(request("BYE", via=phone.via()))
     phone.send(request("OPTIONS", via=phone.via()))
     assert status(await phone.receive()) == 200
@@ -393,6 +396,99 @@ async def test_connections_of_one_source_are_counted(make: Make, monkeypatch: py
     writer.write(request("OPTIONS", via="SIP/2.0/TCP 127.0.0.1"))
     assert status(await read_message(reader)) == 200
     writer.close()
+
+
+# To ourselves
+
+
+async def test_a_call_to_ourselves(make: Make) -> None:
+    told: list[Event] = []
+    edge: Edge
+
+    def handle(event: Event) -> None:
+        told.append(event)
+        now = edge.endpoint.now()
+        match event:
+            case CallOffered(offer):
+                edge.agent.answer(offer, SDP, now)
+            case CallAnswered(_, call):
+                edge.agent.reinvite(call, OURS, now)
+            case Reoffered(reoffer):
+                edge.agent.accept(reoffer, SDP, now)
+            case ReinviteAnswered(call):
+                edge.agent.end(call, now)
+
+    edge = await make(handle=handle)
+    edge.admitted = False  # nobody may talk to us but we
+    peer = Peer(LOOP, (US, edge.ports["udp"]), (US, edge.ports["udp"]))
+    edge.agent.invite(peer=peer, uri="sip:2@a", from_="sip:1@a", to="sip:2@a", sdp=OURS, now=edge.endpoint.now())
+    edge.endpoint.flush()
+    assert not told  # in a later turn
+    async with asyncio.timeout(2):
+        while sum(isinstance(event, CallEnded) for event in told) < 2:
+            await asyncio.sleep(0)
+    assert [type(event) for event in told] == [
+        CallOffered,
+        CallAnswered,
+        CallConfirmed,
+        Reoffered,
+        ReinviteAnswered,
+        CallEnded,
+        CallEnded,
+    ]
+    assert isinstance(told[0], CallOffered)
+    assert told[0].offer.peer == peer
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert edge.agent.stats()["dialogs"] == 0
+
+
+async def test_many_calls_to_ourselves_leave_the_others_their_turn(make: Make) -> None:
+    edge = await make()
+    peer = Peer(LOOP, (US, edge.ports["udp"]), (US, edge.ports["udp"]))
+    for number in range(3 * transport.BATCH):
+        to = f"sip:{number}@a"
+        edge.agent.invite(peer=peer, uri=to, from_="sip:1@a", to=to, sdp=OURS, now=edge.endpoint.now())
+    edge.endpoint.flush()
+    await asyncio.sleep(0)
+    assert edge.events.qsize() == transport.BATCH
+    offered = [await edge.event() for _ in range(3 * transport.BATCH)]
+    assert sum(isinstance(event, CallOffered) for event in offered) > transport.BATCH
+
+
+async def test_there_is_an_end_to_what_we_say_to_ourselves(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "INSIDE", 2)
+    edge = await make()
+    before = discarded("unsent")
+    peer = Peer(LOOP, (US, edge.ports["udp"]), (US, edge.ports["udp"]))
+    for _ in range(3):
+        edge.agent.invite(peer=peer, uri="sip:2@a", from_="sip:1@a", to="sip:2@a", sdp=OURS, now=edge.endpoint.now())
+    edge.endpoint.flush()
+    for _ in range(3):
+        event = await edge.event()
+        assert isinstance(event, CallFailed)
+        assert event.status == 503
+    assert discarded("unsent") == before + 1
+
+
+async def test_what_we_said_to_ourselves_is_not_heard_after_the_end() -> None:
+    edge = await Edge().listen(f"udp:{US}:0")
+    peer = Peer(LOOP, (US, edge.ports["udp"]), (US, edge.ports["udp"]))
+    edge.agent.invite(peer=peer, uri="sip:2@a", from_="sip:1@a", to="sip:2@a", sdp=OURS, now=edge.endpoint.now())
+    edge.endpoint.flush()
+    await edge.endpoint.close()
+    await asyncio.sleep(0)
+    assert edge.events.empty()
+
+
+async def test_a_message_that_says_it_is_ours_is_none(make: Make) -> None:
+    edge = await make()
+    phone = Phone(edge)
+    phone.send(invite(via=f"SIP/2.0/LOOP {US}:{edge.ports['udp']}"))
+    assert status(await phone.receive()) == 100  # to where it came from
+    offered = await edge.event()
+    assert isinstance(offered, CallOffered)
+    assert (offered.offer.peer.transport, offered.offer.peer.inside) == ("udp", False)
 
 
 def test_a_connection_that_is_slow_or_idle() -> None:

@@ -9,6 +9,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count, cycle, pairwise
 from typing import Any
 
@@ -25,6 +26,9 @@ from edge.sip.events import (
     CallOffered,
     Event,
     OfferCancelled,
+    ReinviteAnswered,
+    ReinviteFailed,
+    Reoffered,
     TextDone,
     TextOffered,
 )
@@ -52,6 +56,10 @@ class Plan:
     caller_ends_after: float | None = None  # the answer
     callee_ends_after: float | None = None
     refers: bool = False  # the callee sends a REFER
+    caller_wishes: tuple[float, ...] = ()  # re-INVITEs; seconds after the answer
+    callee_wishes: tuple[float, ...] = ()
+    accepts: bool = True  # re-INVITEs of the other side; else 488
+    ponders: float = 0.0  # before it does
     fates: list[Fate] = field(default_factory=lambda: list(GOOD))
 
 
@@ -63,6 +71,7 @@ class Side:
         self.events: list[Event] = []
         self.calls: list[Any] = []
         self.offered_at: list[float] = []  # when calls and texts were offered
+        self.wished: list[bytes] = []  # while the call was up
 
     def count(self, kind: type) -> int:
         return sum(isinstance(event, kind) for event in self.events)
@@ -135,7 +144,10 @@ class Simulation:
                     self.after(plan.answer_after, lambda: self.decide(offer))
             case CallAnswered(_, call, _):
                 side.calls.append(call)
+                self.wish_later(side, call, plan.caller_wishes)
                 self.end_later(side, call, plan.caller_ends_after)
+            case Reoffered(reoffer):
+                self.after(plan.ponders, lambda: self.ponder(side, reoffer))
             case TextOffered(text):
                 if plan.answer_after is not None:
                     self.after(plan.answer_after, lambda: agent.take_text(text, 202, self.now))
@@ -150,9 +162,25 @@ class Simulation:
             call = agent.answer(offer, OURS, self.now)
             if not call.ended:
                 self.callee.calls.append(call)
+                self.wish_later(self.callee, call, self.plan.callee_wishes)
                 self.end_later(self.callee, call, self.plan.callee_ends_after)
                 if self.plan.refers:
                     self.after(1.0, lambda: agent.refer(call, "sip:x@y", self.now))
+
+    def ponder(self, side: Side, reoffer: Any) -> None:
+        if self.plan.accepts:
+            side.agent.accept(reoffer, b"yes to " + reoffer.sdp, self.now)
+        else:
+            side.agent.refuse(reoffer, 488, self.now)
+
+    def wish_later(self, side: Side, call: Any, times: tuple[float, ...]) -> None:
+        def wish(sdp: bytes) -> None:
+            if not call.ended:
+                side.wished.append(sdp)
+            side.agent.reinvite(call, sdp, self.now)
+
+        for number, seconds in enumerate(times):
+            self.after(seconds, partial(wish, b"wish %d" % number))
 
     def end_later(self, side: Side, call: Any, seconds: float | None) -> None:
         self.after(HANGS_UP_AT_LAST if seconds is None else seconds, lambda: side.agent.end(call, self.now))
@@ -188,6 +216,25 @@ def each_ends_once(simulation: Simulation) -> None:
     repeats_are_known(callee)
 
 
+def wishes_are_told(simulation: Simulation) -> None:
+    """Each is told of once at the most, the last one of a call that goes on surely; and an answer fits its offer."""
+    for side in simulation.sides.values():
+        told = [event for event in side.events if isinstance(event, ReinviteAnswered | ReinviteFailed)]
+        offers = [event.offer for event in told]
+        assert len(set(offers)) == len(offers)
+        assert set(offers) <= set(side.wished)
+        assert offers == sorted(offers)
+        for event in told:
+            if isinstance(event, ReinviteAnswered):
+                assert event.sdp == b"yes to " + event.offer
+            else:
+                assert event.status in (487, 488, 491, 500)  # 487: theirs hung up meanwhile
+        ended = side.first(CallEnded)
+        if ended is not None:  # nothing after the end
+            after = side.events[side.events.index(ended) :]
+            assert not any(isinstance(event, ReinviteAnswered | ReinviteFailed | Reoffered) for event in after)
+
+
 def repeats_are_known(side: Side) -> None:
     """One request is offered once; but the RFC's timers forget it after 64·T1, and the last repeat may come later."""
     for before, after in pairwise(side.offered_at):
@@ -211,6 +258,9 @@ def both_tell_the_same_story(simulation: Simulation) -> None:
         assert caller.count(CallAnswered) == 1 or failed is not None
 
 
+wishes = st.lists(st.sampled_from([0.0, 0.0, 0.03, 0.5, 1.0, 3.0, 50.0]), max_size=3).map(
+    lambda found: tuple(sorted(found))
+)
 times = st.sampled_from([0.0, 0.05, 0.5, 2.0, 40.0])
 plans = st.builds(
     Plan,
@@ -221,6 +271,10 @@ plans = st.builds(
     caller_ends_after=st.none() | times,
     callee_ends_after=st.none() | times,
     refers=st.booleans(),
+    caller_wishes=wishes,
+    callee_wishes=wishes,
+    accepts=st.booleans(),
+    ponders=st.sampled_from([0.0, 0.0, 0.2, 5.0, 70.0]),
     fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=10),
 )
 
@@ -232,6 +286,7 @@ def test_a_call_over_a_bad_wire(plan: Plan) -> None:
     simulation.call()
     each_ends_once(simulation)
     both_tell_the_same_story(simulation)
+    wishes_are_told(simulation)
     nothing_is_left(simulation)
 
 
@@ -260,6 +315,29 @@ def test_over_a_good_wire_they_agree(answer: int, ring: bool) -> None:
         assert simulation.callee.count(CallConfirmed) == 1
     else:
         assert simulation.caller.first(CallFailed).status == answer
+    each_ends_once(simulation)
+    nothing_is_left(simulation)
+
+
+@pytest.mark.parametrize(
+    ("caller_wishes", "callee_wishes"),
+    [((1.0,), ()), ((), (1.0,)), ((1.0,), (1.0,)), ((0.0,), (0.0,)), ((1.0, 1.0, 1.01, 1.02), (1.0, 1.005))],
+)
+@pytest.mark.parametrize("ponders", [0.0, 0.1])
+def test_over_a_good_wire_the_last_wish_of_each_comes_true(
+    caller_wishes: tuple[float, ...], callee_wishes: tuple[float, ...], ponders: float
+) -> None:
+    plan = Plan(
+        caller_wishes=caller_wishes, callee_wishes=callee_wishes, ponders=ponders, caller_ends_after=60.0, fates=GOOD
+    )
+    simulation = Simulation(plan)
+    simulation.call()
+    for side in simulation.sides.values():
+        answered = [event.offer for event in side.events if isinstance(event, ReinviteAnswered)]
+        assert answered[-1:] == side.wished[-1:]
+        assert not side.count(ReinviteFailed)
+    assert simulation.caller.first(CallEnded).by == "local"
+    wishes_are_told(simulation)
     each_ends_once(simulation)
     nothing_is_left(simulation)
 
