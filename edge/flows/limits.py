@@ -36,6 +36,7 @@ EXPANDED_CHARACTERS = 65_536  # what variables may add to the options of one ste
 TEXT_CHARACTERS = 1_600  # of a text to send: ten parts of a long SMS
 DESTINATIONS = 20
 SOURCES = 100  # of one `play`
+DIGITS = 100  # of one `digits_send`
 SOURCE_CHARACTERS = 2_048  # a file name or URL
 
 # A customer.

@@ -76,6 +76,15 @@ class CallSession(Session, Protocol):
         Keys typed before count first and at once. The end key is part of what is returned.
         """
 
+    async def echo(self, seconds: float) -> None:
+        """Send the caller's own audio back as it comes, for so long. An unanswered call hears it as early media."""
+
+    async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
+        """Press keys, as telephone events, each for so long and with that gap after it; returns in the last gap.
+
+        Raises Invalid when the other side takes no telephone events.
+        """
+
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         """Send the caller elsewhere: 302 before the answer, REFER after it.
 

@@ -203,16 +203,22 @@ class Stream:
                 self._playing = None
                 self.sender.stop()
 
-    async def send_digits(self, text: str) -> None:
-        """Press these keys; `,` is a pause of a second. Raises Invalid when it is no such text, or when the other side
-        takes no telephone-event; StreamClosed.
+    async def send_digits(self, text: str, *, press_ms: int | None = None, gap_ms: int | None = None) -> None:
+        """Press these keys, each for so long and with that gap after it, or as configured; `,` is a pause of a second.
+        Returns in the last gap. Raises Invalid when it is no such text, or when the other side takes no
+        telephone-event; StreamClosed.
         """
         digits = dtmf.check(text)
         if self.closed:
             raise StreamClosed
         future = self._engine.future()
         section = self._engine.section
-        self.sender.press(digits, section.press_ms, section.gap_ms, partial(_resolve, future, True))
+        self.sender.press(
+            digits,
+            section.press_ms if press_ms is None else press_ms,
+            section.gap_ms if gap_ms is None else gap_ms,
+            partial(_resolve, future, True),
+        )
         self._pressing = future
         try:
             if not await future:

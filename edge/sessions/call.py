@@ -156,6 +156,19 @@ class Call:
         finally:
             self._collecting = False
 
+    async def echo(self, seconds: float) -> None:
+        self._alive()
+        stream = self._media()
+        stream.relay(stream)
+        try:
+            await self.sleep(seconds)
+        finally:
+            stream.unrelay()
+
+    async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
+        self._alive()
+        await self._sounding(self._media().send_digits(digits, press_ms=press_ms, gap_ms=gap_ms))
+
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         self._alive()
         if self._dialog is None:
@@ -299,13 +312,21 @@ class Call:
             self._wake()
         self._agreed = agreed
 
-    async def _play(self, prompts: Sequence[Audio]) -> None:
-        """Play to the end; before the answer as early media behind a 183 (RFC 3960)."""
+    def _media(self) -> Stream:
+        """The stream; of an unanswered call as early media."""
         if self._dialog is None and self._stream is None:
             self._open_early()
         assert self._stream is not None
+        return self._stream
+
+    async def _play(self, prompts: Sequence[Audio]) -> None:
+        """Play to the end."""
+        await self._sounding(self._media().play(*prompts))
+
+    async def _sounding(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for something that is done on the stream. When that is closed, the session is over."""
         try:
-            await self._stream.play(*prompts)
+            await work
         except StreamClosed:
             self._alive()
             raise

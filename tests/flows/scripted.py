@@ -8,7 +8,7 @@ It notes what is asked of it, in order, and answers from queues, one per method:
     {"ended": "remote"}      SessionEnded, raised while it waits
 
 With `waits` every method gives the event loop a turn before it answers, as real ones do. Time stands still but for
-`sleep`.
+`sleep` and `echo`.
 """
 
 from __future__ import annotations
@@ -118,6 +118,13 @@ class ScriptedCall(ScriptedSession):
 
     async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
         return await self._ask("receive_digits", end_keys, length, seconds) or ""
+
+    async def echo(self, seconds: float) -> None:
+        await self._ask("echo", seconds)
+        self.now += timedelta(seconds=seconds)
+
+    async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
+        await self._ask("send_digits", digits, press_ms, gap_ms)
 
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         await self._ask("redirect", *destinations)

@@ -27,6 +27,7 @@ HOLD = (
 )
 G729 = b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 6000 RTP/AVP 18\r\n"
 PCMA = b"v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 6000 RTP/AVP 8\r\n"
+KEYS = PCMA.replace(b"AVP 8\r\n", b"AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n")
 DESTINATIONS = ["sip:desk@pbx.example", "tel:+14155550177"]
 
 
@@ -196,6 +197,8 @@ WISHES: dict[str, Callable[[Call], Coroutine[Any, Any, Any]]] = {
     "beep": lambda call: call.beep(),
     "digits": lambda call: call.receive_digits(end_keys="#", length=0, seconds=60),
     "sleep": lambda call: call.sleep(60),
+    "echo": lambda call: call.echo(60),
+    "send_digits": lambda call: call.send_digits("1" * 100, press_ms=1000, gap_ms=5000),
     "redirect": lambda call: call.redirect(DESTINATIONS),
     "hangup": lambda call: call.hangup("busy"),
     "send_text": lambda call: call.send_text("+14155550100", "+14155550199", "hello"),
@@ -213,9 +216,9 @@ async def test_after_the_end_no_wish_is_heard(line: Line, wish: str) -> None:
     assert (call.attempt.outcome, call.attempt.sip_code) == ("cancelled", 487)
 
 
-@pytest.mark.parametrize("wish", ["play", "beep", "digits", "sleep", "redirect"])
+@pytest.mark.parametrize("wish", ["play", "beep", "digits", "sleep", "echo", "send_digits", "redirect"])
 async def test_a_bye_ends_whatever_waits(line: Line, wish: str) -> None:
-    call = await up(line)
+    call = await up(line, body=KEYS)
     waiting = begun(WISHES[wish](call))
     if wish == "redirect":
         await line.comes("REFER")
@@ -310,6 +313,21 @@ async def test_closing_gives_the_port_back_and_writes_down_what_passed(line: Lin
     assert sent >= 2
     call.close()
     assert call.attempt.rtp_sent == sent
+
+
+async def test_before_the_answer_echoes_and_keys_are_early_media(line: Line) -> None:
+    call = offered(line, body=KEYS)
+    await call.echo(0)
+    line << 183
+    await call.send_digits("1", press_ms=40, gap_ms=0)
+    assert line.quiet()
+
+
+async def test_who_takes_no_telephone_events_gets_no_keys(line: Line) -> None:
+    call = await up(line, body=PCMA)
+    with pytest.raises(Invalid, match="takes no telephone-event"):
+        await call.send_digits("1", press_ms=100, gap_ms=100)
+    assert call.ended is None
 
 
 # Keys
