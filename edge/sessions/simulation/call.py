@@ -109,6 +109,16 @@ class SimulatedCall(SimulatedSession):
                 return digits
             self._pass(deadline - self.stage.now, idle=True, until_key=True)
 
+    async def echo(self, seconds: float) -> None:
+        self._open()
+        self.stage.note(f"echoes for {seconds:g} s")
+        self._pass(seconds)
+
+    async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
+        self._open()
+        self.stage.note(f"presses {digits}")
+        self._pass(len(digits) * (press_ms + gap_ms) / 1000)
+
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         if not self._answered:
             self.stage.note(f"sends the caller to {', '.join(destinations)}: 302")
