@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from edge.errors import Invalid
-from edge.flows.action import Action, Jump, Next, StepId, StepIds
+from edge.flows.action import Action, Jump, Next, StepId, StepIds, VariableName
 from edge.flows.run import Run
 from edge.flows.session import Session
-from edge.flows.variables import DIGITS, Variables, is_reserved, quoted, what_is_wrong
-
-
-def _readable(name: str) -> str:
-    wrong = what_is_wrong(name)
-    if wrong is not None:
-        raise ValueError(wrong)
-    return name
+from edge.flows.variables import DIGITS, Variables, is_reserved, quoted
 
 
 class Branch(Action):
@@ -38,9 +30,7 @@ class Branch(Action):
     goes_on = False
     instant = True
 
-    variable: Annotated[str, AfterValidator(_readable)] = Field(
-        default=DIGITS, min_length=1, description="The name of the variable."
-    )
+    variable: VariableName = Field(default=DIGITS, min_length=1, description="The name of the variable.")
     target_ids: StepIds = Field(default_factory=dict, description="The step to go to, by the value of the variable.")
     default_target_id: StepId = Field(default="", description="The step to go to for any other value.")
 

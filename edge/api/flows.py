@@ -16,10 +16,10 @@ from edge.api.operation import Answer, AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery
 from edge.api.refusal import Place
 from edge.errors import Conflict, Exhausted, Fault, Invalid, NotFound
-from edge.flows.action import ACTIONS
-from edge.flows.flow import MEDIA, compile_flow
+from edge.flows.flow import MEDIA, Unavailable, compile_flow
 from edge.flows.limits import DETAIL_CHARACTERS, STEPS_PER_FLOW
 from edge.flows.session import Medium
+from edge.flows.step import find_action
 from edge.flows.table import FlowTable, StoredFlow
 from edge.flows.variables import KNOWN
 from edge.numbers.table import NumberTable
@@ -30,7 +30,8 @@ VARIABLES = (
     "Options may hold `${name}`, or `${name:-text}` for a text where the value is empty. Besides what a flow sets"
     " itself there are: " + "; ".join(f"`{name}` {sentence}" for name, sentence in KNOWN.items()) + "."
 )
-DOCUMENT_KEYS = frozenset({"name", "detail", "actions", "on_complete_flow_id"})
+DOCUMENT_KEYS = frozenset({"name", "detail", "actions", "on_complete_flow_id", "unavailable"})
+UNAVAILABLE = "What to do with actions of the platform that are not here: refuse the flow, or skip them when it runs."
 ON_COMPLETE = "The flow that runs when a run of this one is over, and its session; none of its steps may need one."
 
 
@@ -53,6 +54,7 @@ class Flow(Result):
     detail: str = Field(description="Free text.")
     actions: list[Step] = Field(description="The steps, in order.")
     on_complete_flow_id: str = Field(description=ON_COMPLETE)
+    unavailable: Unavailable = Field(description=UNAVAILABLE)
     version: int = Field(description="Grows with each change; a session keeps the one it began with.")
     media: list[Literal["call", "message"]] = Field(description="What it can run for, and be bound as.")
     warnings: list[Place] | None = Field(
@@ -77,6 +79,7 @@ class FlowCreate(Model):
     detail: Detail = Field(default="", description="Free text.")
     actions: Steps = Field(description="The steps, in order.")
     on_complete_flow_id: FlowSlot = Field(default="", validate_default=True, description=ON_COMPLETE)
+    unavailable: Unavailable = Field(default="refuse", description=UNAVAILABLE)
     customer_id: Id | None = Field(
         default=None, description="The account to own it. A customer's key may leave it out; an admin key may not."
     )
@@ -89,6 +92,7 @@ class FlowChange(Change):
     detail: Detail = Field(default_factory=str, description="Free text.")
     actions: Steps = Field(default_factory=list, description="The steps, in order.")
     on_complete_flow_id: FlowSlot = Field(default_factory=str, description=ON_COMPLETE)
+    unavailable: Unavailable = Field(default_factory=lambda: "refuse", description=UNAVAILABLE)
 
 
 class FlowDocument(Model):
@@ -101,8 +105,8 @@ def shown(flow: StoredFlow) -> Flow:
     """As lists show it. Its media are looked up by the actions' names: compiling a hundred flows takes too long."""
     media = frozenset(MEDIA)
     for action in flow.actions:
-        model = ACTIONS.get(action["type"])
-        media &= model.media if model is not None else frozenset()
+        found = find_action(action["type"], "", skip=flow.unavailable == "skip")
+        media &= found.media if not isinstance(found, Fault) else frozenset()
     return Flow.model_validate({**flow.public(), "media": sorted(media)})
 
 

@@ -78,11 +78,16 @@ class _Target:
     """Marks an option that names a step, so that the compiler can look whether it is there."""
 
 
+class _Variable:
+    """Marks an option that names a variable, without `${}`, so that the compiler can look whether there is one."""
+
+
 def _none_is_empty(value: object) -> object:
     return "" if value is None or value == NIL else value
 
 
 StepId = Annotated[str, BeforeValidator(_none_is_empty, json_schema_input_type=str | None), _Target()]
+VariableName = Annotated[str, _Variable()]
 StepIds = Annotated[dict[str, StepId], _Target()]
 
 
@@ -92,6 +97,7 @@ class Action(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: ClassVar[str]
+    listed: ClassVar[bool] = True  # a flow can name it
     fatal: ClassVar[bool] = False  # a failure ends the run
     goes_on: ClassVar[bool] = True  # the step that follows may be next
     # What loops are judged by (`flows/loops.py`); an action that says nothing is taken to wait.
@@ -101,6 +107,7 @@ class Action(BaseModel):
 
     media: ClassVar[frozenset[Medium]]
     targets: ClassVar[tuple[str, ...]]  # the options that name steps
+    variables: ClassVar[tuple[str, ...]]  # the options that name variables
     counted: ClassVar[dict[str, metrics.Count]]  # the metric by outcome
 
     @abstractmethod
@@ -136,13 +143,17 @@ class Action(BaseModel):
         if bare:
             raise TypeError(f"{cls.__qualname__}: options without a description: {', '.join(bare)}")
         cls.media = MEDIA_OF[get_type_hints(cls.run)["session"]]
-        cls.targets = tuple(
-            field.alias or name
-            for name, field in cls.model_fields.items()
-            if any(isinstance(mark, _Target) for mark in field.metadata)
-        )
+        cls.targets = _marked(cls, _Target)
+        cls.variables = _marked(cls, _Variable)
         cls.counted = {outcome: ACTION_RUNS.labels(cls.type, outcome) for outcome in STEP_OUTCOMES}
-        ACTIONS.add(cls.type, cls)
+        if cls.listed:
+            ACTIONS.add(cls.type, cls)
+
+
+def _marked(model: type[Action], mark: type) -> tuple[str, ...]:
+    """The options that carry a mark."""
+    fields = model.model_fields.items()
+    return tuple(field.alias or name for name, field in fields if any(isinstance(m, mark) for m in field.metadata))
 
 
 ACTIONS: Final[Plugins[Action]] = Plugins("action")

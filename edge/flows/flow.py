@@ -8,6 +8,10 @@ are places and no steps: start (…0001, the first step), finish (…0002, the e
 that follows); they can be jumped to. `on_complete_flow_id` is a flow that runs when a run of this one is over, however
 it came out, and its session too.
 
+With `"unavailable": "skip"` a flow of the platform can be brought over: its actions that are not here (queues,
+conferences, transcribing …) are stored with their options as they are, and skipped when it runs. Otherwise, "refuse",
+they are faults.
+
 Everything that can be known is checked here, before the flow is stored, and all faults are told at once: unknown
 actions, wrong options, unknown variables, ids given twice, jumps to nowhere, loops without an end or a wait, steps that
 no one session can all do. What may be meant but probably is not, such as a step that nothing leads to, is a warning.
@@ -19,22 +23,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 from edge.errors import Fault, Invalid
 from edge.flows import limits
 from edge.flows.action import FINISH, NEXT, START, Action
 from edge.flows.loops import find_loops
 from edge.flows.session import Medium
-from edge.flows.step import Step, find_action, place, read_option
+from edge.flows.step import Skipped, Step, find_action, place, read_option
 from edge.flows.variables import Template, has_variables
 from edge.store.metadata import NIL, is_id, json_text, new_id
 
-KEYS: Final = ("name", "detail", "actions", "on_complete_flow_id")
+KEYS: Final = ("name", "detail", "actions", "on_complete_flow_id", "unavailable")
 STEP_KEYS: Final = ("id", "type", "option", "next_id", "tm_execute")  # the last is the platform's, empty when stored
 RESERVED_IDS: Final = (START, FINISH, NEXT)
 MEDIA: Final[tuple[Medium, ...]] = get_args(Medium)
 _INDEX: Final = re.compile(r"actions\[(\d+)\]")
+Unavailable = Literal["refuse", "skip"]
+UNAVAILABLE: Final[tuple[Unavailable, ...]] = get_args(Unavailable)
 NEEDS: Final[dict[Medium, str]] = {"call": "a call", "message": "a message"}
 
 
@@ -52,6 +58,7 @@ class Flow:
     places: Mapping[str, int]  # index by id; start and finish are in it
     media: frozenset[Medium]
     on_complete_flow_id: str = NIL
+    unavailable: Unavailable = "refuse"
     warnings: tuple[Fault, ...] = ()
 
     @property
@@ -69,6 +76,7 @@ class Flow:
             "name": self.name,
             "detail": self.detail,
             "on_complete_flow_id": self.on_complete_flow_id,
+            "unavailable": self.unavailable,
             "actions": [dict(action) for action in self.actions],
         }
 
@@ -105,7 +113,8 @@ def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, versio
         raise _invalid(faults)
     name, detail = document.get("name"), document.get("detail")
     faults += _text_faults(document)
-    drafts = _drafts(document.get("actions"), faults)
+    skip = document.get("unavailable") == "skip"
+    drafts = _drafts(document.get("actions"), faults, skip=skip)
     places = _places(drafts, faults)
     steps = [_step(draft, drafts, places, faults) for draft in drafts]
     built = [step for step in steps if step is not None]
@@ -114,7 +123,7 @@ def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, versio
     faults += endless
     if faults:
         raise _invalid([_with_step(fault, drafts) for fault in faults])
-    warnings = (*_doubts(built), *doubtful, *_unreachable(built, places))
+    warnings = (*_skipped(built), *_doubts(built), *doubtful, *_unreachable(built, places))
     return Flow(
         id=id,
         customer_id=customer_id,
@@ -125,6 +134,7 @@ def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, versio
         steps=tuple(built),
         places=places,
         media=media,
+        unavailable="skip" if skip else "refuse",
         on_complete_flow_id=(document.get("on_complete_flow_id") or NIL).lower(),
         warnings=tuple(_with_step(warning, drafts) for warning in warnings),
     )
@@ -206,19 +216,21 @@ def _text_faults(document: dict[str, Any]) -> Iterator[Fault]:
     following = document.get("on_complete_flow_id")
     if following is not None and following != "" and not (isinstance(following, str) and is_id(following.lower())):
         yield Fault("on_complete_flow_id", "neither a UUID nor empty")
+    if document.get("unavailable") not in (None, "", *UNAVAILABLE):
+        yield Fault("unavailable", f"must be {' or '.join(UNAVAILABLE)}")
 
 
-def _drafts(actions: Any, faults: list[Fault]) -> list[_Draft]:
+def _drafts(actions: Any, faults: list[Fault], *, skip: bool) -> list[_Draft]:
     if not isinstance(actions, list) or not actions:
         faults.append(Fault("actions", "must be a list of at least one step"))
         return []
     if len(actions) > limits.STEPS_PER_FLOW:
         faults.append(Fault("actions", f"more than {limits.STEPS_PER_FLOW} steps"))
         return []
-    return [_draft(index, raw, faults) for index, raw in enumerate(actions)]
+    return [_draft(index, raw, faults, skip=skip) for index, raw in enumerate(actions)]
 
 
-def _draft(index: int, raw: Any, faults: list[Fault]) -> _Draft:
+def _draft(index: int, raw: Any, faults: list[Fault], *, skip: bool) -> _Draft:
     where = f"actions[{index}]"
     if not isinstance(raw, dict):
         faults.append(Fault(where, "must be an object with type and option"))
@@ -229,7 +241,7 @@ def _draft(index: int, raw: Any, faults: list[Fault]) -> _Draft:
         faults.append(Fault(f"{where}.id", f"{own} is reserved"))
     named = bool(own)
     own = own or new_id()
-    found = find_action(raw.get("type"), f"{where}.type")
+    found = find_action(raw.get("type"), f"{where}.type", skip=skip)
     model: type[Action] | None = None
     option: dict[str, Any] = {}
     action: Action | None = None
@@ -237,7 +249,7 @@ def _draft(index: int, raw: Any, faults: list[Fault]) -> _Draft:
         faults.append(found)
     else:
         model = found
-        option, action, wrong = read_option(model, raw.get("option"), f"{where}.option")
+        option, action, wrong = read_option(model, raw.get("option"), f"{where}.option", skip=skip)
         faults += wrong
     stored = {"id": own, "type": raw.get("type"), "option": raw.get("option") or {}, "next_id": follows or NIL}
     return _Draft(index, own, named, follows, model, option, action, stored)
@@ -282,7 +294,7 @@ def _step(draft: _Draft, drafts: list[_Draft], places: dict[str, int], faults: l
             faults.append(Fault(where, _nowhere(target)))
     return Step(
         id=draft.id,
-        type=draft.model.type,
+        type=draft.stored["type"],
         index=draft.index,
         next=following,
         model=draft.model,
@@ -329,6 +341,12 @@ def _blame(step: Step) -> str:
     """`step 3, "hello" (play), needs a call`; counted from 0, as places are."""
     needs = " or ".join(NEEDS[medium] for medium in sorted(step.model.media))
     return f"actions[{step.index}] ({step.type}, id {step.id}) needs {needs}"
+
+
+def _skipped(steps: list[Step]) -> Iterator[Fault]:
+    for step in steps:
+        if step.model is Skipped:
+            yield Fault(f"actions[{step.index}].type", f"{step.type} is not available here and will be skipped")
 
 
 def _doubts(steps: list[Step]) -> Iterator[Fault]:

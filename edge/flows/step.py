@@ -12,17 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from edge.errors import Fault, Internal, Invalid
-from edge.flows.action import ACTIONS, Action
+from edge.flows.action import ACTIONS, Action, Next
+from edge.flows.session import Session
 from edge.flows.variables import Template, Variables, has_variables, variables_in, what_is_wrong
 
 ActionClass: TypeAlias = type[Action]
 
-# Actions of the platform. Those that nobody built here are refused by name; an entry whose action exists is not
-# looked at.
+# Actions of the platform. Those that nobody built here are refused by name, or skipped where the flow says so; an entry
+# whose action exists is not looked at.
 # fmt: off
 OF_THE_PLATFORM: Final = frozenset({
     "ai_summary", "ai_talk", "ai_task", "amd", "block", "call", "case_create", "condition_call_digits",
@@ -32,6 +33,21 @@ OF_THE_PLATFORM: Final = frozenset({
     "transcribe_start", "transcribe_stop", "webhook_send",
 })
 # fmt: on
+
+
+class Skipped(Action):
+    """Stands for an action of the platform that is not here, in a flow that wants those skipped."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type = "skipped"
+    listed = False
+    instant = True
+    varies = False
+
+    async def run(self, session: Session, run: Any) -> Next:
+        run.note = f"skipped: {run.step.type} is not available here"
+        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,35 +76,53 @@ class Step:
             raise Invalid("; ".join(map(str, faults)), faults=faults) from None
 
 
-def find_action(name: Any, where: str) -> type[Action] | Fault:
-    """The class of an action by its type."""
+def find_action(name: Any, where: str, *, skip: bool = False) -> type[Action] | Fault:
+    """The class of an action by its type. `skip`: what the platform has and we have not is no fault but skipped."""
     if not isinstance(name, str) or not name:
         return Fault(where, "needs the name of an action")
     model = ACTIONS.get(name)
     if model is not None:
         return model
     if name in OF_THE_PLATFORM:
-        return Fault(where, f"{name} is not available here")
+        return Skipped if skip else Fault(where, f"{name} is not available here")
     near = difflib.get_close_matches(name, ACTIONS.names(), 1)
     hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(ACTIONS.names())}"
     return Fault(where, f"there is no action {name[:40]!r}; {hint}")
 
 
-def read_option(model: type[Action], raw: Any, where: str) -> tuple[dict[str, Any], Action | None, list[Fault]]:
-    """The options of a step as (what is kept, the action unless there are variables, faults)."""
+def read_option(
+    model: type[Action], raw: Any, where: str, *, skip: bool = False
+) -> tuple[dict[str, Any], Action | None, list[Fault]]:
+    """The options of a step as (what is kept, the action unless there are variables, faults).
+
+    `skip`: variables of the platform that are not here are no faults but empty.
+    """
     if raw is None:
         raw = {}
     if not isinstance(raw, dict):
         return {}, None, [Fault(where, "must be an object")]
+    if model is Skipped:
+        return raw, Skipped(), []
     option = {name: value for name, value in raw.items() if value is not None}
     unknown = [
-        Fault(place(where, path), wrong) for path, name in variables_in(option) if (wrong := what_is_wrong(name))
+        Fault(place(where, path), wrong)
+        for path, name in _names_in(model, option)
+        if (wrong := what_is_wrong(name, of_the_platform=skip))
     ]
     try:
         action = model.model_validate(option)
     except ValidationError as error:
         return option, None, [*option_faults(model, error, where, but_variables=True), *unknown]
     return option, None if has_variables(option) else action, unknown
+
+
+def _names_in(model: type[Action], option: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The variables that a step reads, with the places of their names in its options."""
+    yield from variables_in(option)
+    for name in model.variables:
+        value = option.get(name)
+        if isinstance(value, str) and not has_variables(value):
+            yield (name,), value
 
 
 def option_faults(

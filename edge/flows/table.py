@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Select, Table, Text, func, insert, select, update
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Select, String, Table, Text, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from edge.errors import Conflict, Exhausted, Fault, Internal, Invalid, NotFound
 from edge.flows import limits
-from edge.flows.flow import Flow, compile_flow, require_medium
+from edge.flows.flow import Flow, Unavailable, compile_flow, require_medium
 from edge.flows.session import Medium
 from edge.store.cache_outbox import CacheWriter, Change
 from edge.store.engine import reading
@@ -54,11 +54,14 @@ flow_versions = Table(
     Column("detail", Text, nullable=False),
     Column("actions", Json, nullable=False),
     Column("on_complete_flow_id", Uuid, nullable=False),
+    Column("unavailable", String(8), nullable=False),
     Column("tm_create", Instant, nullable=False),
 )
 
 # The statements, by what they are for.
-_CONTENT: Final = tuple(flow_versions.c[name] for name in ("name", "detail", "actions", "on_complete_flow_id"))
+_CONTENT: Final = tuple(
+    flow_versions.c[name] for name in ("name", "detail", "actions", "on_complete_flow_id", "unavailable")
+)
 _FLOWS: Final = select(*flows.c, *_CONTENT).join_from(
     flows, flow_versions, (flow_versions.c.flow_id == flows.c.id) & (flow_versions.c.version == flows.c.version)
 )
@@ -75,7 +78,8 @@ _VERSIONS: Final = select(
 _COUNT: Final = select(func.count()).select_from(flows)
 
 _NEWEST: Final = (
-    "SELECT f.id AS key, f.customer_id, f.version, f.tm_delete, v.name, v.detail, v.actions, v.on_complete_flow_id "
+    "SELECT f.id AS key, f.customer_id, f.version, f.tm_delete, v.name, v.detail, v.actions, v.on_complete_flow_id, "
+    "v.unavailable "
     "FROM {keys} JOIN flows f ON f.id = wanted.value "
     "JOIN flow_versions v ON v.flow_id = f.id AND v.version = f.version"
 )
@@ -87,7 +91,7 @@ BY_ID: Final = Lookup(
 
 _VERSION: Final = (
     "SELECT wanted.value AS key, f.id, f.customer_id, v.version, f.tm_delete, "
-    "v.name, v.detail, v.actions, v.on_complete_flow_id "
+    "v.name, v.detail, v.actions, v.on_complete_flow_id, v.unavailable "
     "FROM {keys} JOIN flows f ON f.id = substr(wanted.value, 1, 36) "
     "JOIN flow_versions v ON v.flow_id = f.id AND v.version = CAST(substr(wanted.value, 38) AS BIGINT)"
 )
@@ -111,6 +115,7 @@ class StoredFlow:
     detail: str
     actions: Sequence[Mapping[str, Any]]
     on_complete_flow_id: str
+    unavailable: Unavailable
     tm_create: datetime
     tm_update: datetime | None = None
     tm_delete: datetime | None = None
@@ -122,6 +127,7 @@ class StoredFlow:
             "name": self.name,
             "detail": self.detail,
             "on_complete_flow_id": self.on_complete_flow_id,
+            "unavailable": self.unavailable,
             "actions": [dict(action) for action in self.actions],
         }
 
@@ -146,13 +152,14 @@ def read_newest(rows: Sequence[Row]) -> Versioned[Flow]:
     """
     if not rows:
         return Versioned(0, None)
-    id, customer_id, version, deleted, name, detail, actions, following = rows[0]
+    id, customer_id, version, deleted, name, detail, actions, following, unavailable = rows[0]
     if deleted is not None:
         return Versioned(version + 1, None)
     document = {
         "name": name,
         "detail": detail,
         "on_complete_flow_id": following,
+        "unavailable": unavailable,
         "actions": json.loads(actions),
     }
     try:
@@ -292,6 +299,7 @@ def _stored(flow: Flow, tm_create: datetime, tm_update: datetime | None) -> Stor
         detail=flow.detail,
         actions=list(flow.actions),
         on_complete_flow_id=flow.on_complete_flow_id,
+        unavailable=flow.unavailable,
         tm_create=tm_create,
         tm_update=tm_update,
         warnings=flow.warnings,
@@ -315,6 +323,7 @@ async def _add_version(change: Change, flow: Flow, now: datetime) -> None:
         "detail": flow.detail,
         "actions": flow.actions,
         "on_complete_flow_id": flow.on_complete_flow_id,
+        "unavailable": flow.unavailable,
         "tm_create": now,
     }
     await change.connection.execute(insert(flow_versions), row)

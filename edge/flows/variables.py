@@ -100,12 +100,15 @@ def is_name(name: str) -> bool:
     return bool(name) and not ("}" in name or "\n" in name or DEFAULT in name)
 
 
-def what_is_wrong(name: str) -> str | None:
-    """Why a flow cannot read a name: one of the system's that there is not. Any other name the flow may set itself."""
+def what_is_wrong(name: str, *, of_the_platform: bool = False) -> str | None:
+    """Why a flow cannot read a name: one of the system's that there is not. Any other name the flow may set itself.
+
+    `of_the_platform`: the names of parts that are not here are nothing wrong, and empty.
+    """
     if not is_reserved(name) or _is_among(name, KNOWN):
         return None
     if _is_among(name, OF_THE_PLATFORM):
-        return f"the variable {name[:60]} is not available here"
+        return None if of_the_platform else f"the variable {name[:60]} is not available here"
     near = difflib.get_close_matches(name, KNOWN, 1)
     return f"there is no variable {name[:60]}" + (f"; did you mean {near[0]}?" if near else "")
 

@@ -207,3 +207,23 @@ async def test_a_flow_may_name_another_of_its_account_to_run_after_it(each_world
     assert (error["reason"], wheres(error)) == ("FLOW_MEDIUM_MISMATCH", ["on_complete_flow_id"])
     cleared = await world.did("PUT", f"{FLOWS}/{made['id']}", {"on_complete_flow_id": ""})
     assert cleared["on_complete_flow_id"] == NIL
+
+
+async def test_a_flow_of_the_platform_can_be_brought_over(each_world: World) -> None:
+    world = each_world
+    foreign = {"actions": [{"id": "q", "type": "queue_join", "option": {"queue_id": "x"}}, *BOTH_FLOW["actions"]]}
+    error = await world.refused(400, "POST", FLOWS, foreign)
+    assert error["details"] == [{"where": "actions[0].type", "what": "queue_join is not available here", "step": "q"}]
+    made = await world.did("POST", FLOWS, {**foreign, "unavailable": "skip"})
+    assert (made["unavailable"], made["media"]) == ("skip", ["call", "message"])
+    assert made["actions"][0] == {"id": "q", "type": "queue_join", "option": {"queue_id": "x"}, "next_id": NIL}
+    assert made["warnings"] == [
+        {"where": "actions[0].type", "what": "queue_join is not available here and will be skipped", "step": "q"}
+    ]
+    changed = await world.did("PUT", f"{FLOWS}/{made['id']}", {"name": "again"})
+    assert (changed["unavailable"], changed["version"]) == ("skip", 2)
+    assert (await world.did("GET", FLOWS))["result"][0]["media"] == ["call", "message"]
+    error = await world.refused(400, "PUT", f"{FLOWS}/{made['id']}", {"unavailable": "refuse"})
+    assert wheres(error) == ["actions[0].type"]
+    error = await world.refused(400, "POST", FLOWS, {**foreign, "unavailable": "perhaps"})
+    assert wheres(error) == ["unavailable"]

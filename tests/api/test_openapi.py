@@ -32,7 +32,7 @@ PLATFORM = {
 }
 OURS = {
     "Number": {"fallback_flow_id", "call_flow_release", "message_flow_release"},
-    "Flow": {"version", "media", "warnings"},
+    "Flow": {"version", "media", "warnings", "unavailable"},
     "Call": {"edge"},
     "Message": {"edge"},
 }

@@ -12,6 +12,7 @@ from edge.flows import limits
 from edge.flows.action import FINISH, NEXT, START
 from edge.flows.flow import Flow, compile_flow, require_medium
 from edge.store.metadata import NIL
+from tests.flows.scripted import run_through, session_for
 
 STOP = {"id": "end", "type": "stop"}
 
@@ -88,7 +89,10 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
         (document(), [("actions", "must be a list of at least one step")]),
         ({"actions": {"a": 1}}, [("actions", "must be a list of at least one step")]),
         (document("answer"), [("actions[0]", "must be an object with type and option")]),
-        (document(STOP, color=1), [("color", "unknown key; known are name, detail, actions, on_complete_flow_id")]),
+        (
+            document(STOP, color=1),
+            [("color", "unknown key; known are name, detail, actions, on_complete_flow_id, unavailable")],
+        ),
         (document(STOP, name=5, detail=[]), [("name", "must be a text"), ("detail", "must be a text")]),
         (document(STOP, name="x" * 256), [("name", "longer than 255 characters")]),
         (document(STOP, detail="a\0b"), [("detail", "holds a NUL character")]),
@@ -330,11 +334,71 @@ def test_a_fault_names_the_step_if_the_document_did() -> None:
     with pytest.raises(Invalid) as raised:
         compile_flow(document(step("pley", "hello"), step("sleep", duration="x"), step("beep", "b", next_id="c"), x=1))
     assert [str(fault) for fault in raised.value.faults] == [
-        "x: unknown key; known are name, detail, actions, on_complete_flow_id",
+        "x: unknown key; known are name, detail, actions, on_complete_flow_id, unavailable",
         "actions[0].type (id hello): there is no action 'pley'; did you mean play?",
         "actions[1].option.duration: input should be a valid integer, unable to parse string as an integer",
         "actions[2].next_id (id b): there is no step 'c'",
     ]
+
+
+FOREIGN = document(
+    step(
+        "queue_join", "q", queue_id="b0bd3a0e-0000-4000-8000-000000000001", music={"a": [None, "${voipbin.queue.id}"]}
+    ),
+    step("condition_variable", "c", variable="${voipbin.queue.name}", value_string="x", false_target_id="r"),
+    step("transcribe_stop", "t"),
+    step("branch", "r", variable="voipbin.aicall.id", default_target_id="end"),
+    STOP,
+)
+
+
+def test_a_flow_of_the_platform_is_refused_with_the_names_of_what_is_not_here() -> None:
+    for asked in ({}, {"unavailable": "refuse"}, {"unavailable": None}):
+        assert faults_of({**FOREIGN, **asked}) == [
+            ("actions[0].type", "queue_join is not available here"),
+            ("actions[1].option.variable", "the variable voipbin.queue.name is not available here"),
+            ("actions[2].type", "transcribe_stop is not available here"),
+            ("actions[3].option.variable", "the variable voipbin.aicall.id is not available here"),
+        ]
+
+
+async def test_or_it_is_stored_as_it_is_and_they_are_skipped() -> None:
+    flow = compile_flow({**FOREIGN, "unavailable": "skip"})
+    assert flow.media == {"call", "message"}
+    assert flow.actions[0]["option"] == FOREIGN["actions"][0]["option"]
+    assert flow.document()["unavailable"] == "skip"
+    assert Flow.from_json(flow.to_json()).document() == flow.document()
+    assert [(warning.where, warning.step, warning.what) for warning in flow.warnings] == [
+        ("actions[0].type", "q", "queue_join is not available here and will be skipped"),
+        ("actions[2].type", "t", "transcribe_stop is not available here and will be skipped"),
+    ]
+    for medium in flow.media:
+        run = await run_through(flow, session_for(medium))
+        assert run.outcome == "stopped"
+        assert [(entry.step, entry.type, entry.outcome, entry.note) for entry in run.log if entry.step in "qt"] == [
+            ("q", "queue_join", "done", "skipped: queue_join is not available here"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        (step("queue_joni"), ("actions[0].type", "there is no action 'queue_joni'; known are")),
+        ({"type": "queue_join", "option": []}, ("actions[0].option", "must be an object")),
+        (step("queue_join", next_id="mars"), ("actions[0].next_id", "there is no step 'mars'")),
+        (step("sleep", duration="${voipbin.call.digts}"), ("actions[0].option.duration", "there is no variable")),
+        (step("queue_join", "q", next_id="q"), ("actions[0]", "goes round for ever without a wait: q → q")),
+    ],
+)
+def test_what_is_wrong_stays_wrong(given: Any, fault: tuple[str, str]) -> None:
+    ((where, what),) = faults_of(document(given, STOP, unavailable="skip"))
+    assert where == fault[0]
+    assert what.startswith(fault[1])
+
+
+@pytest.mark.parametrize("value", ["no", 1, ["skip"], True])
+def test_what_to_do_with_the_unavailable_is_one_of_two(value: Any) -> None:
+    assert faults_of(document(STOP, unavailable=value)) == [("unavailable", "must be refuse or skip")]
 
 
 def test_a_null_option_was_not_given() -> None:

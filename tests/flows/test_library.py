@@ -95,6 +95,7 @@ async def test_what_is_created_can_be_read_and_run(shelf: Shelf) -> None:
         "detail": "",
         "actions": [{"id": "r", "type": "reply", "option": {"text": "${x} é"}, "next_id": NIL}],
         "on_complete_flow_id": NIL,
+        "unavailable": "refuse",
         "tm_create": "2026-08-01T09:00:01.000000Z",
         "tm_update": None,
         "tm_delete": None,
