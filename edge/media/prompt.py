@@ -9,23 +9,21 @@ The rules:
 - What was fetched is kept for `REFETCH_SECONDS`. When it cannot be fetched again, what was there before is played on.
 - Several calls that want the same source at the same time cause one load.
 
-Reading and decoding happen in a thread: `in_thread` runs a function there. `shared` turns a coroutine into something
-that several can await, one of which may be cancelled without harm to the others. Both are given, as is the clock: this
-file knows no event loop.
+Reading and decoding happen in a thread: `in_thread` runs a function there. It is given, as are `shared` (`shelf.py`)
+and the clock: this file knows no event loop.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from edge.errors import EdgeError, Fault, Invalid
-from edge.media.audio import MAX_FILE_BYTES, Audio, read_wav, wav_seconds
-from edge.media.g711 import CODECS
+from edge.media.audio import MAX_FILE_BYTES, Audio, read_wav, ready, wav_seconds
+from edge.media.shelf import Shared, Shelf
 
 CACHE_BYTES = 256 * 1024 * 1024  # of PCM and its encodings; the one longest unused goes first
 RECHECK_SECONDS = 1.0  # a file is not looked at again before
@@ -35,7 +33,6 @@ MAX_SOURCE = 2048  # characters of a file name or URL
 T = TypeVar("T")
 
 Fetch = Callable[[str], Awaitable[bytes]]
-Shared = Callable[[Coroutine[Any, Any, Audio]], Callable[[], Awaitable[Audio]]]
 Identity = tuple[str, int, int]  # real path, modification time in ns, size
 
 
@@ -67,45 +64,34 @@ class Prompts:
         self._directory = directory
         self._fetch = fetch
         self._in_thread = in_thread
-        self._shared = shared
         self._now = now
-        self._cache_bytes = cache_bytes
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._bytes = 0
-        self._loading: dict[str, Callable[[], Awaitable[Audio]]] = {}
+        self._shelf: Shelf[_Kept] = Shelf(cache_bytes, shared)
 
     async def load(self, source: str) -> Audio:
         """The audio of a file name or http(s) URL. Raises Invalid, naming it and the place; what `fetch` raises."""
-        kept = self._kept.get(source)
+        kept = self._shelf.find(source)
         if kept is not None:
             fresh = RECHECK_SECONDS if kept.identity else REFETCH_SECONDS
             if self._now() < kept.checked + fresh:
-                self._kept.move_to_end(source)
                 return kept.audio
-        waiting = self._loading.get(source)
-        if waiting is None:
-            waiting = self._loading[source] = self._shared(self._load(source))
-        return await waiting()
+        return await self._shelf.once(source, lambda: self._load(source))
 
     async def _load(self, source: str) -> Audio:
-        try:
-            if is_url(source):
-                return await self._load_url(source)
-            kept = self._kept.get(source)
-            identity, audio = await self._in_thread(read_file, self._directory, source, kept and kept.identity)
-            if audio is None:
-                assert kept is not None
-                audio = kept.audio
-            self._keep(source, _Kept(audio, identity, self._now()))
-            return audio
-        finally:
-            self._loading.pop(source, None)
+        if is_url(source):
+            return await self._load_url(source)
+        kept = self._shelf.find(source)
+        identity, audio = await self._in_thread(read_file, self._directory, source, kept and kept.identity)
+        if audio is None:
+            assert kept is not None
+            audio = kept.audio
+        self._keep(source, _Kept(audio, identity, self._now()))
+        return audio
 
     async def _load_url(self, source: str) -> Audio:
         try:
             audio = await self._in_thread(_decode, await self._fetch(source), source)
         except EdgeError:
-            kept = self._kept.get(source)
+            kept = self._shelf.find(source)
             if kept is None:
                 raise
             audio = kept.audio
@@ -113,16 +99,7 @@ class Prompts:
         return audio
 
     def _keep(self, source: str, kept: _Kept) -> None:
-        self._drop(source)
-        self._kept[source] = kept
-        self._bytes += _cost(kept.audio)
-        while self._bytes > self._cache_bytes and len(self._kept) > 1:
-            self._drop(next(iter(self._kept)))
-
-    def _drop(self, source: str) -> None:
-        old = self._kept.pop(source, None)
-        if old is not None:
-            self._bytes -= _cost(old.audio)
+        self._shelf.keep(source, kept, kept.audio.cost)
 
 
 def is_url(source: str) -> bool:
@@ -190,14 +167,7 @@ def _read(directory: Path, source: str, known: Identity | None) -> tuple[Identit
 
 
 def _decode(data: bytes, source: str) -> Audio:
-    audio = read_wav(data, source)
-    for codec in CODECS:
-        audio.encoded(codec)  # here, and not when the first caller hears it
-    return audio
-
-
-def _cost(audio: Audio) -> int:
-    return 2 * len(audio.pcm)  # the two encodings are half of it each
+    return ready(read_wav(data, source))
 
 
 def _wrong(source: str, what: str) -> Invalid:
