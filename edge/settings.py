@@ -10,11 +10,14 @@ import json
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, Self, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 from pydantic.fields import FieldInfo
 
+from edge.plugins import Plugins
+
+NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # of a plug-in's instance: it stands in URLs and metric labels
 WIDTH = 100  # comments are wrapped to this many columns
 
 
@@ -32,6 +35,30 @@ class Section(BaseModel):
         bare = [name for name, field in cls.model_fields.items() if not field.description]
         if bare:
             raise TypeError(f"{cls.__qualname__}: fields without a description: {', '.join(bare)}")
+
+
+class KindSection(Section):
+    """A section of a list, whose `kind` says which plug-in it builds, and thereby which other keys there are."""
+
+    kind: str = Field(description="The kind.")
+    name: str = Field(pattern=NAME, description="Its name, the kind where none is given; two of a kind need two names.")
+
+    @classmethod
+    def table(cls) -> Plugins[Any]:
+        """The plug-ins; each has its `section`."""
+        raise NotImplementedError
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        if KindSection not in cls.__bases__ or not isinstance(value, dict):
+            return read(value)
+        kind, table = value.get("kind"), cls.table()
+        plugin: Any = table.get(kind) if isinstance(kind, str) else None
+        if plugin is None:
+            raise ValueError(f"there is no kind of {table.kind} {kind!r}, only {', '.join(table.names())}")
+        section: Any = plugin.section.model_validate({"name": kind, **value})
+        return section  # type: ignore[no-any-return]
 
 
 def render(section: Section) -> str:

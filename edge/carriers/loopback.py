@@ -21,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, field_v
 
 from edge.carriers.site import Site
 from edge.errors import EdgeError
-from edge.sms.carrier import NAME, Carrier, CarrierSection, Inbound, NotNow, Posted, Refused, View
+from edge.settings import NAME
+from edge.sms.carrier import Carrier, CarrierSection, Inbound, NotNow, Posted, Refused, View
 from edge.sms.text import OutgoingText, Receipt, Text, Verdict
 
 NOT_NOW = frozenset({408, 425, 429})  # and all 5xx

@@ -20,10 +20,11 @@ from typing import Final, Literal, NamedTuple
 from pydantic import BaseModel, Field
 
 from edge.carriers.site import ANY_LOCAL, Site
+from edge.settings import NAME
 from edge.sip.events import TextOffer
 from edge.sip.message import REASONS, Uri
 from edge.sip.peer import Peer
-from edge.sms.carrier import NAME, Carrier, CarrierSection, NotNow, Refused
+from edge.sms.carrier import Carrier, CarrierSection, NotNow, Refused
 from edge.sms.text import OutgoingText, Receipt, Text
 from edge.store.metadata import new_id
 from edge.trunks.trunk import Trunk

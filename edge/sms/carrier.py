@@ -12,38 +12,23 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, Protocol, Self, runtime_checkable
+from typing import ClassVar, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, Field, ModelWrapValidatorHandler, model_validator
+from pydantic import BaseModel
 
 from edge.plugins import Plugins
-from edge.settings import Section
+from edge.settings import KindSection
 from edge.sms.text import OutgoingText, Receipt, Text, Verdict
 
 Scope = Literal["anyone", "customer", "admin"]  # a customer's route is open to admins too; anyone: the route checks
 
-NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # it stands in URLs and metric labels
 
-
-class CarrierSection(Section):
+class CarrierSection(KindSection):
     """A way for texts to come in and go out. `kind` says which, and thereby which other keys there are."""
 
-    kind: str = Field(description="The kind of carrier.")
-    name: str = Field(
-        pattern=NAME, description="The carrier's name, its kind where none is given; two of a kind need two names."
-    )
-
-    @model_validator(mode="wrap")
     @classmethod
-    def _read(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        if cls is not CarrierSection or not isinstance(value, dict):
-            return read(value)
-        kind = value.get("kind")
-        carrier = CARRIERS.get(kind) if isinstance(kind, str) else None
-        if carrier is None:
-            raise ValueError(f"there is no kind of carrier {kind!r}, only {', '.join(CARRIERS.names())}")
-        section: Any = carrier.section.model_validate({"name": kind, **value})
-        return section  # type: ignore[no-any-return]
+    def table(cls) -> Plugins[Carrier]:
+        return CARRIERS
 
 
 class Carrier(ABC):
