@@ -23,7 +23,9 @@ from edge.carriers.sip import SipSection as SipCarrier
 from edge.errors import Fault, Invalid
 from edge.http import HttpSection
 from edge.log import LogSection
+from edge.media.speech import SpeechSection
 from edge.media.transport import MediaSection
+from edge.media.voice import VoiceSection
 from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
 from edge.sessions.inbox import InboxSection
@@ -36,6 +38,7 @@ from edge.store.engine import StoreSection
 from edge.store.redis import RedisSection
 from edge.trunks.table import TrunkTable
 from edge.trunks.trunk import Trunk
+from edge.voices.espeak import EspeakSection
 
 NOT_SETTINGS = frozenset({"EDGE_CONFIG", "EDGE_VECTORS"})  # where the file is; where the tests find their vectors
 LOOPBACK = Trunk.model_validate({"name": "loopback", "networks": ["127.0.0.0/8", "::1/128"], "country": "US"})
@@ -69,6 +72,7 @@ class Config(Section, BaseSettings):
     log: LogSection = Field(default=LogSection(), description="What is logged, and how.")
     sip: SipSection = Field(default=SipSection(), description="SIP over UDP and TCP.")
     media: MediaSection = Field(default=MediaSection(), description="Audio of calls: RTP with G.711.")
+    speech: SpeechSection = Field(default=SpeechSection(), description="Texts that flows speak, whatever the voice.")
     api: ApiSection = Field(default=ApiSection(), description="The HTTP door: API, webhooks, health and metrics.")
     store: StoreSection = Field(default=StoreSection(), description="Where the record is kept.")
     redis: RedisSection = Field(default=RedisSection(), description="The cache that processes share.")
@@ -77,6 +81,10 @@ class Config(Section, BaseSettings):
     outbox: OutboxSection = Field(default=OutboxSection(), description="Texts that go out.")
     http: HttpSection = Field(default=HttpSection(), description="What the edge itself may fetch over HTTP.")
     providers: ProvidersSection = Field(default=ProvidersSection(), description="Where numbers come from.")
+    voices: tuple[VoiceSection, ...] = Field(
+        default=(EspeakSection(),),
+        description="What speaks the texts of flows; the first one where a flow does not choose.",
+    )
     carriers: tuple[CarrierSection, ...] = Field(
         default=(SipCarrier(),), description="A way for texts to come in and go out."
     )
@@ -102,7 +110,8 @@ def load(path: Path | None) -> Config:
 
     Raises Invalid with one `Fault` for each thing that is wrong, each naming file and key.
     """
-    load_plugins("edge.carriers")  # each kind brings its section
+    for package in ("edge.carriers", "edge.voices"):
+        load_plugins(package)  # each kind brings its section
     values = _read(path) if path is not None else {}
     source = str(path) if path is not None else "defaults"
     unknown = [

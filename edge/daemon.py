@@ -53,10 +53,12 @@ from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
+from edge.voices.site import Site as Studio
+from edge.voices.site import build_voices, open_speech
 
 log = get_logger("daemon")
 
-PLUGINS: Final = ("edge.actions", "edge.carriers", "edge.providers")
+PLUGINS: Final = ("edge.actions", "edge.carriers", "edge.providers", "edge.voices")
 GC_THRESHOLDS: Final = (5_000, 5, 1_000)  # calls leave no rings: a full collection is rare, for it halts the audio
 RELOADED: Final = ("trunks", "log", "drain_seconds", "keep_days")  # what SIGHUP takes over at once
 PURGE_SECONDS: Final = 3600.0  # between two looks for records that are too old
@@ -186,6 +188,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         trunks, targets = TrunkTable(config.trunks), Targets(config.trunks)
         guard = Guard(config.http)
         stack.push_async_callback(guard.close)
+        speech = open_speech(config.speech, build_voices(config.voices, Studio(guard)), config.data / "speech")
+        for name, lack in speech.lacks().items():
+            log.warning("voice cannot speak", voice=name, why=lack)
         media = MediaEngine(config.media)
         await media.start()
         stack.push_async_callback(media.close)
@@ -214,6 +219,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                 endpoint,
                 media,
                 open_prompts(config.media, guard.fetch),
+                speech,
                 _send_for_calls(sending, carriers),
                 reach,
             ),

@@ -19,7 +19,7 @@ FLOORS: dict[int, list[str]] = {
     5: ["__main__", "offline", "console", "daemon", "demo", "phone", "stores", "systemd", "config"],
     4: ["api"],
     3: ["sessions"],
-    2: ["actions", "carriers", "providers"],
+    2: ["actions", "carriers", "providers", "voices"],
     1: ["flows", "sms", "sip", "media", "numbers", "trunks", "accounts"],
     0: ["errors", "metrics", "plugins", "settings", "log", "store", "http"],
 }

@@ -37,6 +37,7 @@ TEXT_CHARACTERS = 1_600  # of a text to send: ten parts of a long SMS
 DESTINATIONS = 20
 SOURCES = 100  # of one `play`
 DIGITS = 100  # of one `digits_send`
+TALK_CHARACTERS = 5_000  # of a text to speak, with its markup
 SOURCE_CHARACTERS = 2_048  # a file name or URL
 
 # A customer.

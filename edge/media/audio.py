@@ -23,7 +23,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from edge.errors import Fault, Invalid
-from edge.media.g711 import RATE, WIDTH, Codec, decode, encode
+from edge.media.g711 import CODECS, RATE, WIDTH, Codec, decode, encode
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # see g711.py
@@ -62,6 +62,11 @@ class Audio:
     @property
     def seconds(self) -> float:
         return len(self.pcm) / WIDTH / RATE
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory, with both encodings."""
+        return 2 * len(self.pcm)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Audio) and self.pcm == other.pcm
@@ -112,6 +117,13 @@ class Recording:
         return len(self._pcm) / WIDTH / RATE
 
 
+def ready(audio: Audio) -> Audio:
+    """The audio with both its encodings made: in a thread, and not when the first caller hears it."""
+    for codec in CODECS:
+        audio.encoded(codec)
+    return audio
+
+
 def write_wav(pcm: bytes) -> bytes:
     """A WAV file of PCM: 8 kHz, mono, 16 bit."""
     form = _FORMAT.pack(_PCM, 1, RATE, RATE * WIDTH, WIDTH, 8 * WIDTH)
@@ -152,6 +164,14 @@ def _samples(data: bytes, name: str) -> tuple[_Format, int, int]:
     if frames > form.rate * MAX_SECONDS:
         raise _wrong(name, f"{frames / form.rate:.0f} s are more than {MAX_SECONDS:.0f}")
     return form, start, frames
+
+
+def from_pcm(pcm: bytes, rate: int) -> Audio:
+    """The audio of PCM with another rate: mono, 16 bit."""
+    if rate == RATE:
+        return Audio(pcm)
+    wide = _in_blocks(lambda part: _wide(part, _Format(_PCM, 1, rate, WIDTH)), pcm, WIDTH)
+    return Audio(_in_blocks(_narrow, resample(wide, rate), _WORK))
 
 
 class _Format(NamedTuple):

@@ -49,7 +49,7 @@ from edge.media.stream import Stats, StreamClosed, report, stats
 from edge.media.tap import Tap
 from edge.metrics import counter, gauge
 
-__all__ = ["MediaEngine", "MediaSection", "Stream", "StreamClosed", "open_prompts"]
+__all__ = ["MediaEngine", "MediaSection", "Stream", "StreamClosed", "open_prompts", "shared"]
 
 Ear = Callable[[float], int]  # reads one datagram or more at this time, and returns how many of them count
 Line = tuple[Callable[[], bytes | None], Callable[[bytes], int]]  # makes the next packet of a stream, and sends it
@@ -202,6 +202,12 @@ class Stream:
             if self._playing is future:
                 self._playing = None
                 self.sender.stop()
+
+    def hush(self) -> None:
+        """End what is being played; its `play` returns. Without effect when nothing is."""
+        if self._playing is not None:
+            self.sender.stop()
+            _resolve(self._playing, True)
 
     async def send_digits(self, text: str, *, press_ms: int | None = None, gap_ms: int | None = None) -> None:
         """Press these keys, each for so long and with that gap after it, or as configured; `,` is a pause of a second.
@@ -725,13 +731,14 @@ def open_prompts(section: MediaSection, fetch: Fetch) -> Prompts:
         section.prompts,
         fetch,
         in_thread=asyncio.to_thread,
-        shared=_shared,
+        shared=shared,
         now=time.monotonic,
         cache_bytes=section.prompt_cache_mb * 1024 * 1024,
     )
 
 
-def _shared(coroutine: Coroutine[Any, Any, Audio]) -> Callable[[], Awaitable[Audio]]:
+def shared(coroutine: Coroutine[Any, Any, Audio]) -> Callable[[], Awaitable[Audio]]:
+    """A coroutine, begun, as something that several can await (see `shelf.py`)."""
     task = asyncio.ensure_future(coroutine)
     task.add_done_callback(_retrieve)
     return lambda: asyncio.shield(task)

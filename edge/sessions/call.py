@@ -20,6 +20,7 @@ from edge.flows.session import HangupReason, Session, SessionEnded
 from edge.media import sdp
 from edge.media.audio import Audio
 from edge.media.prompt import Prompts
+from edge.media.speech import Speech
 from edge.media.stream import StreamClosed
 from edge.media.tone import beep
 from edge.media.transport import MediaEngine, Stream
@@ -57,6 +58,7 @@ class Desk:
     endpoint: Endpoint
     media: MediaEngine
     prompts: Prompts
+    speech: Speech
     send_text: Callable[[Session, str, str, str], Coroutine[Any, Any, str]]
     reach: Reach
 
@@ -72,6 +74,7 @@ class Call:
         "_dialog",
         "_ended",
         "_keys",
+        "_keys_end",
         "_local",
         "_offering",
         "_refer_status",
@@ -93,6 +96,7 @@ class Call:
         self._waiting: asyncio.Future[None] | None = None
         self._keys: list[str] = []  # typed and not yet asked for
         self._collecting = False
+        self._keys_end = False  # a key ends what plays
         self._refer_status: int | None = None
 
     # What the flow may ask
@@ -131,6 +135,15 @@ class Call:
         self._alive()
         prompts = [await self._until(self._desk.prompts.load(source)) for source in sources]
         await self._play(prompts)
+
+    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool) -> None:
+        self._alive()
+        speech = list[Audio]()
+        if not (keys_end and self._keys):
+            speak = self._desk.speech.speak(text, language=language, voice=voice, provider=provider)
+            speech.append(await self._until(speak))
+        await self.answer()
+        await self._play(speech, keys_end=keys_end)
 
     async def beep(self) -> None:
         self._alive()
@@ -279,6 +292,8 @@ class Call:
         del self._keys[:-TYPE_AHEAD]
         if self._collecting:
             self._wake()
+        if self._keys_end and self._stream is not None:
+            self._stream.hush()
 
     def transferred(self, status: int, final: bool) -> None:
         """A NOTIFY of our REFER, or its refusal."""
@@ -319,9 +334,16 @@ class Call:
         assert self._stream is not None
         return self._stream
 
-    async def _play(self, prompts: Sequence[Audio]) -> None:
-        """Play to the end."""
-        await self._sounding(self._media().play(*prompts))
+    async def _play(self, prompts: Sequence[Audio], *, keys_end: bool = False) -> None:
+        """Play to the end, or to a key."""
+        stream = self._media()
+        if keys_end and self._keys:
+            return
+        self._keys_end = keys_end
+        try:
+            await self._sounding(stream.play(*prompts))
+        finally:
+            self._keys_end = False
 
     async def _sounding(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for something that is done on the stream. When that is closed, the session is over."""

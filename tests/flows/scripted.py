@@ -113,6 +113,9 @@ class ScriptedCall(ScriptedSession):
     async def play(self, sources: Sequence[str]) -> None:
         await self._ask("play", *sources)
 
+    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool) -> None:
+        await self._ask("say", text, language, voice, provider, keys_end)
+
     async def beep(self) -> None:
         await self._ask("beep")
 

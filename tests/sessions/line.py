@@ -42,6 +42,7 @@ from edge.store.metadata import new_id
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.table import TrunkTable
+from tests.media.parrot import Parrot
 from tests.sessions.ground import reach, until
 from tests.sip.ladder import Ladder, request
 
@@ -75,6 +76,7 @@ class Line(Ladder):
         self.desk: Desk
         self.media: MediaEngine
         self.writer: Writer
+        self.parrot = Parrot()
         self._turn = Turn(self.agent, self._told, self._out)
 
     def wired(self, kind: type[Router], routes: Routes | None, records: CallRecords | None) -> Router:
@@ -211,7 +213,9 @@ async def talking(folder: Path, media: MediaSection = MEDIA) -> AsyncIterator[Li
         return MESSAGE
 
     prompts = open_prompts(media.model_copy(update={"prompts": folder / "prompts"}), fetch)
-    line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, send, reach())
+    line.desk = Desk(
+        cast("Endpoint", Door(line)), line.media, prompts, line.parrot.speech(folder / "speech"), send, reach()
+    )
     line.router = line.wired(Switch, None, None)
     try:
         yield line

@@ -19,6 +19,7 @@ from edge.flows.session import HangupReason, SessionEnded
 from edge.sessions.call import CAUSE_OF_REASON, TYPE_AHEAD, Call
 from edge.sessions.offered import STATUS_OF_REASON, OfferedCall
 from tests.media.conftest import sine, wav
+from tests.sessions.ground import until
 from tests.sessions.line import MESSAGE, Line, tag, talking
 from tests.sip.ladder import invite, reply_to, request
 
@@ -328,6 +329,91 @@ async def test_who_takes_no_telephone_events_gets_no_keys(line: Line) -> None:
     with pytest.raises(Invalid, match="takes no telephone-event"):
         await call.send_digits("1", press_ms=100, gap_ms=100)
     assert call.ended is None
+
+
+# Talking
+
+
+def say(call: Call, text: str = "Hello", *, keys_end: bool = False) -> Coroutine[Any, Any, None]:
+    return call.say(text, language="", voice="", provider="", keys_end=keys_end)
+
+
+async def test_a_call_is_answered_once_its_text_can_be_heard(line: Line) -> None:
+    call = offered(line)
+    line.parrot.gate.clear()
+    saying = begun(say(call))
+    await until(lambda: line.parrot.busy)
+    assert line.quiet()
+    line.parrot.gate.set()
+    await line.comes(200)
+    line.ack()
+    await asyncio.wait_for(saying, 5)
+    assert call.attempt.outcome == "answered"
+    await say(call)  # the same again, without another synthesis or answer
+    assert [phrase.text for phrase, _, _ in line.parrot.asked] == ["Hello"]
+    assert line.quiet()
+
+
+async def test_a_text_that_cannot_be_spoken_answers_nothing(line: Line) -> None:
+    call = offered(line)
+    line.parrot.fault = Unavailable("no breath")
+    with pytest.raises(Unavailable, match="no breath"):
+        await say(call)
+    assert (line.quiet(), call.answered, call.ended) == (True, False, None)
+
+
+async def test_a_caller_who_hangs_up_waits_for_no_voice(line: Line) -> None:
+    call = offered(line)
+    line.parrot.gate.clear()
+    saying = begun(say(call))
+    await until(lambda: line.parrot.busy)
+    line >> request("CANCEL") << 200 << 487
+    assert (await ended(saying)).by == "remote"
+    line.parrot.gate.set()  # and the text is there for the next caller
+
+
+async def test_a_key_ends_the_talking_and_stays(line: Line) -> None:
+    call = await up(line)
+    line.parrot.samples = 8000  # a second for each letter
+    saying = begun(say(call, keys_end=True))
+    await until(lambda: line.parrot.asked and call._stream is not None and call._stream._playing is not None)
+    call.typed("4")
+    await asyncio.wait_for(saying, 5)
+    assert await digits(call, length=1) == "4"
+
+
+async def test_a_key_that_was_typed_before_leaves_the_talking_out(line: Line) -> None:
+    call = await up(line)
+    line.parrot.samples = 8000
+    call.typed("4")
+    await asyncio.wait_for(say(call, keys_end=True), 5)
+    assert line.parrot.asked == []
+    assert await digits(call, length=1) == "4"
+
+
+async def test_a_key_typed_while_the_voice_thinks_leaves_the_talking_out(line: Line) -> None:
+    call = await up(line)
+    line.parrot.samples = 8000
+    line.parrot.gate.clear()
+    saying = begun(say(call, keys_end=True))
+    await until(lambda: line.parrot.busy)
+    call.typed("4")
+    line.parrot.gate.set()
+    await asyncio.wait_for(saying, 5)
+    assert await digits(call, length=1) == "4"
+
+
+async def test_without_that_wish_a_key_ends_nothing(line: Line) -> None:
+    call = await up(line)
+    line.parrot.samples = 800
+    saying = begun(say(call))
+    await until(lambda: call._stream is not None and call._stream._playing is not None)
+    call.typed("4")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not saying.done()
+    await asyncio.wait_for(saying, 5)
+    assert await digits(call, length=1) == "4"
 
 
 # Keys

@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-from edge.errors import Unavailable
+from edge.errors import Invalid, Unavailable
 from edge.flows.session import CallSession, HangupReason, SessionEnded
 from edge.flows.variables import quoted
+from edge.media import ssml
 from edge.media.dtmf import PAUSE, PAUSE_MS
 from edge.media.tone import BEEP_SECONDS
 from edge.numbers.number import Number
@@ -27,6 +28,7 @@ from edge.sessions.simulation.session import SimulatedSession
 from edge.sessions.simulation.stage import Stage
 from edge.store.metadata import micros
 
+SPOKEN_A_SECOND: Final = 15  # characters, more or less
 KEY_SECONDS: Final = 0.2  # from one key to the next: pressed for 100 ms, and a gap of as much
 STATUS_OF: Final[dict[Reached, int]] = {"answered": 200, "busy": 486, "noanswer": 408, "failed": 503}
 
@@ -85,6 +87,23 @@ class SimulatedCall(SimulatedSession):
             if length.assumed:
                 self.stage.note(f"{source} lasts {length.seconds:.1f} s: {length.assumed}", "assumed")
             self._pass(length.seconds)
+
+    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool) -> None:
+        if keys_end and self._keys:
+            await self.answer()
+            self.stage.note("leaves out what it would say: a key was typed")
+            return
+        phrase = ssml.read(text).text
+        if not phrase:
+            raise Invalid("there is nothing to say")
+        await self.answer()
+        seconds = max(len(phrase) / SPOKEN_A_SECOND, 1.0)
+        by = ", ".join(filter(None, (language, provider, voice)))
+        self.stage.note(f"says {quoted(phrase)}{by and f' ({by})'}")
+        self.stage.note(f"that lasts {seconds:.1f} s: a second for {SPOKEN_A_SECOND} characters", "assumed")
+        self._pass(seconds, until_key=keys_end)
+        if keys_end and self._keys:
+            self.stage.note("stops talking")
 
     async def beep(self) -> None:
         self._open()

@@ -76,6 +76,35 @@ async def test_an_end_key_and_the_end_of_the_time() -> None:
     ]
 
 
+def talk(text: str, **option: Any) -> dict[str, Any]:
+    return {"id": "t", "type": "talk", "option": {"text": text, **option}}
+
+
+async def test_a_text_is_said_and_lasts_a_while() -> None:
+    found = await attempt(talk("<speak>A text of <break/>thirty letters.</speak>", language="en-GB"), HANG_UP)
+    assert told(found) == [
+        "0.0 t: answers the call",
+        '0.0 t: says "A text of thirty letters." (en-GB)',
+        "0.0 t: assumed: that lasts 1.7 s: a second for 15 characters",
+        "1.7 bye: hangs up: BYE, cause 16",
+    ]
+
+
+async def test_a_key_ends_what_is_said_and_one_before_leaves_it_out() -> None:
+    next = {"digits_handle": "next"}
+    long = talk("x" * 150, **next)
+    again = {**talk("never heard", **next), "id": "again"}
+    found = await attempt(long, again, keys(length=1), HANG_UP, digits=",4")
+    assert told(found)[3:] == [
+        "1.0 t: the caller types 4",
+        "1.0 t: stops talking",
+        "1.0 again: leaves out what it would say: a key was typed",
+        "1.0 ask: waits for 1 key, 5 s at most",
+        '1.0 ask: gets "4"',
+        "1.0 bye: hangs up: BYE, cause 16",
+    ]
+
+
 async def test_who_waits_for_nothing_hangs_up() -> None:
     loop = {"id": "again", "type": "goto", "option": {"target_id": "ask", "loop_count": 100}}
     found = await attempt(ANSWER, keys(), loop, patience=12)
