@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -13,6 +14,8 @@ from edge.flows.condition import COMPARE, Condition
 from edge.flows.run import Run
 from edge.flows.session import Session
 from edge.flows.variables import Variables, quoted
+
+NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 
 
 class ConditionVariable(Action):
@@ -73,7 +76,5 @@ class ConditionVariable(Action):
                 return compare(self.variable, self.value_string)
             case "length":
                 return compare(len(self.variable), self.value_length)
-        try:
-            return compare(float(self.variable), self.value_number)
-        except ValueError:
-            return False
+        number = NUMBER.fullmatch(self.variable.strip())
+        return number is not None and compare(float(number[0]), self.value_number)

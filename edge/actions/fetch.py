@@ -72,7 +72,8 @@ class Fetch(Action):
             if not actions:
                 run.note = "no steps"
                 return None
-            flow = compile_flow({"name": "fetched", "actions": _named(actions, run)}, customer_id=session.customer_id)
+            document = {"name": "fetched", "actions": _named(actions, run), "unavailable": run.flow.unavailable}
+            flow = compile_flow(document, customer_id=session.customer_id)
             run.note = f"{len(flow.steps)} steps"
             return run.enter(flow)
         except EdgeError as error:

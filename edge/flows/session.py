@@ -16,6 +16,7 @@ from edge.flows.outside import Outside
 
 Medium = Literal["call", "message"]
 
+CallStatus = Literal["dialing", "ringing", "progressing", "terminating", "canceling", "hangup"]
 HangupReason = Literal["normal", "failed", "busy", "cancel", "timeout", "noanswer", "dialout", "amd"]
 
 
@@ -56,6 +57,10 @@ class Session(Protocol):
 
 class CallSession(Session, Protocol):
     """A call that was offered to us and may be answered."""
+
+    @property
+    def status(self) -> CallStatus:
+        """How far the call is."""
 
     async def answer(self) -> None:
         """Send the 200; without effect when that was done before."""

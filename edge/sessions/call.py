@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, TypeVar
 
 from edge.errors import EdgeError, Invalid, Unavailable
-from edge.flows.session import HangupReason, Session, SessionEnded
+from edge.flows.session import CallStatus, HangupReason, Session, SessionEnded
 from edge.media import sdp
 from edge.media.audio import Audio
 from edge.media.prompt import Prompts
@@ -108,6 +108,10 @@ class Call:
     @property
     def customer_id(self) -> str:
         return self.attempt.customer_id
+
+    @property
+    def status(self) -> CallStatus:
+        return self.attempt.status_now
 
     @property
     def outside(self) -> Outside:

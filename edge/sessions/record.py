@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from edge.flows.session import CallStatus
 from edge.metrics import tally
 from edge.sessions.tables import calls
 from edge.store.engine import reading, writing
@@ -81,7 +82,7 @@ class Attempt:
         self.tm_create = tm_create
 
     @property
-    def status_now(self) -> Literal["ringing", "progressing", "hangup"]:
+    def status_now(self) -> CallStatus:
         """How far the call is. (`status` is that of the record, which is written when it is over.)"""
         if self.hangup_by:
             return "hangup"

@@ -26,7 +26,7 @@ from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, compile_flow
 from edge.flows.run import Run
-from edge.flows.session import CallSession, HangupReason, Medium, MessageSession, Session, SessionEnded
+from edge.flows.session import CallSession, CallStatus, HangupReason, Medium, MessageSession, Session, SessionEnded
 from edge.http import Answer, Method
 
 NOON = datetime(2026, 8, 5, 12, 0, tzinfo=UTC)  # a Wednesday
@@ -106,9 +106,11 @@ class ScriptedCall(ScriptedSession):
     """A call."""
 
     medium: Medium = "call"
+    status: CallStatus = "ringing"
 
     async def answer(self) -> None:
         await self._ask("answer")
+        self.status = "progressing"
 
     async def play(self, sources: Sequence[str]) -> None:
         await self._ask("play", *sources)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from edge.errors import Invalid, Unavailable
-from edge.flows.session import CallSession, HangupReason, SessionEnded
+from edge.flows.session import CallSession, CallStatus, HangupReason, SessionEnded
 from edge.flows.variables import quoted
 from edge.media import ssml
 from edge.media.dtmf import PAUSE, PAUSE_MS
@@ -60,6 +60,10 @@ class SimulatedCall(SimulatedSession):
         self._patience = script.patience
 
     # What the flow may ask
+
+    @property
+    def status(self) -> CallStatus:
+        return self.attempt.status_now
 
     async def sleep(self, seconds: float) -> None:
         self.stage.note(f"waits {seconds:g} s")
