@@ -28,11 +28,13 @@ from edge.media.transport import MediaSection
 from edge.media.voice import VoiceSection
 from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
+from edge.recordings.section import RecordingsSection
 from edge.sessions.inbox import InboxSection
 from edge.sessions.outbox import OutboxSection
 from edge.settings import Section, render
 from edge.sip.section import SipSection
 from edge.sms.carrier import CarrierSection
+from edge.storages.directory import DirectorySection
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection
 from edge.store.redis import RedisSection
@@ -79,6 +81,9 @@ class Config(Section, BaseSettings):
     cache: CacheSection = Field(default=CacheSection(), description="How long what was looked up is believed.")
     inbox: InboxSection = Field(default=InboxSection(), description="Texts that come in.")
     outbox: OutboxSection = Field(default=OutboxSection(), description="Texts that go out.")
+    recordings: RecordingsSection = Field(
+        default=RecordingsSection(storage=DirectorySection()), description="Recordings of calls."
+    )
     http: HttpSection = Field(default=HttpSection(), description="What the edge itself may fetch over HTTP.")
     providers: ProvidersSection = Field(default=ProvidersSection(), description="Where numbers come from.")
     voices: tuple[VoiceSection, ...] = Field(
@@ -110,7 +115,7 @@ def load(path: Path | None) -> Config:
 
     Raises Invalid with one `Fault` for each thing that is wrong, each naming file and key.
     """
-    for package in ("edge.carriers", "edge.voices"):
+    for package in ("edge.carriers", "edge.storages", "edge.voices"):
         load_plugins(package)  # each kind brings its section
     values = _read(path) if path is not None else {}
     source = str(path) if path is not None else "defaults"

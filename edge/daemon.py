@@ -33,6 +33,12 @@ from edge.media.transport import MediaEngine, open_prompts
 from edge.metrics import gauge
 from edge.numbers.provider import PROVIDERS, Provider
 from edge.plugins import load
+from edge.recordings.keeper import Keeper
+from edge.recordings.recorder import Recorder
+from edge.recordings.spool import Spool
+from edge.recordings.storage import open_storage
+from edge.recordings.table import RecordingTable
+from edge.sessions.after_recording import AfterRecording
 from edge.sessions.call import Desk
 from edge.sessions.canary import Canary
 from edge.sessions.inbox import Inbox
@@ -58,7 +64,7 @@ from edge.voices.site import build_voices, open_speech
 
 log = get_logger("daemon")
 
-PLUGINS: Final = ("edge.actions", "edge.carriers", "edge.providers", "edge.voices")
+PLUGINS: Final = ("edge.actions", "edge.carriers", "edge.providers", "edge.storages", "edge.voices")
 GC_THRESHOLDS: Final = (5_000, 5, 1_000)  # calls leave no rings: a full collection is rare, for it halts the audio
 RELOADED: Final = ("trunks", "log", "drain_seconds", "keep_days")  # what SIGHUP takes over at once
 PURGE_SECONDS: Final = 3600.0  # between two looks for records that are too old
@@ -211,18 +217,26 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
         door = SipDoor(sip, trunks, texts, endpoint, _now)
 
+        section, recordings = config.recordings, RecordingTable(stores.engine, writer)
+        spool = Spool(section.spool, section.free_mb * 1_000_000)
+        stack.callback(spool.close)
+        after = AfterRecording(lambda: desk, _now)
+        keeper = Keeper(section, spool, open_storage(section.storage), recordings, node=node, follow=after.run)
+        recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)
+        desk = Desk(
+            endpoint,
+            media,
+            open_prompts(config.media, guard.fetch),
+            speech,
+            _send_for_calls(sending, carriers),
+            reach,
+            recorder,
+        )
         calls, records = CallTable(stores.engine), MessageTable(stores.engine)
         router = Router(
             trunks=trunks,
             routes=stores.routes,
-            desk=Desk(
-                endpoint,
-                media,
-                open_prompts(config.media, guard.fetch),
-                speech,
-                _send_for_calls(sending, carriers),
-                reach,
-            ),
+            desk=desk,
             records=CallRecords(writer),
             take_text=door.take,
             other=messages.handle,
@@ -241,6 +255,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     flows=stores.flows,
                     calls=calls,
                     messages=records,
+                    recordings=recordings,
+                    keeper=keeper,
                     trunks=trunks,
                     routes=stores.routes,
                     carriers=list(carriers.values()),
@@ -259,6 +275,10 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         stack.push_async_callback(outbox.close)
         await inbox.start()
         stack.push_async_callback(inbox.close)
+        await keeper.start()
+        stack.push_async_callback(keeper.close)
+        await recorder.start()
+        stack.push_async_callback(recorder.close)
         stack.push_async_callback(router.close)
         daemon.http = "http://{}:{}".format(*_shown(await server.listen()))
         stack.push_async_callback(server.close)

@@ -19,8 +19,8 @@ FLOORS: dict[int, list[str]] = {
     5: ["__main__", "offline", "console", "daemon", "demo", "phone", "stores", "systemd", "config"],
     4: ["api"],
     3: ["sessions"],
-    2: ["actions", "carriers", "providers", "voices"],
-    1: ["flows", "sms", "sip", "media", "numbers", "trunks", "accounts"],
+    2: ["actions", "carriers", "providers", "voices", "storages"],
+    1: ["flows", "sms", "sip", "media", "recordings", "numbers", "trunks", "accounts"],
     0: ["errors", "metrics", "plugins", "settings", "log", "store", "http"],
 }
 FLOOR_OF = {part: floor for floor, parts in FLOORS.items() for part in parts}

@@ -22,6 +22,7 @@ from edge.api.messages import Messages
 from edge.api.numbers import Numbers
 from edge.api.operation import AnyOperation
 from edge.api.ordering import Ordering
+from edge.api.recordings import Recordings
 from edge.api.section import ApiSection
 from edge.api.services import Services
 from edge.metrics import counter
@@ -40,6 +41,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Flows(services.flows, services.numbers, binding).operations(),
         *Calls(services.calls).operations(),
         *Messages(services.messages).operations(),
+        *Recordings(services.recordings, services.keeper).operations(),
         *Explain(services.trunks, services.routes).operations(),
         *Customers(services.customers).operations(),
         *AccessKeys(services.keys, services.clock).operations(),

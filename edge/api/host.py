@@ -20,8 +20,9 @@ from pydantic import BaseModel
 
 from edge.api import refusal
 from edge.api.auth import Door
+from edge.api.download import send
 from edge.api.openapi import PARAMETERS
-from edge.api.operation import Answer, AnyOperation, Ask, Nothing
+from edge.api.operation import Answer, AnyOperation, Ask, Download, Nothing
 from edge.api.reading import read_body, read_match, read_query
 from edge.errors import Conflict, EdgeError, Fault, Internal, Invalid, TooLarge, Unavailable
 from edge.log import get_logger
@@ -67,8 +68,8 @@ def mount_plain(app: web.Application, path: str, endpoints: dict[str, Handler]) 
 
 def _endpoint(
     operation: AnyOperation, door: Door, draining: Callable[[], bool]
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
         if operation.inbound and draining():
             raise refusal.Draining
         who = None
@@ -89,6 +90,8 @@ def _endpoint(
             if ask.match is not None and error.reason == "VERSION_MISMATCH":
                 raise refusal.Stale(error.message) from None
             raise
+        if isinstance(found, Download):
+            return await send(request, found, {"X-Request-Id": ask.request_id})
         headers = {}
         if isinstance(found, Answer):
             headers["ETag"] = f'"{found.version}"'
@@ -152,7 +155,8 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception:
         _log.exception("request failed", request_id=request_id, path=request.path)
         response = refuse(Internal("unexpected"), request_id)
-    response.headers["X-Request-Id"] = request_id
+    if not response.prepared:
+        response.headers["X-Request-Id"] = request_id
     _note(request, response.status, time.perf_counter() - started)
     return response
 

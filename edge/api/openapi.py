@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from edge.api.operation import AnyOperation, Nothing
-from edge.api.refusal import Draining, Envelope, MethodRefused, Stale, TypeRefused
+from edge.api.refusal import Draining, Envelope, MethodRefused, RangeRefused, Stale, TypeRefused
 from edge.errors import EdgeError, Forbidden, Internal, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable
 
 REF = "#/components/schemas/{model}"
@@ -28,6 +28,7 @@ SENTENCES: dict[int, str] = {
     412: "If-Match names an old version.",
     413: "The body is too large.",
     415: "The body is not application/json.",
+    416: "The file is shorter than what was asked for.",
     429: "A limit is reached.",
     500: "A fault of the edge; its log has the rest under the request id.",
     503: "Something needed is away just now.",
@@ -72,6 +73,8 @@ def refusals(operation: AnyOperation) -> list[type[EdgeError]]:
         errors += [TooLarge, TypeRefused]
     if operation.conditional:
         errors.append(Stale)
+    if operation.files:
+        errors.append(RangeRefused)
     if operation.inbound:
         errors.append(Draining)
     return errors
@@ -85,7 +88,8 @@ class _Schemas:
         for operation in operations:
             if operation.body is not Nothing:
                 used[operation.body, "validation"] = None
-            used[operation.result, "serialization"] = None
+            if not operation.files:
+                used[operation.result, "serialization"] = None
         self._refs, whole = models_json_schema(list(used), ref_template=REF)
         self.definitions: dict[str, Any] = whole.get("$defs", {})
 
@@ -123,6 +127,15 @@ def _parameters(operation: AnyOperation) -> Iterator[dict[str, Any]]:
         if "description" in field:
             found["description"] = field.pop("description")
         yield found
+    if operation.files:
+        sentence = "A part of the file: bytes=0-999, bytes=1000- or bytes=-500."
+        yield {
+            "name": "Range",
+            "in": "header",
+            "required": False,
+            "description": sentence,
+            "schema": {"type": "string"},
+        }
     if operation.conditional:
         sentence = "Do it only if this is still the version, as the ETag said."
         schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}
@@ -130,8 +143,13 @@ def _parameters(operation: AnyOperation) -> Iterator[dict[str, Any]]:
 
 
 def _responses(operation: AnyOperation, schemas: _Schemas) -> Iterator[tuple[str, dict[str, Any]]]:
-    content = {"application/json": {"schema": schemas.ref(operation.result, "serialization")}}
-    success: dict[str, Any] = {"description": "Done.", "content": content}
+    if operation.files:
+        file: dict[str, Any] = {"content": {kind: {} for kind in operation.files}}
+        yield "206", {"description": "The part that was asked for.", **file}
+        success: dict[str, Any] = {"description": "The file.", **file}
+    else:
+        content = {"application/json": {"schema": schemas.ref(operation.result, "serialization")}}
+        success = {"description": "Done.", "content": content}
     if operation.versioned:
         success["headers"] = {"ETag": {"description": "The version.", "schema": {"type": "string"}}}
     yield str(operation.success), success

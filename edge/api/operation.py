@@ -6,7 +6,7 @@ result model, or an `Answer` where status or header fields differ, and raises `E
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -59,7 +59,21 @@ class Answer:
     version: int
 
 
-Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer]]
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file as a result; a client may ask for a part of it. It never changes: `tag` is its name among all files.
+
+    `read` gives so many bytes from one on, in pieces; what it raises before the first becomes the answer.
+    """
+
+    filename: str
+    content_type: str
+    size: int
+    tag: str
+    read: Callable[[int, int], AsyncIterator[bytes]]
+
+
+Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer | Download]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +93,7 @@ class Operation(Generic[Q, B]):
     errors: tuple[type[EdgeError], ...] = ()
     who: Who = "customer"
     versioned: bool = False  # answers carry an ETag with the version
+    files: tuple[str, ...] = ()  # the result is a file of one of these content types, and `result` is Nothing
     inbound: bool = False  # brings traffic in, so it is refused while draining
 
     @property

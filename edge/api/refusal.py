@@ -59,6 +59,16 @@ class TypeRefused(EdgeError):
         super().__init__("the body must be application/json in UTF-8", reason="UNSUPPORTED_MEDIA_TYPE")
 
 
+class RangeRefused(EdgeError):
+    """The file is shorter than what was asked for (RFC 9110 §15.5.17)."""
+
+    http, status = 416, "OUT_OF_RANGE"
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"the file has {size} bytes", reason="RANGE_NOT_SATISFIABLE")
+
+
 class NotReady(Unavailable):
     """We should get no traffic now; one fault per reason."""
 
@@ -135,6 +145,8 @@ def headers(error: EdgeError) -> dict[str, str]:
             return {"WWW-Authenticate": 'Bearer realm="edge"'}  # RFC 9110 §11.6.1 demands one, RFC 6750 §3 this
         case MethodRefused():
             return {"Allow": error.allow}
+        case RangeRefused():
+            return {"Content-Range": f"bytes */{error.size}"}
         case TypeRefused():
             return {"Accept": "application/json"}
         case Draining():

@@ -14,6 +14,8 @@ from edge.errors import Fault
 from edge.flows.table import FlowTable
 from edge.numbers.provider import Provider
 from edge.numbers.table import NumberTable
+from edge.recordings.keeper import Keeper
+from edge.recordings.table import RecordingTable
 from edge.sessions.message import MessageTable
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
@@ -35,6 +37,8 @@ class Services:
     flows: FlowTable
     calls: CallTable
     messages: MessageTable
+    recordings: RecordingTable
+    keeper: Keeper
     trunks: TrunkTable
     routes: Routes
     carriers: Sequence[Carrier]

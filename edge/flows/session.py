@@ -17,6 +17,8 @@ from edge.flows.outside import Outside
 Medium = Literal["call", "message"]
 
 CallStatus = Literal["dialing", "ringing", "progressing", "terminating", "canceling", "hangup"]
+RecordingFormat = Literal["wav", "mp3", "ogg"]
+EndKey = Literal["none", "any", "*", "#"]
 HangupReason = Literal["normal", "failed", "busy", "cancel", "timeout", "noanswer", "dialout", "amd"]
 
 
@@ -96,6 +98,27 @@ class CallSession(Session, Protocol):
 
         Raises Invalid when the other side takes no telephone events.
         """
+
+    async def start_recording(
+        self,
+        *,
+        format: RecordingFormat,
+        end_of_silence: float,
+        end_of_key: EndKey,
+        duration: float,
+        beep: bool,
+        on_end_flow_id: str,
+    ) -> str:
+        """Record both sides from now on, or from the end of a beep; returns the id of the recording.
+
+        It ends by `stop_recording`, with the call, when nobody was heard for `end_of_silence` seconds, when the caller
+        presses the key, which also counts for `receive_digits`, or after `duration` seconds; 0: never. Raises Invalid
+        for a call that is not answered and for a format that cannot be made here, Conflict when one is under way,
+        Exhausted, Unavailable.
+        """
+
+    async def stop_recording(self) -> None:
+        """End the recording. Raises Conflict when none is under way."""
 
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         """Send the caller elsewhere: 302 before the answer, REFER after it.

@@ -58,6 +58,12 @@ KNOWN: Final[Mapping[str, str]] = {
     "voipbin.call.digits": "what the last digits_receive got, with its end key",
     **_address("voipbin.call.source", "the caller"),
     **_address("voipbin.call.destination", "the dialed number"),
+    "voipbin.recording.id": "the recording that was begun last",
+    "voipbin.recording.reference_type": "what it records: call",
+    "voipbin.recording.reference_id": "the id of that call",
+    "voipbin.recording.format": "wav, mp3 or ogg",
+    "voipbin.recording.recording_name": "its name",
+    "voipbin.recording.filenames": "the name of its file",
     "voipbin.conversation.id": "the conversation with this sender",
     "voipbin.conversation.owner_id": "its owner; here the nil UUID",
     **_address("voipbin.conversation.self", "the texted number"),
@@ -78,7 +84,7 @@ KNOWN: Final[Mapping[str, str]] = {
 # Names of the platform's whose part is not here.
 OF_THE_PLATFORM: Final = (
     *("voipbin.transcribe.*", "voipbin.aicall.*", "voipbin.ai_summary.*"),
-    *("voipbin.queue.*", "voipbin.queuecall.*", "voipbin.tts.*", "voipbin.recording.*"),
+    *("voipbin.queue.*", "voipbin.queuecall.*", "voipbin.tts.*"),
 )
 
 _MARK: Final = re.compile(r"\$\{|\}|\n")

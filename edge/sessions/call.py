@@ -15,8 +15,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, TypeVar
 
-from edge.errors import EdgeError, Invalid, Unavailable
-from edge.flows.session import CallStatus, HangupReason, Session, SessionEnded
+from edge.errors import Conflict, EdgeError, Invalid, Unavailable
+from edge.flows.session import CallStatus, EndKey, HangupReason, RecordingFormat, Session, SessionEnded
 from edge.media import sdp
 from edge.media.audio import Audio
 from edge.media.prompt import Prompts
@@ -24,8 +24,11 @@ from edge.media.speech import Speech
 from edge.media.stream import StreamClosed
 from edge.media.tone import beep
 from edge.media.transport import MediaEngine, Stream
+from edge.recordings.recorder import Recorder
+from edge.recordings.take import Wish
 from edge.sessions.outside import Outside, Reach
 from edge.sessions.record import Attempt
+from edge.sessions.recording import CallRecording
 from edge.sip.events import By, Reoffer
 from edge.sip.events import Call as Dialog
 from edge.sip.transport import Endpoint
@@ -61,6 +64,7 @@ class Desk:
     speech: Speech
     send_text: Callable[[Session, str, str, str], Coroutine[Any, Any, str]]
     reach: Reach
+    recorder: Recorder
 
 
 class Call:
@@ -77,6 +81,7 @@ class Call:
         "_keys_end",
         "_local",
         "_offering",
+        "_recording",
         "_refer_status",
         "_stream",
         "_waiting",
@@ -98,6 +103,7 @@ class Call:
         self._collecting = False
         self._keys_end = False  # a key ends what plays
         self._refer_status: int | None = None
+        self._recording: CallRecording | None = None  # once one was begun
 
     # What the flow may ask
 
@@ -186,6 +192,30 @@ class Call:
         self._alive()
         await self._sounding(self._media().send_digits(digits, press_ms=press_ms, gap_ms=gap_ms))
 
+    async def start_recording(
+        self,
+        *,
+        format: RecordingFormat,
+        end_of_silence: float,
+        end_of_key: EndKey,
+        duration: float,
+        beep: bool,
+        on_end_flow_id: str,
+    ) -> str:
+        self._alive()
+        if self._recording is None:
+            self._recording = CallRecording(self, self._desk.recorder)
+        self._recording.require_room()
+        if beep:
+            await self.beep()
+        wish = Wish(format, end_of_silence, end_of_key, duration)
+        return await self._until(self._recording.start(wish, on_end_flow_id))
+
+    async def stop_recording(self) -> None:
+        self._alive()
+        if self._recording is None or not self._recording.stop():
+            raise Conflict("no recording is under way")
+
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         self._alive()
         if self._dialog is None:
@@ -221,6 +251,11 @@ class Call:
         return self._dialog is not None
 
     @property
+    def stream(self) -> Stream | None:
+        """Its media; None before they are open, and once it is over."""
+        return self._stream
+
+    @property
     def ended(self) -> SessionEnded | None:
         return self._ended
 
@@ -244,6 +279,8 @@ class Call:
 
     def close(self) -> None:
         """Let go of the media; what they came to goes into the record."""
+        if self._recording is not None:
+            self._recording.end()
         if self._stream is None:
             return
         stream, self._stream = self._stream, None
@@ -292,6 +329,8 @@ class Call:
 
     def typed(self, keys: str) -> None:
         """Keys came in, by RTP or INFO."""
+        if self._recording is not None:
+            self._recording.press(keys)
         self._keys.extend(keys)
         del self._keys[:-TYPE_AHEAD]
         if self._collecting:

@@ -11,6 +11,12 @@ from edge.store.metadata import NIL, json_text
 
 _Read = Callable[[Attempt, Number], str]
 
+
+def _of_recording(name: str) -> _Read:
+    """What is known of the recording that was begun last; "" before the first."""
+    return lambda attempt, number: getattr(attempt.recording, name) if attempt.recording is not None else ""
+
+
 _NAMES: Final[dict[str, _Read]] = {
     "voipbin.activeflow.id": lambda attempt, number: attempt.id,
     "voipbin.activeflow.flow_id": lambda attempt, number: attempt.flow_id,
@@ -33,6 +39,12 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.call.destination.target_name": lambda attempt, number: "",
     "voipbin.call.destination.name": lambda attempt, number: number.name,
     "voipbin.call.destination.detail": lambda attempt, number: number.detail,
+    "voipbin.recording.id": _of_recording("id"),
+    "voipbin.recording.reference_type": _of_recording("reference_type"),
+    "voipbin.recording.reference_id": _of_recording("reference_id"),
+    "voipbin.recording.format": _of_recording("format"),
+    "voipbin.recording.recording_name": _of_recording("recording_name"),
+    "voipbin.recording.filenames": _of_recording("filename"),
     "edge.call.status": lambda attempt, number: attempt.status_now,
     "edge.call.attestation": lambda attempt, number: attempt.attestation,
     "edge.call.sip_call_id": lambda attempt, number: attempt.call_id,

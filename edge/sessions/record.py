@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.flows.session import CallStatus
 from edge.metrics import tally
+from edge.recordings.table import Recording
 from edge.sessions.tables import calls
 from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, instant_text, with_times
@@ -69,6 +70,7 @@ class Attempt:
     tm_ringing: int | None = None
     tm_progressing: int | None = None
     tm_hangup: int | None = None
+    recording: Recording | None = None  # the last one that was begun; in no column
 
     def __init__(
         self, *, id: str, call_id: str, remote: str, dialed: str, source: str, source_name: str, tm_create: int

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
@@ -27,16 +29,23 @@ from edge.numbers.provider import AvailableNumber, Order, Search
 from edge.numbers.table import NumberTable
 from edge.plugins import load
 from edge.providers.pool import Pool, PoolRange, PoolSection
+from edge.recordings.keeper import Keeper
+from edge.recordings.section import RecordingsSection
+from edge.recordings.spool import Spool
+from edge.recordings.table import Recording, RecordingTable
 from edge.sessions.message import MessageTable
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
 from edge.sms.text import Text, Verdict
+from edge.storages.directory import Directory as Folder
+from edge.storages.directory import DirectorySection
 from edge.store.cache_outbox import CacheWriter
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, open_engine
 from edge.store.metadata import new_id
 from edge.store.notice import Notices
 from edge.store.reader import Reader
+from edge.store.writer import Writer
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
 from edge.trunks.trunk import Trunk
@@ -47,6 +56,7 @@ load("edge.carriers")
 on_still = pytest.mark.asyncio(loop_scope="session")  # for tests that take the fixture `still`
 
 START = datetime(2026, 8, 1, 9, 0, tzinfo=UTC)
+NODE = "world"  # the process, in rows that say whose they are
 FREE = "+14155550100"  # the first of a hundred numbers of the pool
 
 CALL_FLOW = {"name": "greeting", "actions": [{"id": "a", "type": "answer"}, {"id": "b", "type": "hangup"}]}
@@ -137,7 +147,9 @@ class World:
         shop: Shop,
         mailbox: Mailbox,
         residents: Residents,
+        folder: Path,
     ) -> None:
+        self.folder = folder
         self.url = url
         self.database_url = database_url
         self.services = services
@@ -194,6 +206,10 @@ class World:
         return found
 
 
+async def nothing(recording: Recording) -> None:
+    raise AssertionError("no recording names a flow")
+
+
 def wheres(error: dict[str, Any]) -> list[str]:
     return [detail["where"] for detail in error["details"]]
 
@@ -216,6 +232,15 @@ async def running(
     database_url: str, section: ApiSection | None = None, residents: Residents | None = None
 ) -> AsyncIterator[World]:
     """A world on a migrated database, in which the residents have settled already when they are given."""
+    with TemporaryDirectory() as folder:
+        async with _running(database_url, section, residents, Path(folder)) as world:
+            yield world
+
+
+@asynccontextmanager
+async def _running(
+    database_url: str, section: ApiSection | None, residents: Residents | None, folder: Path
+) -> AsyncIterator[World]:
     residents = residents or await settle(database_url)
     clock, shop, mailbox = Clock(residents.since), Shop(), Mailbox()
     engine = await open_engine(database_url)
@@ -233,6 +258,14 @@ async def running(
     providers: Sequence[Any] = (Pool(PoolSection(ranges=(pool, virtual)), numbers.taken), Fickle(shop))
     trunks = TrunkTable([Trunk(name="carrier", networks=("192.0.2.0/24",), country="US")])
     site: Any = Site(messages=None, post=None, trunks=trunks, targets=Targets(trunks))  # type: ignore[arg-type]
+    writer = Writer(StoreSection(url=database_url))
+    await writer.start()
+    recordings = RecordingTable(engine, writer)
+    spool = Spool(folder / "spool", 0)
+    keeping = RecordingsSection(storage=DirectorySection(path=folder / "recordings"))
+    keeper = Keeper(
+        keeping, spool, Folder(DirectorySection(path=folder / "recordings")), recordings, node=NODE, follow=nothing
+    )
     world: World
     services = Services(
         section=section or ApiSection(port=0),
@@ -245,6 +278,8 @@ async def running(
         flows=flows,
         calls=CallTable(engine),
         messages=MessageTable(engine),
+        recordings=recordings,
+        keeper=keeper,
         trunks=trunks,
         routes=Routes(directory, accounts, Library(fresh, notices, None, reader)),
         carriers=[Loopback(LoopbackSection(), site)],
@@ -255,11 +290,14 @@ async def running(
     )
     server = Server(create_app(services), services.section)
     host, port = await server.listen()
-    world = World(f"http://{host}:{port}", database_url, services, clock, directory, shop, mailbox, residents)
+    url = f"http://{host}:{port}"
+    world = World(url, database_url, services, clock, directory, shop, mailbox, residents, folder)
     try:
         async with aiohttp.ClientSession() as world.client:
             yield world
     finally:
         await server.close()
+        spool.close()
+        await writer.close()
         await reader.close()
         await engine.dispose()

@@ -26,7 +26,17 @@ from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, compile_flow
 from edge.flows.run import Run
-from edge.flows.session import CallSession, CallStatus, HangupReason, Medium, MessageSession, Session, SessionEnded
+from edge.flows.session import (
+    CallSession,
+    CallStatus,
+    EndKey,
+    HangupReason,
+    Medium,
+    MessageSession,
+    RecordingFormat,
+    Session,
+    SessionEnded,
+)
 from edge.http import Answer, Method
 
 NOON = datetime(2026, 8, 5, 12, 0, tzinfo=UTC)  # a Wednesday
@@ -130,6 +140,22 @@ class ScriptedCall(ScriptedSession):
 
     async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
         await self._ask("send_digits", digits, press_ms, gap_ms)
+
+    async def start_recording(
+        self,
+        *,
+        format: RecordingFormat,
+        end_of_silence: float,
+        end_of_key: EndKey,
+        duration: float,
+        beep: bool,
+        on_end_flow_id: str,
+    ) -> str:
+        await self._ask("start_recording", format, end_of_silence, end_of_key, duration, beep, on_end_flow_id)
+        return f"recording-{next(self._ids)}"
+
+    async def stop_recording(self) -> None:
+        await self._ask("stop_recording")
 
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         await self._ask("redirect", *destinations)

@@ -25,6 +25,7 @@ from edge.flows.session import Session
 from edge.media.transport import MediaEngine, MediaSection, open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
+from edge.recordings.recorder import Recorder
 from edge.sessions.call import Desk
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
@@ -213,9 +214,8 @@ async def talking(folder: Path, media: MediaSection = MEDIA) -> AsyncIterator[Li
         return MESSAGE
 
     prompts = open_prompts(media.model_copy(update={"prompts": folder / "prompts"}), fetch)
-    line.desk = Desk(
-        cast("Endpoint", Door(line)), line.media, prompts, line.parrot.speech(folder / "speech"), send, reach()
-    )
+    speech = line.parrot.speech(folder / "speech")
+    line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, speech, send, reach(), cast("Recorder", None))
     line.router = line.wired(Switch, None, None)
     try:
         yield line

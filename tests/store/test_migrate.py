@@ -57,7 +57,7 @@ async def test_a_database_is_behind_until_it_has_our_newest_revision(sql_url: st
 
 
 async def test_migrations_and_tables_are_equal(database_url: str) -> None:
-    for package in ("accounts", "numbers", "flows", "sessions"):
+    for package in ("accounts", "numbers", "flows", "recordings", "sessions"):
         for module in pkgutil.iter_modules(importlib.import_module(f"edge.{package}").__path__):
             importlib.import_module(f"edge.{package}.{module.name}")
 

@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from edge.errors import Invalid, Unavailable
-from edge.flows.session import CallSession, CallStatus, HangupReason, SessionEnded
+from edge.flows.session import CallSession, CallStatus, EndKey, HangupReason, RecordingFormat, SessionEnded
 from edge.flows.variables import quoted
 from edge.media import ssml
 from edge.media.dtmf import PAUSE, PAUSE_MS
 from edge.media.tone import BEEP_SECONDS
 from edge.numbers.number import Number
+from edge.recordings.take import Wish
 from edge.sessions.call import CAUSE_OF_REASON, TYPE_AHEAD
 from edge.sessions.offered import STATUS_OF_REASON
 from edge.sessions.record import Attempt
 from edge.sessions.simulation.outside import SimulatedOutside
 from edge.sessions.simulation.prompt import Lengths
+from edge.sessions.simulation.recording import SimulatedRecording
 from edge.sessions.simulation.script import Reached, Script
 from edge.sessions.simulation.session import SimulatedSession
 from edge.sessions.simulation.stage import Stage
@@ -58,6 +60,7 @@ class SimulatedCall(SimulatedSession):
         self._coming: deque[tuple[float, str]] = deque()  # keys, each with its time
         self._keys: list[str] = []  # typed and not yet asked for
         self._patience = script.patience
+        self._recording = SimulatedRecording(stage)
 
     # What the flow may ask
 
@@ -142,6 +145,26 @@ class SimulatedCall(SimulatedSession):
         self.stage.note(f"presses {digits}")
         self._pass(len(digits) * (press_ms + gap_ms) / 1000)
 
+    async def start_recording(
+        self,
+        *,
+        format: RecordingFormat,
+        end_of_silence: float,
+        end_of_key: EndKey,
+        duration: float,
+        beep: bool,
+        on_end_flow_id: str,
+    ) -> str:
+        self._recording.require_room(answered=self._answered)
+        if beep:
+            await self.beep()
+        wish = Wish(format, end_of_silence, end_of_key, duration)
+        self.attempt.recording = self._recording.start(self.customer_id, self.id, wish, on_end_flow_id)
+        return self.attempt.recording.id
+
+    async def stop_recording(self) -> None:
+        self._recording.stop()
+
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         if not self._answered:
             self.stage.note(f"sends the caller to {', '.join(destinations)}: 302")
@@ -208,6 +231,7 @@ class SimulatedCall(SimulatedSession):
 
     def _type(self, key: str) -> None:
         self.stage.note(f"the caller types {key}", "outside")
+        self._recording.press(key)
         self._keys.append(key)
         del self._keys[:-TYPE_AHEAD]
         self._patience = self.script.patience

@@ -168,3 +168,37 @@ async def test_a_text_from_a_number_that_may_not_be_ours() -> None:
     )
     send["option"]["source"] = "+14155550101"  # type: ignore[index]
     assert told(await attempt(send))[0] == "0.0 s: assumed: +14155550101 is an active number of this account"
+
+
+def record(id: str = "rec", **option: Any) -> dict[str, Any]:
+    return {"id": id, "type": "recording_start", "option": option}
+
+
+def stop(id: str = "enough") -> dict[str, Any]:
+    return {"id": id, "type": "recording_stop"}
+
+
+async def test_a_recording_is_noted_and_ends_by_key_or_time_or_when_the_flow_says_so() -> None:
+    name = {"id": "name", "type": "variable_set", "option": {"key": "name", "value": "${voipbin.recording.format}"}}
+    wait = {"id": "wait", "type": "sleep", "option": {"duration": 3000}}
+    found = await attempt(
+        *(ANSWER, record(beep_start=True, end_of_key="#"), record("twice"), keys(key="#"), stop("late")),
+        *(record("short", duration=2, end_of_silence=5), wait, stop("over"), record("last"), name, stop(), HANG_UP),
+        digits=",1#",
+    )
+    said = [line.partition("_")[0] for line in told(found)]
+    assert said[1:3] == ["0.0 rec: beeps", "0.5 rec: records into call"]
+    assert "1.2 ask: # ends the recording" in said
+    assert "1.2 short: assumed: nobody is silent for so long that the recording ends" in said
+    assert said[-2:] == ["4.2 enough: ends the recording", "4.2 bye: hangs up: BYE, cause 16"]
+    failed = [line.partition(";")[0] for line in said if "fails" in line]
+    assert failed == [
+        "0.5 twice: fails: a recording is under way",
+        "1.2 late: fails: no recording is under way",
+        "4.2 over: fails: no recording is under way",
+    ]
+
+
+async def test_a_call_that_is_not_answered_is_not_recorded() -> None:
+    found = await attempt(record(), HANG_UP)
+    assert told(found)[0].startswith("0.0 rec: fails: only an answered call can be recorded")

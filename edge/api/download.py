@@ -1,0 +1,83 @@
+"""Sending a file, or the part of it that a client asks for (RFC 9110 §14): what a player needs to skip about."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Final, NamedTuple
+
+from aiohttp import web
+
+from edge.api.operation import Download
+from edge.api.refusal import RangeRefused
+from edge.errors import EdgeError
+from edge.log import get_logger
+
+SEND_SECONDS: Final = 3600.0  # for one file: a client that takes longer is gone
+
+_RANGE: Final = re.compile(r"^bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))$", re.IGNORECASE)
+_log = get_logger("api")
+
+
+class Part(NamedTuple):
+    """From one byte on, so many."""
+
+    first: int
+    length: int
+
+
+def part_of(header: str | None, size: int) -> Part | None:
+    """What a Range header asks for; None: all. What is no single range of bytes is not looked at (§14.2).
+
+    Raises RangeRefused for one that begins behind the end.
+    """
+    found = _RANGE.match(header.replace(" ", "")) if header is not None else None
+    if found is None:
+        return None
+    first, last, end = (int(text) if text is not None else None for text in found.groups())
+    if first is None:  # the last bytes
+        count = min(end or 0, size)
+        if not count:
+            raise RangeRefused(size)
+        return Part(size - count, count)
+    if last is not None and last < first:
+        return None
+    if first >= size:
+        raise RangeRefused(size)
+    return Part(first, min(size - 1 if last is None else last, size - 1) - first + 1)
+
+
+async def send(request: web.Request, file: Download, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Send it. Raises EdgeError as long as nothing was sent; a file that ends too early closes the connection."""
+    tag = f'"{file.tag}"'
+    wanted = request.headers.get("Range") if request.headers.get("If-Range", tag) == tag else None
+    part = part_of(wanted, file.size)
+    first, count = part or Part(0, file.size)
+    response = web.StreamResponse(status=206 if part is not None else 200, headers=headers)
+    response.content_type = file.content_type
+    response.content_length = count
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["ETag"] = tag
+    response.headers["Cache-Control"] = "private"
+    response.headers["Content-Disposition"] = f'inline; filename="{file.filename}"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if part is not None:
+        response.headers["Content-Range"] = f"bytes {first}-{first + count - 1}/{file.size}"
+    if request.method == "HEAD" or not count:
+        await response.prepare(request)
+        return response
+    async with aclosing(file.read(first, count)) as pieces, asyncio.timeout(SEND_SECONDS):  # type: ignore[type-var]
+        piece = await anext(pieces, b"")
+        await response.prepare(request)
+        try:
+            while piece:
+                count -= len(piece)
+                await response.write(piece)
+                piece = await anext(pieces, b"")
+        except EdgeError as error:
+            _log.error("file not sent to its end", path=request.path, error=error.message)
+    if count and request.transport is not None:
+        request.transport.abort()
+    return response
