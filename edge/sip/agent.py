@@ -124,7 +124,7 @@ class Agent:
     def _response(self, response: Response, peer: Peer, now: float) -> None:
         RESPONSES_RECEIVED[response.status]()
         client = self._wire.clients.get(client_key(response))
-        if client is None or client.peer.inside is not peer.inside or len(response.vias) != 1:  # §18.1.2, §8.1.3.3
+        if client is None or client.peer.inside is not peer.inside or response.passed_others:  # §18.1.2, §8.1.3.3
             DISCARDED["stray"]()
         else:
             client.received(response, now)

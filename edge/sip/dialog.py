@@ -9,6 +9,7 @@ ourselves stays inside.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -154,10 +155,8 @@ class Dialog:
         transport = (hop.params.get("transport") or same.transport).lower()
         if not hop.is_sip or transport not in ("udp", "tcp"):
             return same
-        try:
-            return Peer(transport, same.local, (str(ip_address(hop.host)), hop.port or SIP_PORT))
-        except ValueError:  # a name
-            return same
+        host = _address(hop.host)
+        return same if host is None else Peer(transport, same.local, (host, hop.port or SIP_PORT))
 
     def request(
         self,
@@ -204,6 +203,15 @@ def is_masked(request: Request, source: Peer) -> bool:
     than the address that Via and Contact both name."""
     sent_by = request.via.host
     return sent_by != source.remote[0] and remote_target(request, source).host == sent_by and len(request.vias) == 1
+
+
+@lru_cache(maxsize=4096)
+def _address(host: str) -> str | None:
+    """An IP address in the one way to write it; None for a name."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        return None
 
 
 def _is_loose(route: str) -> bool:

@@ -6,9 +6,11 @@ with an underscore. `owner` is the user's: whatever he wants to find again when 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from edge.sip.body import sdp_body
+from edge.sip.grammar import split_list
 from edge.sip.message import Address, Malformed, Uri
 from edge.sip.peer import Peer
 
@@ -196,7 +198,13 @@ class OutgoingCall:
 
 def served_by(message: Message) -> frozenset[str] | None:
     """What its Allow says; None when there is none."""
-    return frozenset(message.headers.values("allow")) if "allow" in message.headers.first else None
+    lines = message.headers.all("allow")
+    return _methods(", ".join(lines)) if lines else None
+
+
+@lru_cache(maxsize=1024)
+def _methods(text: str) -> frozenset[str]:
+    return frozenset(split_list(text))
 
 
 def sdp_of(message: Message) -> bytes | None:

@@ -19,7 +19,7 @@ from edge.sip.grammar import TOKEN, Unreadable, is_token, number
 from edge.sip.headers import Headers
 from edge.sip.malformed import Malformed
 from edge.sip.uri import match_plain as match_uri
-from edge.sip.values import Request, Response, refusal
+from edge.sip.values import Message, Request, Response, refusal
 from edge.sip.via import match_plain as match_via
 from edge.sip.via import of_plain as via_of
 
@@ -153,18 +153,7 @@ def check(request: Request) -> None:
     values["via"] = top
     if top.branch == MAGIC_COOKIE:
         raise refusal(400, "branch is empty", request)
-    plain = match_address(from_)
-    if plain is None:
-        _ = request.from_
-    else:
-        values["_plain_from"] = plain
-        values["from_tag"] = plain[9]
-    plain = match_address(to)
-    if plain is None:
-        _ = request.to
-    else:
-        values["_plain_to"] = plain
-        values["to_tag"] = plain[9]
+    _read_ends(request, from_, to)
     if not call_id or " " in call_id or "\t" in call_id:
         raise refusal(400, "wrong call-id", request)
     values["call_id"] = call_id
@@ -224,8 +213,35 @@ def _read_response(start: str, lines: list[str], headers: Headers, wrong: str, b
     if not _SINGLE_IN_RESPONSE.isdisjoint(headers.more):
         raise Malformed(400, "a single field stands twice")
     response = Response(int(match[1]), match[2] or "", headers, body)
-    _ = response.via, response.from_, response.to, response.call_id, response.cseq
+    first, values = headers.first, response.__dict__
+    via = match_via(first.get("via", ""))
+    values["via"] = response.via if via is None else via_of(via)
+    _read_ends(response, first.get("from", ""), first.get("to", ""))
+    digits, _blank, method = first.get("cseq", "").partition(" ")
+    if method in KNOWN_METHODS and digits.isdigit() and len(digits) < 10 and digits.isascii():
+        values["cseq"] = _new(CSeq, (int(digits), method))
+    _ = response.call_id, response.cseq
+    contact = match_address(first.get("contact", ""))
+    if contact is not None and "contact" not in headers.more:
+        values["_plain_contact"] = contact
     return response
+
+
+def _read_ends(message: Message, from_: str, to: str) -> None:
+    """From and To. What nearly everybody writes is only looked at, and built when asked for."""
+    values = message.__dict__
+    plain = match_address(from_)
+    if plain is None:
+        _ = message.from_
+    else:
+        values["_plain_from"] = plain
+        values["from_tag"] = plain[9]
+    plain = match_address(to)
+    if plain is None:
+        _ = message.to
+    else:
+        values["_plain_to"] = plain
+        values["to_tag"] = plain[9]
 
 
 def _no_head(data: bytes) -> Malformed:

@@ -72,6 +72,11 @@ class Message:
     def vias(self) -> tuple[Via, ...]:
         return tuple(Via.parse(text) for text in self.headers.values("via"))
 
+    @property
+    def passed_others(self) -> bool:
+        """Whether there is more than one Via."""
+        return "via" in self.headers.more or ("," in self.headers.first.get("via", "") and len(self.vias) > 1)
+
     @lazy
     def from_(self) -> Address:
         plain = self._plain_from
