@@ -30,6 +30,7 @@ from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
 from edge.recordings.section import RecordingsSection
 from edge.sessions.inbox import InboxSection
+from edge.sessions.memory import MemorySection
 from edge.sessions.outbox import OutboxSection
 from edge.settings import Section, render
 from edge.sip.section import SipSection
@@ -79,6 +80,7 @@ class Config(Section, BaseSettings):
     store: StoreSection = Field(default=StoreSection(), description="Where the record is kept.")
     redis: RedisSection = Field(default=RedisSection(), description="The cache that processes share.")
     cache: CacheSection = Field(default=CacheSection(), description="How long what was looked up is believed.")
+    memory: MemorySection = Field(default=MemorySection(), description="What flows remember of a person.")
     inbox: InboxSection = Field(default=InboxSection(), description="Texts that come in.")
     outbox: OutboxSection = Field(default=OutboxSection(), description="Texts that go out.")
     recordings: RecordingsSection = Field(

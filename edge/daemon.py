@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from edge import __version__, systemd
 from edge.api.app import Server, create_app
@@ -42,6 +42,7 @@ from edge.sessions.after_recording import AfterRecording
 from edge.sessions.call import Desk
 from edge.sessions.canary import Canary
 from edge.sessions.inbox import Inbox
+from edge.sessions.memory import Memory
 from edge.sessions.message import MessageTable
 from edge.sessions.outbox import Outbox
 from edge.sessions.outside import Reach
@@ -79,6 +80,13 @@ DRAINING = gauge("draining", "1 from SIGTERM on.")
 START = gauge("start_time_seconds", "When the edge became ready, in seconds since the epoch.")
 
 
+class Purged(Protocol):
+    """A table whose old rows go."""
+
+    async def purge(self, before: datetime, batch: int, /) -> int:
+        """Delete up to `batch` rows that are too old; how many went. Raises Unavailable."""
+
+
 class Daemon:
     """What is up. Made by `running`; everything that changes while it runs is in here."""
 
@@ -90,7 +98,7 @@ class Daemon:
         router: Router,
         trunks: TrunkTable,
         targets: Targets,
-        tables: Sequence[CallTable | MessageTable],
+        tables: Sequence[Purged],
     ) -> None:
         self.config = config
         self.stores = stores
@@ -166,7 +174,7 @@ class Daemon:
                     await self._purge(table, before)
             await asyncio.sleep(PURGE_SECONDS)
 
-    async def _purge(self, table: CallTable | MessageTable, before: datetime) -> None:
+    async def _purge(self, table: Purged, before: datetime) -> None:
         try:
             while await table.purge(before, PURGE_BATCH) == PURGE_BATCH:  # noqa: ASYNC110 - a pause for those who write
                 await asyncio.sleep(PURGE_PAUSE)
@@ -210,7 +218,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
         outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node)
         sending = TextSending(outbox, stores.owned, _micros)
-        reach = Reach(flows=stores.library, http=guard)
+        memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
+        reach = Reach(flows=stores.library, http=guard, memory=memory)
         runs = TextRuns(stores.directory, sending, reach, _now)
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
@@ -241,7 +250,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             take_text=door.take,
             other=messages.handle,
         )
-        daemon = Daemon(config, stores, endpoint, router, trunks, targets, (calls, records))
+        daemon = Daemon(config, stores, endpoint, router, trunks, targets, (calls, records, memory))
         server = Server(
             create_app(
                 Services(

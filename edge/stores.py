@@ -38,6 +38,7 @@ class Stores:
     """`redis` None: there is no such tier, two remain."""
 
     engine: AsyncEngine
+    reader: Reader
     redis: RedisTier | None
     customers: CustomerTable
     accounts: CustomerDirectory
@@ -79,6 +80,7 @@ async def open_stores(config: Config, *, embedded_redis: bool = False) -> AsyncI
         directory, accounts, library = Directory(*tiers), CustomerDirectory(*tiers), Library(*tiers)
         yield Stores(
             engine=engine,
+            reader=reader,
             redis=redis,
             customers=CustomerTable(engine, cache),
             accounts=accounts,

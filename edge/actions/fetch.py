@@ -59,6 +59,7 @@ class Fetch(Action):
 
     type = "fetch"
     fatal = True
+    enters = True
 
     event_url: WebUrl = Field(description="The http or https URL to ask.")
     event_method: Annotated[Literal["GET", "POST", "PUT"], BeforeValidator(_method)] = Field(

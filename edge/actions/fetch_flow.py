@@ -22,6 +22,7 @@ class FetchFlow(Action):
 
     type = "fetch_flow"
     fatal = True
+    enters = True
 
     flow_id: str = Field(min_length=1, max_length=limits.STEP_ID_CHARACTERS, description="The id of the other flow.")
 

@@ -10,7 +10,7 @@ from edge.flows import limits
 from edge.flows.action import Action, Next
 from edge.flows.run import Run
 from edge.flows.session import Session
-from edge.flows.variables import Variables, is_name, is_reserved, quoted
+from edge.flows.variables import MEMORY, Variables, is_name, is_reserved, quoted
 
 
 def _free(name: str) -> str:
@@ -25,10 +25,12 @@ class VariableSet(Action):
     """Set a variable for the rest of the run. Later steps read it as `${key}`.
 
     Variables in `value` are replaced when the step runs, and what they hold is kept as it is: it is not looked through
-    again. Names that begin with `voipbin.` or `edge.` can only be read.
+    again. Names that begin with `voipbin.` or `edge.` can only be read. A name that begins with `memory.` is kept
+    beyond the run: a later call or text of the same person to the same number reads it too; an empty value is
+    forgotten.
 
-    On failure (a name that can only be read, too many or too large variables) the reason goes into the step log and
-    the next step follows.
+    On failure (a name that can only be read, too many or too large variables, a caller without a number for one of
+    `memory.`) the reason goes into the step log and the next step follows.
 
         {"id": "remember", "type": "variable_set", "option": {"key": "caller",
          "value": "${voipbin.call.source.target}"}}
@@ -47,4 +49,6 @@ class VariableSet(Action):
 
     async def run(self, session: Session, run: Run) -> Next:
         run.variables.set(self.key, self.value)
+        if self.key.startswith(MEMORY):
+            await session.outside.remember(self.key, self.value)
         return None

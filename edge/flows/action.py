@@ -101,6 +101,7 @@ class Action(BaseModel):
     fatal: ClassVar[bool] = False  # a failure ends the run
     goes_on: ClassVar[bool] = True  # the step that follows may be next
     # What loops are judged by (`flows/loops.py`); an action that says nothing is taken to wait.
+    enters: ClassVar[bool] = False  # it runs steps that are not in its flow
     instant: ClassVar[bool] = False  # it waits for nothing that takes its time
     varies: ClassVar[bool] = True  # done again at once it may set or decide something else
     counts: ClassVar[bool] = False  # it jumps only so many times in a run

@@ -31,7 +31,7 @@ from edge.flows.action import FINISH, NEXT, START, Action
 from edge.flows.loops import find_loops
 from edge.flows.session import Medium
 from edge.flows.step import Skipped, Step, find_action, place, read_option
-from edge.flows.variables import Template, has_variables
+from edge.flows.variables import MEMORY, Template, has_variables
 from edge.store.metadata import NIL, is_id, json_text, new_id
 
 KEYS: Final = ("name", "detail", "actions", "on_complete_flow_id", "unavailable")
@@ -59,6 +59,7 @@ class Flow:
     media: frozenset[Medium]
     on_complete_flow_id: str = NIL
     unavailable: Unavailable = "refuse"
+    recalls: bool = False  # it may read or set what is remembered of a person
     warnings: tuple[Fault, ...] = ()
 
     @property
@@ -135,6 +136,7 @@ def compile_flow(document: Any, *, id: str = NIL, customer_id: str = NIL, versio
         places=places,
         media=media,
         unavailable="skip" if skip else "refuse",
+        recalls=any(step.model.enters for step in built) or MEMORY in json_text(document["actions"]),
         on_complete_flow_id=(document.get("on_complete_flow_id") or NIL).lower(),
         warnings=tuple(_with_step(warning, drafts) for warning in warnings),
     )

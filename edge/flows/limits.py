@@ -32,6 +32,10 @@ VARIABLE_CHARACTERS = 32_768
 VARIABLES_CHARACTERS = 65_536  # all that one run sets itself, together
 EXPANDED_CHARACTERS = 65_536  # what variables may add to the options of one step
 
+# What is remembered of one person beyond a run.
+MEMORIES = 32
+MEMORY_CHARACTERS = 1_024  # of one value
+
 # What actions take.
 TEXT_CHARACTERS = 1_600  # of a text to send: ten parts of a long SMS
 DESTINATIONS = 20

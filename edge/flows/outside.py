@@ -23,6 +23,15 @@ class Outside(Protocol):
         The session of a text asks again until somebody does.
         """
 
+    async def recall(self) -> Mapping[str, str]:
+        """What is remembered of this person at this number, by the names of its variables. Raises Unavailable."""
+
+    async def remember(self, name: str, value: str) -> None:
+        """Keep a value for later calls and texts of this person to this number; an empty one is forgotten.
+
+        Raises Invalid for one that cannot be kept, Unavailable.
+        """
+
     async def request(
         self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int
     ) -> Answer:

@@ -11,6 +11,8 @@ Rules:
 - Texts in lists and objects are expanded too; numbers stay numbers, and keys of objects stay as they are.
 - Names that begin with `voipbin.` or `edge.` belong to the system: a flow can read but not set them. `KNOWN` has all
   of them, and a flow that names another one is refused when it is stored. What is not known in a session is empty.
+- Names that begin with `memory.` are kept for the person who calls or texts: a later call or text of the same person
+  to the same number has them too.
 - Values are texts.
 
 The platform sets `voipbin.call.digits` on every key; here only `digits_receive` does (and keys before it count).
@@ -30,6 +32,7 @@ from edge.flows import limits
 DIGITS: Final = "voipbin.call.digits"
 RESERVED: Final = ("voipbin.", "edge.")
 SHOWN: Final = 200  # characters of a value that people are shown
+MEMORY: Final = "memory."  # names of what outlives the run, see `variable_set`
 DEFAULT: Final = ":-"  # between a name and what stands in for an empty value
 
 

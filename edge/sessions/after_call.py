@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from edge.sessions.call import Desk
 from edge.sessions.outside import Outside
-from edge.store.metadata import new_id
+from edge.store.metadata import NIL, new_id
 
 T = TypeVar("T")
 
@@ -16,9 +16,11 @@ T = TypeVar("T")
 class AfterCall:
     """Implements `flows.session.Session`. It does not end."""
 
-    def __init__(self, id: str, customer_id: str, desk: Desk) -> None:
+    def __init__(self, id: str, customer_id: str, desk: Desk, *, number_id: str = NIL, peer: str = "") -> None:
         self.id = id
         self.customer_id = customer_id
+        self.number_id = number_id
+        self.peer = peer
         self._desk = desk
 
     @property

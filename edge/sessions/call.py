@@ -120,6 +120,14 @@ class Call:
         return self.attempt.status_now
 
     @property
+    def number_id(self) -> str:
+        return self.attempt.number_id
+
+    @property
+    def peer(self) -> str:
+        return self.attempt.peer
+
+    @property
     def outside(self) -> Outside:
         return Outside(self, self._desk.reach)
 

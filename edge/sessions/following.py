@@ -17,6 +17,7 @@ from edge.flows.run import Run
 from edge.flows.session import Session, SessionEnded
 from edge.log import get_logger
 from edge.metrics import tally
+from edge.sessions.memory import recall
 from edge.store.metadata import NIL
 
 log = get_logger("sessions")
@@ -45,6 +46,7 @@ async def fall_back(run: Run, session: Session, flow_id: str) -> bool:
         _FALLBACKS.inc()
     run.variables.set_system("edge.flow.error", run.error or "")
     _take_over(run, flow, "fallback")
+    await recall(run, session)
     await execute(run, session)
     return True
 
@@ -73,6 +75,7 @@ async def complete(run: Run, session: Session, flow: Flow) -> None:
         ):
             run.variables.set_system(name, value)
         _take_over(run, flow, "completion", new_id)
+        await recall(run, session)
         await execute(run, session)
         log.info(
             "completion ended",

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from edge.errors import NotFound, Unavailable
 from edge.flows.flow import Flow
 from edge.http import Answer, Guard, Method
+from edge.sessions.memory import Memory
 from edge.store.tiers import Found
 
 T = TypeVar("T")
@@ -32,6 +33,14 @@ class Host(Protocol):
     @property
     def customer_id(self) -> str: ...
 
+    @property
+    def number_id(self) -> str:
+        """Our number."""
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, in E.164 if he has a number; "" when he is not known."""
+
     def next_id(self) -> str:
         """An id for what the step at work makes. A run that is repeated gets the same ones again."""
 
@@ -45,6 +54,7 @@ class Reach:
 
     flows: Flows
     http: Guard
+    memory: Memory
 
 
 class Outside:
@@ -61,6 +71,14 @@ class Outside:
         if found.value is None or found.value.customer_id != self._host.customer_id:
             raise NotFound(f"there is no flow {flow_id[:60]}", reason="FLOW_NOT_FOUND")
         return found.value
+
+    async def recall(self) -> Mapping[str, str]:
+        host, memory = self._host, self._reach.memory
+        return await host.during(lambda: memory.recall(host.number_id, host.peer))
+
+    async def remember(self, name: str, value: str) -> None:
+        host, memory = self._host, self._reach.memory
+        await host.during(lambda: memory.remember(host.number_id, host.peer, name, value))
 
     async def request(
         self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int

@@ -47,6 +47,7 @@ class Attempt:
     attestation = ""  # A, B or C when somebody vouches for the source
     customer_id = NIL
     number_id = NIL
+    peer = ""  # who is at the other end, in E.164; set for flows that remember
     number = ""
     destination = ""
     flow_id = NIL

@@ -27,6 +27,7 @@ from edge.sessions.after_call import AfterCall
 from edge.sessions.call import Call, Desk
 from edge.sessions.call_variables import CallVariables
 from edge.sessions.following import complete, fall_back
+from edge.sessions.memory import peer_of, recall
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes, bound, reachable
@@ -196,7 +197,8 @@ class Router:
         """What runs after the call; the drain waits for it as for a call."""
         self._after += 1
         try:
-            await complete(run, AfterCall(call.id, call.customer_id, self._desk), flow)
+            over = AfterCall(call.id, call.customer_id, self._desk, number_id=call.number_id, peer=call.peer)
+            await complete(run, over, flow)
         finally:
             self._after -= 1
             self._rest()
@@ -231,6 +233,9 @@ class Router:
         if call.ended is not None:
             raise call.ended
         run = Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number))
+        if flow.recalls:
+            attempt.peer = peer_of(attempt.source, trunk.country if trunk else None)
+            await recall(run, call)
         return run, fallback
 
     def _conclude(self, call: Call, run: Run) -> None:

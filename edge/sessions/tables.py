@@ -128,3 +128,14 @@ outbox = sa.Table(
     ),
     sa.Index("ix_outbox_tm_create", "tm_create"),
 )
+
+memories = sa.Table(  # what flows remember of a person, see `memory.py`
+    "memories",
+    metadata,
+    sa.Column("number_id", Uuid, primary_key=True),
+    sa.Column("peer", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("tm_expire", Instant, nullable=False),
+    sa.Index("ix_memories_tm_expire", "tm_expire"),
+)

@@ -159,6 +159,14 @@ class MessageSession:
         return self._text.customer_id
 
     @property
+    def number_id(self) -> str:
+        return self._text.number_id
+
+    @property
+    def peer(self) -> str:
+        return self._text.peer
+
+    @property
     def outside(self) -> Outside:
         return Outside(self, self._reach)
 

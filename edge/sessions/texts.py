@@ -28,6 +28,7 @@ from edge.numbers.number import Number
 from edge.sessions.following import complete, fall_back
 from edge.sessions.inbox import Inbox
 from edge.sessions.incoming import Incoming, Performed
+from edge.sessions.memory import peer_of, recall
 from edge.sessions.outbox import TEXTS
 from edge.sessions.outside import Reach
 from edge.sessions.text_variables import TextVariables
@@ -98,7 +99,7 @@ class TextDesk:
                 except NumberSuspended:
                     refusal = NumberSuspended
         ours = number if refusal is None or refusal is NumberSuspended else None
-        peer = _peer(text)
+        peer = peer_of(text.source, text.country)
         return Incoming(
             id=new_id(),
             carrier=text.carrier,
@@ -131,14 +132,6 @@ def _refusal(number: Number | None, account: str | None) -> type[EdgeError] | No
             return NumberUnknown
 
 
-def _peer(text: Text) -> str:
-    """The sender as a number where he can be one; a short code, a name or a URI stays as it was written."""
-    try:
-        return read_dialed(text.source, text.country)
-    except EdgeError:
-        return text.source
-
-
 def _outcome(text: Incoming) -> str:
     if text.refusal:
         return "suspended" if text.refused_with is NumberSuspended else "rejected"
@@ -163,6 +156,7 @@ class TextRuns:
         given = TextVariables(text, number)
         run = Run(flow, id=run_id(text.id), medium="message", clock=self._clock, variables=given)
         session = MessageSession(text, run, self._sending, self._reach)
+        await recall(run, session)
         await execute(run, session)
         outcome, error = run.outcome or "", _told(text, run)
         if number is not None and await fall_back(run, session, number.fallback_flow_id):

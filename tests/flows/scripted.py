@@ -103,6 +103,12 @@ class ScriptedOutside:
     async def flow(self, flow_id: str) -> Flow:
         return compile_flow({"name": "other", "actions": await self._ask("flow", flow_id)}, id=flow_id, version=3)
 
+    async def recall(self) -> Mapping[str, str]:
+        return await self._ask("recall") or {}
+
+    async def remember(self, name: str, value: str) -> None:
+        await self._ask("remember", name, value)
+
     async def request(
         self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int
     ) -> Answer:

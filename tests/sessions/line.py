@@ -91,6 +91,10 @@ class Line(Ladder):
             other=lambda event: self.other(event),
         )
 
+    def rewire(self) -> None:
+        """A router for the desk of now."""
+        self.router = self.wired(Router, self.stores.routes, CallRecords(self.writer))
+
     @property
     def call(self) -> OfferedCall:
         """The call that was offered last, where nobody else sees to it."""
@@ -236,6 +240,6 @@ async def exchange(folder: Path, template: Path) -> AsyncIterator[Line]:
         line.writer = Writer(config.store)
         await line.writer.start()
         stack.push_async_callback(line.writer.close)
-        line.router = line.wired(Router, line.stores.routes, CallRecords(line.writer))
-        stack.push_async_callback(line.router.close)
+        line.rewire()
+        stack.push_async_callback(lambda: line.router.close())
         yield line

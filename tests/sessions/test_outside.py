@@ -27,6 +27,9 @@ class Patient:
         self.begun = 0
         self.ended: SessionEnded | None = None
 
+    number_id = "01910000-0000-7000-8000-000000000003"
+    peer = "+14155550199"
+
     def next_id(self) -> str:
         return f"{self.id}/{self.begun}"
 

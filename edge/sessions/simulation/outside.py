@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from edge.errors import EdgeError, TooLarge
+from edge.errors import EdgeError, Invalid, TooLarge
 from edge.flows.flow import Flow
 from edge.flows.outside import Outside
 from edge.http import Answer, Method
@@ -21,6 +21,7 @@ class SimulatedOutside:
         self._stage = stage
         self._script = script
         self._find_flow = find_flow
+        self._memory: dict[str, str] = {}
 
     async def flow(self, flow_id: str) -> Flow:
         try:
@@ -30,6 +31,15 @@ class SimulatedOutside:
             raise
         self._stage.note(f"asks for the flow {flow.name or flow.id}")
         return flow
+
+    async def recall(self) -> Mapping[str, str]:
+        return dict(self._memory)
+
+    async def remember(self, name: str, value: str) -> None:
+        if self._script.anonymous:
+            raise Invalid("nothing is remembered of who is not known by a number")
+        self._stage.note(f"remembers {name}" if value else f"forgets {name}")
+        self._memory[name] = value
 
     async def request(
         self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int

@@ -17,6 +17,7 @@ from edge.numbers.number import Number
 from edge.sessions.call_variables import CallVariables
 from edge.sessions.following import complete, fall_back
 from edge.sessions.incoming import Incoming
+from edge.sessions.memory import recall
 from edge.sessions.simulation.call import SimulatedCall
 from edge.sessions.simulation.outside import FindFlow, SimulatedOutside
 from edge.sessions.simulation.prompt import Lengths
@@ -127,6 +128,7 @@ class _Simulation:
             await self._complete(run, session)
 
     async def _serve(self, run: WatchedRun, session: Session) -> None:
+        await recall(run, session)
         await execute(run, session)
         await fall_back(run, session, self._script.fallback_flow_id or NIL)
 
