@@ -39,6 +39,7 @@ from edge.recordings.spool import Spool
 from edge.recordings.storage import open_storage
 from edge.recordings.table import RecordingTable
 from edge.sessions.after_recording import AfterRecording
+from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.canary import Canary
 from edge.sessions.inbox import Inbox
@@ -95,7 +96,7 @@ class Daemon:
         config: Config,
         stores: Stores,
         endpoint: Endpoint,
-        router: Router,
+        book: CallBook,
         trunks: TrunkTable,
         targets: Targets,
         tables: Sequence[Purged],
@@ -107,7 +108,7 @@ class Daemon:
         self.http = ""
         self.draining = False
         self._refreshing: asyncio.Task[None] | None = None
-        self._router = router
+        self._book = book
         self._trunks = trunks
         self._targets = targets
         self._tables = tables
@@ -123,15 +124,15 @@ class Daemon:
         self.draining = True
         DRAINING.set(1)
         self.endpoint.agent.drain(self.endpoint.now())
-        log.info("draining", calls=self._router.active, seconds=self.config.drain_seconds)
-        systemd.stopping(f"draining, {self._router.active} calls")
-        waits = [asyncio.create_task(self._router.idle()), asyncio.create_task(hurry.wait())]
+        log.info("draining", calls=self._book.active, seconds=self.config.drain_seconds)
+        systemd.stopping(f"draining, {self._book.active} calls")
+        waits = [asyncio.create_task(self._book.idle()), asyncio.create_task(hurry.wait())]
         await asyncio.wait(waits, timeout=self.config.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
-        if self._router.active:
-            log.warning("calls hung up at the end of the drain", calls=self._router.active)
-            self._router.hang_up_all()
+        if self._book.active:
+            log.warning("calls hung up at the end of the drain", calls=self._book.active)
+            self._book.hang_up_all()
             await self.endpoint.settle(CLOSE_SECONDS)
 
     def reload(self, new: Config) -> None:
@@ -242,15 +243,16 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             recorder,
         )
         calls, records = CallTable(stores.engine), MessageTable(stores.engine)
+        book = CallBook(CallRecords(writer))
         router = Router(
             trunks=trunks,
             routes=stores.routes,
             desk=desk,
-            records=CallRecords(writer),
+            book=book,
             take_text=door.take,
             other=messages.handle,
         )
-        daemon = Daemon(config, stores, endpoint, router, trunks, targets, (calls, records, memory))
+        daemon = Daemon(config, stores, endpoint, book, trunks, targets, (calls, records, memory))
         server = Server(
             create_app(
                 Services(

@@ -53,7 +53,7 @@ def targets() -> Targets:
 @pytest.fixture
 def daemon(line: Line, trunks: TrunkTable, targets: Targets) -> Daemon:
     tables = (CallTable(line.stores.engine),)
-    return Daemon(Config(), line.stores, line.desk.endpoint, line.router, trunks, targets, tables)
+    return Daemon(Config(), line.stores, line.desk.endpoint, line.book, trunks, targets, tables)
 
 
 @pytest.fixture

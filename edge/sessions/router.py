@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
 
 from edge import errors
@@ -18,18 +17,19 @@ from edge.errors import EdgeError, FlowUnbound
 from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, require_medium
-from edge.flows.run import Entry, Run
+from edge.flows.run import Run
 from edge.flows.session import SessionEnded
-from edge.log import enabled, get_logger
-from edge.metrics import gauge, tally
+from edge.log import get_logger
+from edge.metrics import tally
 from edge.numbers.e164 import read_dialed
 from edge.sessions.after_call import AfterCall
+from edge.sessions.book import CallBook
 from edge.sessions.call import Call, Desk
 from edge.sessions.call_variables import CallVariables
 from edge.sessions.following import complete, fall_back
 from edge.sessions.memory import peer_of, recall
 from edge.sessions.offered import OfferedCall
-from edge.sessions.record import Attempt, CallRecords, wall_micros
+from edge.sessions.record import Attempt, wall_micros
 from edge.sessions.route import Routes, bound, reachable
 from edge.sip.events import (
     CallConfirmed,
@@ -44,12 +44,11 @@ from edge.sip.events import (
     TextOffer,
     TextOffered,
 )
-from edge.store.metadata import NIL, json_text, new_id
+from edge.store.metadata import NIL, new_id
 from edge.trunks.table import TrunkTable
 
 log = get_logger("calls")
 
-ACTIVE = gauge("calls_active", "Calls that are ringing or answered.")
 OURS: Final = frozenset({"active", "suspended"})  # calls to such a number are records of its account
 REASONS: Final = tuple(
     name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, EdgeError)
@@ -69,22 +68,17 @@ class Router:
         trunks: TrunkTable,
         routes: Routes,
         desk: Desk,
-        records: CallRecords,
+        book: CallBook,
         take_text: Callable[[TextOffer], None],
         other: Callable[[Event], None],
     ) -> None:
         self._trunks = trunks
         self._routes = routes
         self._desk = desk
-        self._records = records
+        self._book = book
         self._take_text = take_text
         self._other = other
-        self._calls: set[Call] = set()
-        self._after = 0  # flows that run when their call is over
         self._tasks: set[asyncio.Task[None]] = set()
-        self._idle = asyncio.Event()
-        self._idle.set()
-        ACTIVE.set_function(lambda: len(self._calls))
 
     def handle(self, event: Event) -> None:
         match event:
@@ -120,28 +114,11 @@ class Router:
             case ReferProgress(_, status, final):
                 call.transferred(status, final)
 
-    @property
-    def active(self) -> int:
-        return len(self._calls)
-
-    async def idle(self) -> None:
-        """Wait until no call is left."""
-        await self._idle.wait()
-
-    def hang_up_all(self) -> None:
-        """The end of the drain: BYE for what is answered, 503 for what is not."""
-        for call in list(self._calls):
-            call.hang_up("normal", status=503)
-
     async def close(self) -> None:
         """Cancel what still runs: flows that do something else than serve their ended call."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _rest(self) -> None:
-        if not self._calls and not self._after:
-            self._idle.set()
 
     def _offered(self, offer: Offer) -> None:
         source, name = offer.request.caller
@@ -155,8 +132,7 @@ class Router:
             tm_create=wall_micros(),
         )
         call = offer.owner = OfferedCall(offer, self._desk, attempt)
-        self._calls.add(call)
-        self._idle.clear()
+        self._book.enter(call)
         task = start(self._serve(call))
         if task is not None:
             self._tasks.add(task)
@@ -189,19 +165,11 @@ class Router:
             log.exception("call failed", call_id=call.attempt.call_id)
             self._fail(call)
         finally:
-            self._leave(call, run)
+            self._book.leave(call, run)
         if run is not None and flow is not None and flow.on_complete_flow_id != NIL:
-            await self._complete(call, run, flow)
-
-    async def _complete(self, call: Call, run: Run, flow: Flow) -> None:
-        """What runs after the call; the drain waits for it as for a call."""
-        self._after += 1
-        try:
             over = AfterCall(call.id, call.customer_id, self._desk, number_id=call.number_id, peer=call.peer)
-            await complete(run, over, flow)
-        finally:
-            self._after -= 1
-            self._rest()
+            with self._book.busy():
+                await complete(run, over, flow)
 
     async def _begin(self, call: Call) -> tuple[Run, str]:
         """Find the number and its flow, and make the run; with it the id of the flow that takes over if it fails.
@@ -252,30 +220,6 @@ class Router:
         if unanswered:
             call.attempt.outcome = "failed"
 
-    def _leave(self, call: Call, run: Run | None) -> None:
-        self._calls.discard(call)
-        self._rest()
-        attempt = call.attempt
-        attempt.tm_hangup = wall_micros()
-        if run is not None:
-            attempt.cut_by = run.cut_by or ""
-            attempt.steps = _steps_text(tuple(run.log))
-        call.let_go()
-        self._records.keep(attempt)
-        if not enabled("info"):
-            return
-        log.info(
-            "call ended",
-            call_id=attempt.call_id,
-            trunk=attempt.trunk,
-            source=attempt.source,
-            destination=attempt.destination or attempt.dialed,
-            outcome=attempt.outcome,
-            code=attempt.sip_code,
-            by=attempt.hangup_by,
-            error=attempt.error or None,
-        )
-
 
 def _note(call: Call, run: Run) -> None:
     """What went wrong in a flow goes into the record; the first of several faults counts."""
@@ -283,12 +227,6 @@ def _note(call: Call, run: Run) -> None:
         log.error("flow failed", call_id=call.attempt.call_id, error=run.error, exc_info=run.exception)
     if run.error and not call.attempt.error:
         call.attempt.error = run.error
-
-
-@lru_cache(maxsize=1024)
-def _steps_text(log: tuple[Entry, ...]) -> str:
-    """Remembered, since calls to one number mostly go one way."""
-    return json_text([entry._asdict() for entry in log])
 
 
 def _now() -> datetime:

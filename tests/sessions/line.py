@@ -26,6 +26,7 @@ from edge.media.transport import MediaEngine, MediaSection, open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
 from edge.recordings.recorder import Recorder
+from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
@@ -74,6 +75,7 @@ class Line(Ladder):
         self.sent: list[tuple[str, str, str]] = []
         self.stores: Stores
         self.router: Router
+        self.book: CallBook
         self.desk: Desk
         self.media: MediaEngine
         self.writer: Writer
@@ -81,12 +83,13 @@ class Line(Ladder):
         self._turn = Turn(self.agent, self._told, self._out)
 
     def wired(self, kind: type[Router], routes: Routes | None, records: CallRecords | None) -> Router:
-        """A router on this line."""
+        """A router on this line, with a book of its own."""
+        self.book = CallBook(cast("CallRecords", records))
         return kind(
             trunks=TrunkTable([LOOPBACK]),
             routes=cast("Routes", routes),
             desk=self.desk,
-            records=cast("CallRecords", records),
+            book=self.book,
             take_text=lambda text: self.take_text(text),
             other=lambda event: self.other(event),
         )
@@ -123,7 +126,7 @@ class Line(Ladder):
     async def over(self) -> dict[str, Any]:
         """Wait until no call is left; the newest record."""
         async with asyncio.timeout(5):
-            await self.router.idle()
+            await self.book.idle()
         return (await self.records())[-1]
 
     async def records(self) -> list[dict[str, Any]]:

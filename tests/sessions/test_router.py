@@ -52,7 +52,7 @@ async def test_a_call_whose_number_is_in_memory_is_over_in_the_turn_it_came_in(l
     line >> request("ACK", branch="one", to_tag=tag(line.header("to")))
     line >> invite(call_id="call-2", branch="two") << 302
     assert [contact.partition(">")[0] for contact in line.last.headers.values("contact")] == CONTACTS
-    assert (line.quiet(), line.router.active) == (True, 0)
+    assert (line.quiet(), line.book.active) == (True, 0)
     second = await line.over()
     for record, call_id, source in ((first, "call-1", "sql"), (second, "call-2", "memory")):
         assert (record["call_id"], record["lookup_source"]) == (call_id, source)
@@ -152,7 +152,7 @@ async def test_what_nobody_expected_ends_one_call_with_500_and_a_trace_in_the_lo
     (failed,) = [one for one in lines() if one["event"] == "call failed"]
     assert failed["call_id"] == "call-1"
     assert "a bug" in failed["exception"]
-    assert line.router.active == 0
+    assert line.book.active == 0
 
 
 async def test_a_flow_that_fails_before_its_answer_is_500(line: Line) -> None:
@@ -222,8 +222,8 @@ async def test_hanging_up_all_ends_each_call_as_it_has_to(line: Line) -> None:
     await line.comes(200)
     line.ack()
     line >> invite(call_id="call-2", branch="two", uri="sip:+14155550101@edge") << 100
-    assert line.router.active == 2
-    line.router.hang_up_all()
+    assert line.book.active == 2
+    line.book.hang_up_all()
     assert sorted(data.split(b"\r\n")[0].split()[:2] for _, data in line.out) == [
         [b"BYE", b"sip:them@192.0.2.9:5062"],
         [b"SIP/2.0", b"503"],
@@ -251,9 +251,9 @@ async def test_closing_ends_the_flows_that_still_run(line: Line) -> None:
 
 async def test_the_idle_router_says_so(line: Line) -> None:
     await line.number(ANSWER, WAIT)
-    await asyncio.wait_for(line.router.idle(), 1)
+    await asyncio.wait_for(line.book.idle(), 1)
     line >> invite() << 100
-    waiting = asyncio.create_task(line.router.idle())
+    waiting = asyncio.create_task(line.book.idle())
     await line.comes(200)
     line.ack()
     assert not waiting.done()
@@ -267,7 +267,7 @@ async def test_texts_go_to_their_desk_and_other_news_to_who_waits_for_it(line: L
     news = TextDone(7, 200)
     line.router.handle(news)
     assert line.others == [news]
-    assert line.router.active == 0
+    assert line.book.active == 0
 
 
 async def test_a_call_is_one_line_of_the_log_and_tells_no_number(line: Line) -> None:

@@ -1,0 +1,109 @@
+"""The book of calls: every call that rings or is up, in both directions, each until its record is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from edge.flows.run import Entry, Run
+from edge.log import enabled, get_logger
+from edge.metrics import gauge
+from edge.sessions.call import Call
+from edge.sessions.record import CallRecords, wall_micros
+from edge.store.metadata import json_text
+
+log = get_logger("calls")
+
+ACTIVE = gauge("calls_active", "Calls that are ringing or answered.")
+
+
+class CallBook:
+    """One for the daemon."""
+
+    def __init__(self, records: CallRecords) -> None:
+        self._records = records
+        self._calls: set[Call] = set()
+        self._outgoing: Counter[str] = Counter()  # by account
+        self._busy = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        ACTIVE.set_function(lambda: len(self._calls))
+
+    @property
+    def active(self) -> int:
+        return len(self._calls)
+
+    def outgoing(self, customer_id: str) -> int:
+        """How many calls of our own making this account has."""
+        return self._outgoing[customer_id]
+
+    async def idle(self) -> None:
+        """Wait until no call is left, and nothing that is done for one."""
+        await self._idle.wait()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Somebody is at work for a call that is over; the drain waits for it as for a call."""
+        self._busy += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._rest()
+
+    def hang_up_all(self) -> None:
+        """The end of the drain: BYE for what is answered, 503 for what is not, CANCEL for what we ring."""
+        for call in list(self._calls):
+            call.hang_up("normal", status=503)
+
+    def enter(self, call: Call) -> None:
+        self._calls.add(call)
+        self._idle.clear()
+        if call.attempt.direction == "outgoing":
+            self._outgoing[call.attempt.customer_id] += 1
+
+    def leave(self, call: Call, run: Run | None = None) -> None:
+        """It is over, and its run too if it had one. Without effect for one that left before."""
+        if call not in self._calls:
+            return
+        self._calls.discard(call)
+        self._rest()
+        attempt = call.attempt
+        if attempt.direction == "outgoing":
+            self._outgoing[attempt.customer_id] -= 1
+            if not self._outgoing[attempt.customer_id]:
+                del self._outgoing[attempt.customer_id]
+        attempt.tm_hangup = wall_micros()
+        if run is not None:
+            attempt.cut_by = run.cut_by or ""
+            attempt.steps = _steps_text(tuple(run.log))
+        call.let_go()
+        self._records.keep(attempt)
+        if not enabled("info"):
+            return
+        log.info(
+            "call ended",
+            call_id=attempt.call_id,
+            direction=attempt.direction,
+            trunk=attempt.trunk,
+            source=attempt.source,
+            destination=attempt.destination or attempt.dialed,
+            outcome=attempt.outcome,
+            code=attempt.sip_code,
+            by=attempt.hangup_by,
+            error=attempt.error or None,
+        )
+
+    def _rest(self) -> None:
+        if not self._calls and not self._busy:
+            self._idle.set()
+
+
+@lru_cache(maxsize=1024)
+def _steps_text(log: tuple[Entry, ...]) -> str:
+    """Remembered, since calls to one number mostly go one way."""
+    return json_text([entry._asdict() for entry in log])
