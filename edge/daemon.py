@@ -42,6 +42,7 @@ from edge.sessions.after_recording import AfterRecording
 from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.canary import Canary
+from edge.sessions.connecting import Switchboard
 from edge.sessions.inbox import Inbox
 from edge.sessions.memory import Memory
 from edge.sessions.message import MessageTable
@@ -53,6 +54,7 @@ from edge.sessions.sip_door import SipDoor
 from edge.sessions.sip_messages import SipMessages
 from edge.sessions.texting import TextSending
 from edge.sessions.texts import TextDesk, TextRuns
+from edge.sessions.ways import Ways
 from edge.sip.agent import Agent
 from edge.sip.transport import Endpoint
 from edge.sms.carrier import Carrier
@@ -233,6 +235,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         after = AfterRecording(lambda: desk, _now)
         keeper = Keeper(section, spool, open_storage(section.storage), recordings, node=node, follow=after.run)
         recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)
+        book = CallBook(CallRecords(writer))
+        switchboard = Switchboard(Ways(trunks, targets, stores.owned, endpoint), book)
         desk = Desk(
             endpoint,
             media,
@@ -241,9 +245,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             _send_for_calls(sending, carriers),
             reach,
             recorder,
+            switchboard.connect,
         )
         calls, records = CallTable(stores.engine), MessageTable(stores.engine)
-        book = CallBook(CallRecords(writer))
         router = Router(
             trunks=trunks,
             routes=stores.routes,

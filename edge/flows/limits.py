@@ -39,6 +39,7 @@ MEMORY_CHARACTERS = 1_024  # of one value
 # What actions take.
 TEXT_CHARACTERS = 1_600  # of a text to send: ten parts of a long SMS
 DESTINATIONS = 20
+RING_MILLISECONDS = 180_000  # of one destination
 SOURCES = 100  # of one `play`
 DIGITS = 100  # of one `digits_send`
 TALK_CHARACTERS = 5_000  # of a text to speak, with its markup

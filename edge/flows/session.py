@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NoReturn, Protocol
 
+from edge.flows.dial import Dial, Dialed
 from edge.flows.outside import Outside
 
 Medium = Literal["call", "message"]
@@ -119,6 +120,13 @@ class CallSession(Session, Protocol):
 
     async def stop_recording(self) -> None:
         """End the recording. Raises Conflict when none is under way."""
+
+    async def connect(self, dial: Dial) -> Dialed:
+        """Let the caller talk to the first who answers; returns when that one is gone, or when nobody answered.
+
+        Answers the call when the other side does. Raises EdgeError, saying why, when nobody could be rung at all.
+        With `relay_reason` it ends with SessionEnded when nobody answered.
+        """
 
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         """Send the caller elsewhere: 302 before the answer, REFER after it.

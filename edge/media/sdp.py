@@ -154,13 +154,14 @@ def _answer_or_hold(offer: Description, local: Local, agreed: Negotiated | None)
     return body, agreed._replace(direction="inactive", remote=None, rtcp=None)
 
 
-def offer(local: Local) -> bytes:
-    """Our own offer: both codecs and telephone-event, in both directions."""
-    types = [str(STATIC_TYPE[codec]) for codec in CODECS]
+def offer(local: Local, *, first: Codec = CODECS[0], direction: Direction = "sendrecv") -> bytes:
+    """Our own offer: both codecs, `first` before the other, and telephone-event."""
+    codecs = sorted(CODECS, key=lambda codec: codec != first)
+    types = [str(STATIC_TYPE[codec]) for codec in codecs]
     lines = [f"m=audio {local.port} {PROTOCOL} {' '.join(types)} {OFFERED_EVENT_TYPE}"]
-    lines += [f"a=rtpmap:{STATIC_TYPE[codec]} {codec}/{RATE}" for codec in CODECS]
+    lines += [f"a=rtpmap:{STATIC_TYPE[codec]} {codec}/{RATE}" for codec in codecs]
     lines += _event_lines(OFFERED_EVENT_TYPE)
-    lines += [f"a=ptime:{local.ptime_default}", "a=sendrecv"]
+    lines += [f"a=ptime:{local.ptime_default}", f"a={direction}"]
     return _body(local, ("0 0",), lines)
 
 

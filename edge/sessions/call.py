@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
 
 from edge.errors import Conflict, EdgeError, Invalid, Unavailable
+from edge.flows.dial import Dial, Dialed
 from edge.flows.session import CallStatus, EndKey, HangupReason, RecordingFormat, Session, SessionEnded
 from edge.media import sdp
 from edge.media.audio import Audio
+from edge.media.g711 import CODECS, Codec
 from edge.media.prompt import Prompts
 from edge.media.speech import Speech
 from edge.media.stream import StreamClosed
@@ -54,9 +56,28 @@ CAUSE_OF_REASON: Final[dict[str, int]] = {  # Q.850
 Fields = Sequence[tuple[str, str]]
 
 
+class Joined(Protocol):
+    """Who joins a call to others, and wants its news."""
+
+    @property
+    def talking(self) -> bool:
+        """Whether it talks to another: what it types is then for that one, not for the flow."""
+
+    def ended(self, call: Call) -> None:
+        """It is over."""
+
+    def pressed(self, call: Call, digits: str) -> None:
+        """Keys came by INFO, past the media."""
+
+    def described(self, call: Call, direction: sdp.Direction) -> None:
+        """Its other side has described its media anew, and this is what it does from now on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every call uses of the daemon. `send_text` is (session, source, destination, text) → message id."""
+    """What every call uses of the daemon. `send_text` is (session, source, destination, text) → message id; `connect`
+    sees a call through a `Dial`.
+    """
 
     endpoint: Endpoint
     media: MediaEngine
@@ -65,6 +86,7 @@ class Desk:
     send_text: Callable[[Session, str, str, str], Coroutine[Any, Any, str]]
     reach: Reach
     recorder: Recorder
+    connect: Callable[[Call, Dial], Coroutine[Any, Any, Dialed]]
 
 
 class Call:
@@ -77,6 +99,7 @@ class Call:
         "_desk",
         "_dialog",
         "_ended",
+        "_joined",
         "_keys",
         "_keys_end",
         "_local",
@@ -104,6 +127,7 @@ class Call:
         self._keys_end = False  # a key ends what plays
         self._refer_status: int | None = None
         self._recording: CallRecording | None = None  # once one was begun
+        self._joined: Joined | None = None
 
     # What the flow may ask
 
@@ -224,6 +248,10 @@ class Call:
         if self._recording is None or not self._recording.stop():
             raise Conflict("no recording is under way")
 
+    async def connect(self, dial: Dial) -> Dialed:
+        self._alive()
+        return await self._desk.connect(self, dial)
+
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         self._alive()
         if self._dialog is None:
@@ -267,14 +295,15 @@ class Call:
     def ended(self) -> SessionEnded | None:
         return self._ended
 
-    def hang_up(self, reason: str = "normal", *, status: int | None = None) -> None:
-        """End the call, unless it is over: BYE after the answer, before it `status` or what `reason` means."""
+    def hang_up(self, reason: str = "normal", *, status: int | None = None, cause: int | None = None) -> None:
+        """End the call, unless it is over: BYE after the answer, before it `status` or what `reason` means. `cause` is
+        that of Q.850 for the Reason header, if it is not the reason's."""
         if self._ended is not None:
             return
+        cause = CAUSE_OF_REASON.get(reason, NORMAL_CAUSE) if cause is None else cause
         if self._dialog is None:
-            self._give_up(reason, status)
+            self._give_up(reason, status, cause)
             return
-        cause = CAUSE_OF_REASON.get(reason, NORMAL_CAUSE)
         endpoint = self._desk.endpoint
         endpoint.agent.end(self._dialog, endpoint.now(), reason=f"Q.850;cause={cause}")
         self._end("local", reason)
@@ -297,6 +326,75 @@ class Call:
         attempt.rtp_lost, attempt.jitter_ms = stats.lost_packets, round(stats.jitter_ms, 3)
         stream.close()
 
+    # What a bridge may do
+
+    @property
+    def desk(self) -> Desk:
+        return self._desk
+
+    @property
+    def codec(self) -> Codec | None:
+        """What it speaks, as far as that is known."""
+        return self._agreed.codec if self._agreed is not None else None
+
+    @property
+    def direction(self) -> sdp.Direction | None:
+        """What its other side does with its media, as far as that is known."""
+        return sdp.MIRROR[self._agreed.direction] if self._agreed is not None else None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The numbers of ours that it came through, the one it reached last."""
+        raise NotImplementedError
+
+    @property
+    def hops_left(self) -> int:
+        """How many more elements it may pass through (Max-Forwards, RFC 3261 §8.1.1.6)."""
+        raise NotImplementedError
+
+    @property
+    def private(self) -> bool:
+        """Whether who called wants his number withheld (RFC 3323)."""
+        raise NotImplementedError
+
+    def join(self, joined: Joined | None) -> None:
+        """Tell the news of this call to somebody, or to nobody any more."""
+        self._joined = joined
+        self._keys.clear()
+
+    async def wait(self) -> None:
+        """Wait until `wake`. Raises SessionEnded."""
+        self._alive()
+        await self._wait(None)
+        self._alive()
+
+    def wake(self) -> None:
+        self._wake()
+
+    def ring(self) -> None:
+        """Tell an unanswered caller that it rings."""
+
+    def open_early(self) -> None:
+        """Open media before the answer, unless they are. Raises Invalid when there can be none, SessionEnded when none
+        are agreed on."""
+        if self._stream is None:
+            self._open_early()
+
+    def pick_up(self) -> None:
+        """Answer, if that was not done before. Raises SessionEnded when it is impossible."""
+        if self._dialog is None:
+            self._pick_up()
+
+    def offer_again(self, direction: sdp.Direction) -> None:
+        """A re-INVITE: tell the other side what we do from now on. The agent sends it when it may (RFC 3261 §14.1)."""
+        if self._dialog is None or self._local is None:
+            return
+        self._local = self._local._replace(session_version=self._local.session_version + 1)
+        self._body = sdp.offer(self._local, first=self.codec or CODECS[0], direction=direction)
+        endpoint = self._desk.endpoint
+        endpoint.agent.reinvite(self._dialog, self._body, endpoint.now())
+        endpoint.flush()
+
     # What the wire says
 
     def closed(self, by: By, reason: str | None) -> None:
@@ -310,11 +408,14 @@ class Call:
         if offering is None or body is None or self._stream is None:
             return
         try:
-            self._agree(sdp.accept(offering, sdp.read(body)))
+            agreed = sdp.accept(offering, sdp.read(body))
         except EdgeError as error:
             if self._agreed is None:
                 self.attempt.error = error.message
                 self.hang_up("failed")
+            return
+        self._agree(agreed)
+        self._describe(agreed)
 
     def reoffered(self, reoffer: Reoffer) -> None:
         """A re-INVITE: hold, resume, another address. What cannot be agreed leaves the session as it was (§14.2)."""
@@ -322,6 +423,7 @@ class Call:
         if self._stream is None or self._local is None:
             endpoint.agent.refuse(reoffer, 488, endpoint.now())
             return
+        agreed: sdp.Negotiated | None = None
         if reoffer.sdp is None:
             self._offering = self._local = self._local._replace(session_version=self._local.session_version + 1)
             self._body = sdp.offer(self._local)
@@ -334,11 +436,30 @@ class Call:
                 return
             self._agree(agreed)
         endpoint.agent.accept(reoffer, self._body, endpoint.now())
+        if agreed is not None:
+            self._describe(agreed)
+
+    def reanswered(self, body: bytes | None) -> None:
+        """The answer to a re-INVITE of ours. One that cannot be read changes nothing."""
+        if body is None or self._stream is None or self._local is None:
+            return
+        try:
+            self._agree(sdp.accept(self._local, sdp.read(body)))
+        except EdgeError as error:
+            self.attempt.error = error.message
+
+    def informed(self, digits: str) -> None:
+        """Keys came by INFO."""
+        self.typed(digits)
+        if self._joined is not None:
+            self._joined.pressed(self, digits)
 
     def typed(self, keys: str) -> None:
         """Keys came in, by RTP or INFO."""
         if self._recording is not None:
             self._recording.press(keys)
+        if self._joined is not None and self._joined.talking:
+            return
         self._keys.extend(keys)
         del self._keys[:-TYPE_AHEAD]
         if self._collecting:
@@ -362,7 +483,7 @@ class Call:
         """Send the unanswered caller elsewhere; the end of the session."""
         raise NotImplementedError
 
-    def _give_up(self, reason: str, status: int | None) -> None:
+    def _give_up(self, reason: str, status: int | None, cause: int) -> None:
         """End the unanswered call."""
         raise NotImplementedError
 
@@ -377,6 +498,10 @@ class Call:
         if self._agreed is None:
             self._wake()
         self._agreed = agreed
+
+    def _describe(self, agreed: sdp.Negotiated) -> None:
+        if self._joined is not None:
+            self._joined.described(self, sdp.MIRROR[agreed.direction])
 
     def _media(self) -> Stream:
         """The stream; of an unanswered call as early media."""
@@ -458,6 +583,8 @@ class Call:
             self.close()
             if self._waiting is not None and not self._waiting.done():
                 self._waiting.set_exception(self._ended)
+            if self._joined is not None:
+                self._joined.ended(self)
             self._desk.endpoint.flush()
         return self._ended
 

@@ -8,11 +8,14 @@ from typing import Final
 from edge.errors import EdgeError, Invalid
 from edge.flows.session import SessionEnded
 from edge.media import sdp
-from edge.sessions.call import CAUSE_OF_REASON, NORMAL_CAUSE, Call, Desk, Fields, warning
+from edge.sessions.call import Call, Desk, Fields, warning
 from edge.sessions.record import Attempt, wall_micros
+from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Offer
 
 DECLINED: Final = 603
+WITHHELD: Final = frozenset({"id", "user", "header"})  # words of Privacy that want the number kept from the called
+NOBODYS_HOST: Final = "anonymous.invalid"  # RFC 3323 §4.1.1.3
 STATUS_OF_REASON: Final[dict[str, int]] = {  # a hangup before the answer
     "normal": 603,
     "cancel": 603,
@@ -28,11 +31,40 @@ STATUS_OF_REASON: Final[dict[str, int]] = {  # a hangup before the answer
 class OfferedCall(Call):
     """One INVITE of theirs."""
 
-    __slots__ = ("offer",)
+    __slots__ = ("_path", "_rings", "offer")
 
     def __init__(self, offer: Offer, desk: Desk, attempt: Attempt) -> None:
         super().__init__(desk, attempt)
         self.offer = offer
+        self._path: tuple[str, ...] = ()
+        self._rings = False
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self._path
+
+    @property
+    def hops_left(self) -> int:
+        left = self.offer.request.max_forwards
+        return MAX_FORWARDS if left is None else left
+
+    @property
+    def private(self) -> bool:
+        request = self.offer.request
+        asked = {word.strip() for word in (request.headers.get("privacy") or "").lower().split(";")}
+        return bool(asked & WITHHELD) or request.from_.uri.host == NOBODYS_HOST
+
+    def came_through(self, path: tuple[str, ...]) -> None:
+        """It passed through these numbers of ours before it reached this last one."""
+        self._path = path
+
+    def ring(self) -> None:
+        if self._ended is None and self._dialog is None and self._stream is None and not self._rings:
+            self._rings = True
+            self.attempt.tm_ringing = wall_micros()
+            endpoint = self._desk.endpoint
+            endpoint.agent.ring(self.offer, endpoint.now())
+            endpoint.flush()
 
     def refuse(self, status: int, cause: int | None = None, text: str = "", fields: Fields = ()) -> None:
         """Answer the offer with a final status, unless the call is answered or over."""
@@ -72,8 +104,8 @@ class OfferedCall(Call):
         endpoint.agent.redirect(self.offer, destinations, endpoint.now())
         return self._end("local", "redirect")
 
-    def _give_up(self, reason: str, status: int | None) -> None:
-        self.refuse(status or STATUS_OF_REASON.get(reason, DECLINED), CAUSE_OF_REASON.get(reason, NORMAL_CAUSE))
+    def _give_up(self, reason: str, status: int | None, cause: int) -> None:
+        self.refuse(status or STATUS_OF_REASON.get(reason, DECLINED), cause)
         self.attempt.hangup_reason = reason
 
     def _open_early(self) -> None:

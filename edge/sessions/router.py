@@ -27,19 +27,25 @@ from edge.sessions.book import CallBook
 from edge.sessions.call import Call, Desk
 from edge.sessions.call_variables import CallVariables
 from edge.sessions.following import complete, fall_back
+from edge.sessions.leg import Leg
 from edge.sessions.memory import peer_of, recall
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, wall_micros
 from edge.sessions.route import Routes, bound, reachable
 from edge.sip.events import (
+    CallAnswered,
     CallConfirmed,
     CallEnded,
+    CallFailed,
     CallOffered,
+    CallProgress,
     DigitsReceived,
     Event,
     Offer,
     OfferCancelled,
     ReferProgress,
+    ReinviteAnswered,
+    ReinviteFailed,
     Reoffered,
     TextOffer,
     TextOffered,
@@ -93,8 +99,12 @@ class Router:
                 self._tell(handle.owner, event)
             case Reoffered(reoffer):
                 self._tell(reoffer.call.owner, event)
-            case ReferProgress(handle):
+            case ReferProgress(handle) | ReinviteAnswered(handle):
                 self._tell(handle.owner, event)
+            case CallProgress(outgoing) | CallAnswered(outgoing) | CallFailed(outgoing):
+                self._tell_leg(outgoing.owner, event)
+            case ReinviteFailed():
+                pass  # the session goes on as it was
             case _:
                 self._other(event)
 
@@ -108,11 +118,25 @@ class Router:
             case CallEnded(_, by, reason):
                 call.closed(by, reason)
             case DigitsReceived(_, digits):
-                call.typed(digits)
+                call.informed(digits)
             case Reoffered(reoffer):
                 call.reoffered(reoffer)
             case ReferProgress(_, status, final):
                 call.transferred(status, final)
+            case ReinviteAnswered(_, body):
+                call.reanswered(body)
+
+    def _tell_leg(self, leg: Leg | None, event: Event) -> None:
+        """News of a call that we make."""
+        if leg is None:
+            return
+        match event:
+            case CallProgress(_, status, body):
+                leg.progressed(status, body)
+            case CallAnswered(_, call, body):
+                leg.picked_up(call, body)
+            case CallFailed(_, status, _, cause):
+                leg.failed(status, cause)
 
     async def close(self) -> None:
         """Cancel what still runs: flows that do something else than serve their ended call."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import phonenumbers
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from edge.settings import Section
 from edge.trunks.target import Target, read_target
@@ -61,3 +61,33 @@ class Trunk(Section):
         description="Where requests to this carrier go: sip:host[:port][;transport=udp|tcp]. Without it, a text"
         " can only be answered, at the address it came from.",
     )
+    outbound: bool = Field(
+        default=False, description="Whether calls go out by this trunk. The first that has it and a target is taken."
+    )
+    dial_as: Literal["plus", "digits", "national"] = Field(
+        default="plus",
+        description="How it wants numbers: plus (+14155550100), digits (14155550100), or national: as one dials in its"
+        " country, numbers of others after the international prefix (00, 011 …).",
+    )
+    pass_caller: bool = Field(
+        default=False,
+        description="Whether a call that is passed on may show the number of who called us. Else it shows one of the"
+        " account's.",
+    )
+
+    @model_validator(mode="after")
+    def _knows_its_country(self) -> Trunk:
+        if self.dial_as == "national" and self.country is None:
+            raise ValueError("dial_as national needs the trunk's country")
+        if self.outbound and self.target is None:
+            raise ValueError("a trunk that calls go out by needs a target")
+        return self
+
+    def dialed(self, number: str) -> str:
+        """An E.164 number as this trunk wants it."""
+        if self.dial_as == "plus":
+            return number
+        if self.dial_as == "digits" or self.country is None:
+            return number[1:]
+        written = phonenumbers.format_out_of_country_calling_number(phonenumbers.parse(number), self.country)
+        return "".join(filter(str.isdigit, written))

@@ -17,11 +17,13 @@ import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, cast
 
 import edge.errors
 from edge.errors import EdgeError
+from edge.flows.dial import Dial, Dialed
 from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, compile_flow
@@ -162,6 +164,13 @@ class ScriptedCall(ScriptedSession):
 
     async def stop_recording(self) -> None:
         await self._ask("stop_recording")
+
+    async def connect(self, dial: Dial) -> Dialed:
+        """Asked with what is not as usual; the answer is what there is to say, or that the first one answered."""
+        usual = Dial(dial.destinations)
+        unusual = {name: value for name, value in asdict(dial).items() if value != getattr(usual, name)}
+        answer = await self._ask("connect", *dial.destinations, unusual)
+        return Dialed(**(answer or {"outcome": "answered", "status": 200, "destination": dial.destinations[0]}))
 
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         await self._ask("redirect", *destinations)

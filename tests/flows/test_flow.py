@@ -106,7 +106,7 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
         # actions
         (document({"id": "a"}), [("actions[0].type", "needs the name of an action")]),
         (document(step("pley")), [("actions[0].type", "there is no action 'pley'; did you mean play?")]),
-        (document(STOP, step("connect")), [("actions[1].type", "connect is not available here")]),
+        (document(STOP, step("amd")), [("actions[1].type", "amd is not available here")]),
         (document(step("amd")), [("actions[0].type", "amd is not available here")]),
         (document(step("empty")), [("actions[0].type", "empty is not available here")]),
         (
@@ -270,10 +270,10 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
         ),
         # everything at once
         (
-            document(step("connect"), step("beep", "a", next_id="b"), step("sleep", "a", duration="x"), name=1),
+            document(step("amd"), step("beep", "a", next_id="b"), step("sleep", "a", duration="x"), name=1),
             [
                 ("name", "must be a text"),
-                ("actions[0].type", "connect is not available here"),
+                ("actions[0].type", "amd is not available here"),
                 ("actions[2].option.duration", "input should be a valid integer, unable to parse string as an integer"),
                 ("actions[2].id", "actions[1] has the id a too"),
                 ("actions[1].next_id", "there is no step 'b'"),

@@ -28,11 +28,13 @@ from edge.plugins import load
 from edge.recordings.recorder import Recorder
 from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
+from edge.sessions.connecting import Switchboard
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes
 from edge.sessions.router import Router
 from edge.sessions.tables import calls
+from edge.sessions.ways import Ways
 from edge.sip.agent import Agent
 from edge.sip.events import Event, Offer, TextOffer
 from edge.sip.peer import Peer
@@ -43,7 +45,9 @@ from edge.store.engine import StoreSection, reading
 from edge.store.metadata import new_id
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
+from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
+from edge.trunks.trunk import Trunk
 from tests.media.parrot import Parrot
 from tests.sessions.ground import reach, until
 from tests.sip.ladder import Ladder, request
@@ -52,7 +56,11 @@ load("edge.actions")
 
 NUMBER, CALLER = "+14155550100", "+14155550199"
 MESSAGE = "01910000-0000-7000-8000-000000000001"  # the id of what was sent
+THERE = "192.0.2.9"  # where the trunk leads
 PEER = Peer("udp", ("127.0.0.1", 5060), ("127.0.0.2", 5062))
+OUT = Trunk.model_validate(
+    {"name": "out", "networks": ["192.0.2.0/24"], "target": f"sip:{THERE}:5060", "outbound": True, "pass_caller": True}
+)
 MEDIA = MediaSection(first_port=18000, last_port=18999, port_rest_seconds=0)
 
 
@@ -73,6 +81,9 @@ class Line(Ladder):
         self.others: list[Event] = []
         self.other: Callable[[Event], None] = self.others.append
         self.sent: list[tuple[str, str, str]] = []
+        self.trunks = TrunkTable([LOOPBACK, OUT])
+        self.owned = {NUMBER}
+        self.kept: list[Attempt] = []
         self.stores: Stores
         self.router: Router
         self.book: CallBook
@@ -82,11 +93,24 @@ class Line(Ladder):
         self.parrot = Parrot()
         self._turn = Turn(self.agent, self._told, self._out)
 
+    def ways(self) -> Ways:
+        """Calls of ours go out by one trunk; in a line without stores every number of `owned` is anybody's."""
+        return Ways(self.trunks, Targets(self.trunks), self.owns, self.desk.endpoint)
+
+    async def owns(self, number: str, customer_id: str) -> Number | None:
+        if hasattr(self, "stores"):
+            return await self.stores.owned(number, customer_id)
+        return cast("Number", number) if number in self.owned else None
+
+    def keep(self, attempt: Attempt) -> None:
+        """A record, where there is no database for it."""
+        self.kept.append(attempt)
+
     def wired(self, kind: type[Router], routes: Routes | None, records: CallRecords | None) -> Router:
         """A router on this line, with a book of its own."""
-        self.book = CallBook(cast("CallRecords", records))
+        self.book = CallBook(records or cast("CallRecords", self))
         return kind(
-            trunks=TrunkTable([LOOPBACK]),
+            trunks=self.trunks,
             routes=cast("Routes", routes),
             desk=self.desk,
             book=self.book,
@@ -221,8 +245,16 @@ async def talking(folder: Path, media: MediaSection = MEDIA) -> AsyncIterator[Li
         return MESSAGE
 
     prompts = open_prompts(media.model_copy(update={"prompts": folder / "prompts"}), fetch)
-    speech = line.parrot.speech(folder / "speech")
-    line.desk = Desk(cast("Endpoint", Door(line)), line.media, prompts, speech, send, reach(), cast("Recorder", None))
+    line.desk = Desk(
+        cast("Endpoint", Door(line)),
+        line.media,
+        prompts,
+        line.parrot.speech(folder / "speech"),
+        send,
+        reach(),
+        cast("Recorder", None),
+        lambda call, dial: Switchboard(line.ways(), line.book).connect(call, dial),
+    )
     line.router = line.wired(Switch, None, None)
     try:
         yield line

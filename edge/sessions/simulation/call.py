@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from edge.errors import Invalid, Unavailable
+from edge.flows.dial import Dial, Dialed
 from edge.flows.session import CallSession, CallStatus, EndKey, HangupReason, RecordingFormat, SessionEnded
 from edge.flows.variables import quoted
 from edge.media import ssml
@@ -20,6 +21,7 @@ from edge.media.tone import BEEP_SECONDS
 from edge.numbers.number import Number
 from edge.recordings.take import Wish
 from edge.sessions.call import CAUSE_OF_REASON, TYPE_AHEAD
+from edge.sessions.dialing import CAUSE_OF_STATUS, NO_ANSWER
 from edge.sessions.offered import STATUS_OF_REASON
 from edge.sessions.record import Attempt
 from edge.sessions.simulation.outside import SimulatedOutside
@@ -164,6 +166,26 @@ class SimulatedCall(SimulatedSession):
 
     async def stop_recording(self) -> None:
         self._recording.stop()
+
+    async def connect(self, dial: Dial) -> Dialed:
+        """It always is the first who answers, or who says why nobody does."""
+        order = ", at once" if dial.together else ", one after another"
+        rung = ", ".join(dial.destinations) + (order if len(dial.destinations) > 1 else "")
+        self.stage.note(f"rings {rung}")
+        outcome, status = self.script.connect, STATUS_OF[self.script.connect]
+        if outcome == "answered":
+            await self.answer()
+            self.stage.note(f"{dial.destinations[0]} answers, and they talk for {self.script.talk:g} s", "outside")
+            self._pass(self.script.talk)
+            return Dialed(outcome, status, dial.destinations[0], None, self.script.talk)
+        if outcome == "noanswer":
+            self._pass(dial.ring_seconds * (1 if dial.together else len(dial.destinations)))
+            status = NO_ANSWER
+        self.stage.note(f"that comes out as {status}", "outside")
+        if dial.relay_reason:
+            self.hang_up("dialout", status)
+            raise SessionEnded("local", "dialout")
+        return Dialed(outcome, status, dial.destinations[0], CAUSE_OF_STATUS.get(status))
 
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         if not self._answered:

@@ -146,6 +146,32 @@ async def test_a_transfer_fails_as_the_script_says(connect: str, status: int) ->
     assert (await attempt(send, connect=connect)).runs[0].why == "the caller was sent elsewhere"  # a 302 cannot fail
 
 
+async def test_who_is_connected_talks_and_then_the_flow_goes_on() -> None:
+    ring = {"id": "c", "type": "connect", "option": {"destinations": ["+14155550177", "+14155550178"]}}
+    found = await attempt(ring, GREET, HANG_UP, talk=12)
+    assert told(found)[:4] == [
+        "0.0 c: rings tel:+14155550177, tel:+14155550178, at once",
+        "0.0 c: answers the call",
+        "0.0 c: tel:+14155550177 answers, and they talk for 12 s",
+        "12.0 hi: plays hi.wav, 5.0 s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("connect", "status", "seconds"), [("busy", 486, 0.0), ("noanswer", 480, 40.0), ("failed", 503, 0.0)]
+)
+async def test_a_connect_fails_as_the_script_says(connect: str, status: int, seconds: float) -> None:
+    option = {"destinations": ["+14155550177", "+14155550178"], "order": "in_turn", "ring_timeout": 20_000}
+    found = await attempt({"id": "c", "type": "connect", "option": option}, HANG_UP, connect=connect)
+    assert told(found) == [
+        "0.0 c: rings tel:+14155550177, tel:+14155550178, one after another",
+        f"{seconds} c: that comes out as {status}",
+        f"{seconds} bye: refuses the call: 603",
+    ]
+    relayed = {"id": "c", "type": "connect", "option": {**option, "relay_reason": True}}
+    assert told(await attempt(relayed, HANG_UP, connect=connect))[-1] == f"{seconds} c: refuses the call: {status}"
+
+
 async def test_keys_that_are_never_typed_are_told() -> None:
     found = await attempt(GREET, digits="1,2")
     assert told(found)[-2:] == ["5.0 : refuses the call: 603", "5.0 : the caller never came to type 12"]

@@ -1,0 +1,276 @@
+"""A call is connected: its caller waits while others are rung, and talks to the first that answers.
+
+`dialing.py` says whom to ring and for how long, `leg.py` rings, `bridge.py` joins. This file carries the news of the
+legs to the first and its orders back, and sees to what the caller hears meanwhile: the early media of the one who rings
+if the flow wants that, else a ring of our own: 180, by which his phone makes one, or, where he hears us already, the
+tone of his country.
+
+Everything happens in the turn in which the news come: the caller is answered in the turn of the callee's 200, and when
+one side hangs up the other is ended in the same turn. The flow only waits for the outcome. Whoever ends last finds
+nothing to do: both may hang up at once, an answer may cross a CANCEL (`leg.py`), and a caller who is gone ends all that
+was begun for him.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from edge.accounts.allowance import country_of
+from edge.errors import EdgeError, Exhausted, Invalid, Unavailable
+from edge.flows.dial import Dial, Dialed, outcome_of
+from edge.flows.session import SessionEnded
+from edge.media.sdp import Direction
+from edge.media.stream import StreamClosed
+from edge.media.tone import ringback
+from edge.sessions import limits
+from edge.sessions.book import CallBook
+from edge.sessions.bridge import Bridge
+from edge.sessions.call import Call
+from edge.sessions.dialing import CAUSE_OF_STATUS, Cancel, Dialing, Orders, Ring
+from edge.sessions.leg import Leg, Way
+from edge.sessions.record import Attempt, wall_micros
+from edge.sessions.ways import Origin, Ways
+from edge.store.metadata import new_id
+
+SPENT: Final = 483  # Max-Forwards is used up
+NOT_NOW: Final = 503  # the network's fault, for who decides on the next one
+NOT_RELAYED: Final = frozenset({401, 402, 407})  # between us and the trunk; nobody else's business
+UNAVAILABLE: Final = 480
+
+
+class Switchboard:
+    """Connects calls; one for the daemon."""
+
+    def __init__(self, ways: Ways, book: CallBook) -> None:
+        self._ways = ways
+        self._book = book
+
+    async def connect(self, call: Call, dial: Dial) -> Dialed:
+        """See `CallSession.connect`."""
+        if call.hops_left == 0:
+            if call.answered:
+                raise Unavailable("the call has passed through too many hands (Max-Forwards is 0)")
+            call.hang_up("failed", status=SPENT, cause=CAUSE_OF_STATUS[SPENT])
+        attempt = call.attempt
+        origin = Origin(attempt.customer_id, attempt.number, attempt.source, call.private, max(call.hops_left - 1, 0))
+        ways = await call.during(lambda: self._ways.find(origin, dial))
+        connecting = Connecting(call, dial, ways, self._book)
+        call.join(connecting)
+        try:
+            connecting.begin()
+            while (dialed := connecting.dialed) is None:
+                await call.wait()
+        finally:
+            call.join(None)
+            connecting.close()
+        if dial.relay_reason and dialed.outcome != "answered":
+            call.hang_up("dialout", status=_relayed(dialed.status), cause=dialed.cause)
+            await call.wait()
+        return dialed
+
+
+class Connecting:
+    """One connect, from the first ring to the end of the talk. Raises, in `begin`, when nobody can be rung at all."""
+
+    def __init__(self, caller: Call, dial: Dial, ways: Sequence[Way | EdgeError], book: CallBook) -> None:
+        self._caller = caller
+        self._dial = dial
+        self._ways = ways
+        self._book = book
+        self._dialing = Dialing(len(ways), together=dial.together, seconds=dial.ring_seconds)
+        self._legs: dict[Leg, int] = {}
+        self._early: Leg | None = None  # whom the caller hears before the answer
+        self._bridge: Bridge | None = None
+        self._since = 0.0  # when the talk began
+        self._rung = False  # an INVITE went out
+        self._fault: EdgeError | None = None  # the first reason of ours why one could not
+        self._closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._tone: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self.dialed: Dialed | None = None  # what came of it
+
+    def begin(self) -> None:
+        self._obey(self._dialing.begin(self._loop.time()))
+        if self.dialed is not None and not self._rung and self._fault is not None:
+            raise self._fault
+
+    def close(self) -> None:
+        """Whatever is still there is over."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._silence()
+        if self._bridge is not None:
+            self._bridge.close()
+        for leg in list(self._legs):
+            leg.hang_up("normal" if leg.answered else "cancel")
+
+    # News of the calls
+
+    @property
+    def talking(self) -> bool:
+        return self._bridge is not None
+
+    def rang(self, leg: Leg, *, early: bool) -> None:
+        if self._bridge is not None or self._early is not None or self._caller.ended is not None:
+            return
+        if early and self._dial.early_media and self._hear(leg):
+            return
+        if self._caller.stream is None:
+            self._caller.ring()
+        elif self._tone is None:
+            self._tone = self._loop.create_task(self._ring_tone())
+
+    def answered(self, leg: Leg) -> None:
+        self._obey(self._dialing.answered(self._legs[leg]))
+        if self._dialing.winner != self._legs[leg] or self._caller.ended is not None:
+            leg.hang_up("normal")
+            return
+        self._silence()
+        try:
+            self._caller.pick_up()
+            self._bridge = Bridge(self._caller, leg)
+        except (SessionEnded, StreamClosed):
+            leg.hang_up("normal")
+            return
+        self._since = self._loop.time()
+
+    def ended(self, call: Call) -> None:
+        if call is self._caller or not isinstance(call, Leg):
+            self.close()
+            return
+        index = self._legs.pop(call)
+        self._book.leave(call)
+        if self._closed:
+            return
+        if call is self._early:
+            self._early = None
+        if index == self._dialing.winner:
+            talked = self._loop.time() - self._since if self._bridge is not None else 0.0
+            self._finish(Dialed("answered", 200, self._destination(index), None, talked))
+        else:
+            self._obey(self._dialing.failed(index, call.refusal, call.cause, self._loop.time()))
+
+    def pressed(self, call: Call, digits: str) -> None:
+        if self._bridge is not None:
+            self._bridge.pressed(call, digits)
+
+    def described(self, call: Call, direction: Direction) -> None:
+        if self._bridge is not None:
+            self._bridge.described(call, direction)
+
+    # What is done about it
+
+    def _obey(self, orders: Orders) -> None:
+        waiting = deque(orders)
+        while waiting:
+            match waiting.popleft():
+                case Ring(index):
+                    waiting.extend(self._ring(index))
+                case Cancel(index):
+                    for leg in [leg for leg, its in self._legs.items() if its == index]:
+                        leg.hang_up("cancel")
+        self._set_timer()
+        verdict = self._dialing.verdict
+        if self._dialing.over and self._dialing.winner is None and verdict is not None:
+            status, cause = verdict.status, verdict.cause or CAUSE_OF_STATUS.get(verdict.status)
+            note = self._fault.message if self._fault is not None else ""
+            self._finish(Dialed(outcome_of(status), status, self._destination(verdict.index), cause, note=note))
+
+    def _ring(self, index: int) -> Orders:
+        """Send the INVITE; when that is impossible the network is to blame, and the next one may do."""
+        way = self._ways[index]
+        leg: Leg | None = None
+        try:
+            if isinstance(way, EdgeError):
+                raise way
+            leg = self._leg(way)
+            self._legs[leg] = index
+            self._book.enter(leg)
+            leg.invite(way, self._caller.codec)
+            self._rung = True
+        except EdgeError as error:
+            self._fault = self._fault or error
+            if leg is None:
+                return self._dialing.failed(index, NOT_NOW, error.cause, self._loop.time())
+            leg.attempt.error = error.message
+            leg.failed(NOT_NOW, error.cause)
+        return []
+
+    def _leg(self, way: Way) -> Leg:
+        master = self._caller.attempt
+        if self._book.outgoing(master.customer_id) >= limits.LEGS_PER_ACCOUNT:
+            raise Exhausted(f"this account has {limits.LEGS_PER_ACCOUNT} outgoing calls already")
+        attempt = Attempt(
+            id=new_id(),
+            call_id="",
+            remote=way.peer.remote[0],
+            dialed=way.uri,
+            source=way.source,
+            source_name="",
+            tm_create=wall_micros(),
+        )
+        attempt.direction = "outgoing"
+        attempt.customer_id, attempt.number_id, attempt.number = master.customer_id, master.number_id, master.number
+        attempt.trunk, attempt.destination = way.trunk, way.destination
+        return Leg(self._caller.desk, attempt, self, self._caller.path)
+
+    def _destination(self, index: int) -> str:
+        return self._dial.destinations[index]
+
+    def _finish(self, dialed: Dialed) -> None:
+        if self.dialed is None:
+            self.dialed = dialed
+            self._caller.wake()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._dialing.deadline is not None:
+            self._timer = self._loop.call_at(self._dialing.deadline, self._time_is_over)
+
+    def _time_is_over(self) -> None:
+        self._timer = None
+        self._obey(self._dialing.wake(self._loop.time()))
+
+    # What the caller hears
+
+    def _hear(self, leg: Leg) -> bool:
+        """Early media: relay them, if the caller can have some."""
+        try:
+            self._caller.open_early()
+        except Invalid:
+            return False
+        except SessionEnded:
+            return True
+        if self._caller.stream is None or leg.stream is None:
+            return False
+        self._silence()
+        self._early = leg
+        self._caller.stream.relay(leg.stream)
+        return True
+
+    async def _ring_tone(self) -> None:
+        stream = self._caller.stream
+        ring = ringback(self._dial.ringback or country_of(self._caller.attempt.number))
+        rings = int((len(self._ways) * self._dial.ring_seconds) // ring.seconds) + 1
+        try:
+            if stream is not None:
+                await stream.play(*[ring] * rings)
+        except StreamClosed:
+            pass
+
+    def _silence(self) -> None:
+        """No ring tone any more."""
+        if self._tone is not None:
+            self._tone.cancel()
+
+
+def _relayed(status: int) -> int:
+    """The status of the callee as the caller's side may have it."""
+    return UNAVAILABLE if status in NOT_RELAYED or not 400 <= status < 700 else status

@@ -1,0 +1,175 @@
+"""A call that we make: from our INVITE to its final answer; from then on it is like any other (`call.py`).
+
+It goes on the record as outgoing, whatever becomes of it. Given up before the answer it is cancelled; the answer may be
+on its way then, or even here and not told yet, and such a call is ended as soon as it is up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from edge.errors import EdgeError, Invalid
+from edge.flows.session import SessionEnded
+from edge.media import sdp
+from edge.media.g711 import CODECS, Codec
+from edge.sessions.call import Call, Desk, Joined
+from edge.sessions.record import Attempt, wall_micros
+from edge.sip.dialog import MAX_FORWARDS
+from edge.sip.events import Call as Dialog
+from edge.sip.events import OutgoingCall
+from edge.sip.peer import Peer
+
+RINGS = 180  # the first provisional answer that says more than that the call was received
+
+
+class Way(NamedTuple):
+    """How a destination is reached: where the INVITE goes, and what it says. `from_` and `to` are name-addrs."""
+
+    peer: Peer
+    uri: str
+    from_: str
+    to: str
+    fields: tuple[tuple[str, str], ...]
+    hops: int  # its Max-Forwards
+    trunk: str  # "" for one that leads to no trunk
+    source: str  # who calls, as the record has it
+    destination: str  # E.164, or the URI where there is no number
+
+
+class Watcher(Joined, Protocol):
+    """Who made the call, and wants to know how it goes. `ended` comes once, whatever the end was."""
+
+    def rang(self, leg: Leg, *, early: bool) -> None:
+        """It rings; `early`: and it plays something already."""
+
+    def answered(self, leg: Leg) -> None:
+        """It is up, and its media are agreed on."""
+
+
+class Leg(Call):
+    """One INVITE of ours. `refusal` (SIP) and `cause` (Q.850) say why it was not answered."""
+
+    __slots__ = ("_outgoing", "_path", "_watcher", "cause", "refusal")
+
+    def __init__(self, desk: Desk, attempt: Attempt, watcher: Watcher, path: tuple[str, ...]) -> None:
+        super().__init__(desk, attempt)
+        self.join(watcher)
+        self.refusal = 0
+        self.cause: int | None = None
+        self._watcher = watcher
+        self._path = path
+        self._outgoing: OutgoingCall | None = None
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return self._path
+
+    @property
+    def hops_left(self) -> int:
+        return MAX_FORWARDS
+
+    @property
+    def private(self) -> bool:
+        return False
+
+    def invite(self, way: Way, codec: Codec | None) -> None:
+        """Take a port and send the INVITE, `codec` best. Raises Exhausted, Internal."""
+        endpoint, media = self._desk.endpoint, self._desk.media
+        stream = self._stream = media.open(way.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
+        host, port = stream.local
+        self._local = sdp.Local(
+            host, port, session_id=stream.sender.ssrc, session_version=1, ptime_default=media.section.ptime_ms
+        )
+        self._body = sdp.offer(self._local, first=codec or CODECS[0])
+        outgoing = self._outgoing = endpoint.agent.invite(
+            peer=way.peer,
+            uri=way.uri,
+            from_=way.from_,
+            to=way.to,
+            sdp=self._body,
+            now=endpoint.now(),
+            fields=way.fields,
+            max_forwards=way.hops,
+        )
+        outgoing.owner = self
+        self.attempt.call_id = outgoing.call_id
+        endpoint.flush()
+
+    # What the wire says
+
+    def progressed(self, status: int, body: bytes | None) -> None:
+        """A provisional answer."""
+        if self._ended is not None or status < RINGS:
+            return
+        if self.attempt.tm_ringing is None:
+            self.attempt.tm_ringing = wall_micros()
+        try:
+            early = body is not None and self._hear(body)
+        except EdgeError:  # the final answer has another
+            early = False
+        self._watcher.rang(self, early=early)
+
+    def picked_up(self, dialog: Dialog, body: bytes | None) -> None:
+        """The 200; it is acknowledged already."""
+        self._forget()
+        endpoint = self._desk.endpoint
+        if self._ended is not None:
+            endpoint.agent.end(dialog, endpoint.now())
+            return
+        self._dialog = dialog
+        dialog.owner = self
+        self.attempt.tm_progressing = wall_micros()
+        self.attempt.sip_code, self.attempt.outcome = 200, "answered"
+        try:
+            if body is not None:
+                self._hear(body)
+            elif self._agreed is None:
+                raise Invalid("the answer has no session description")
+        except EdgeError as error:
+            self.attempt.error, self.attempt.outcome = error.message, "failed"
+            self.refusal = error.sip
+            self.hang_up("failed")
+            return
+        self._watcher.answered(self)
+
+    def failed(self, status: int, cause: int | None) -> None:
+        """The final answer, and it is no 200; or there was none."""
+        self._forget()
+        if self._ended is None:
+            self.refusal, self.cause = status, cause
+            self.attempt.sip_code = status
+            self.attempt.outcome = "failed" if status == 408 or 500 <= status < 600 else "rejected"
+            self._end("remote", "rejected")
+
+    # Inside
+
+    def _hear(self, body: bytes) -> bool:
+        """What they say about their media; true unless they send nothing."""
+        assert self._local is not None
+        agreed = sdp.accept(self._local, sdp.read(body))
+        self._agree(agreed)
+        return agreed.receives
+
+    def _forget(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.owner = None
+            self._outgoing = None
+
+    def _pick_up(self) -> None:
+        raise self._ended or SessionEnded("local", "not answered yet")
+
+    def _divert(self, destinations: Sequence[str]) -> SessionEnded:
+        raise Invalid("a call that we make cannot be redirected before it is answered")
+
+    def _give_up(self, reason: str, status: int | None, cause: int) -> None:
+        """CANCEL. The agent keeps the rest of it from everybody, but for an answer that was faster."""
+        self.attempt.sip_code, self.attempt.outcome = 487, "cancelled"
+        self.refusal = 487
+        if self._outgoing is not None:
+            endpoint = self._desk.endpoint
+            endpoint.agent.cancel(self._outgoing, endpoint.now())
+        self._end("local", reason)
+
+    def _open_early(self) -> None:
+        raise Invalid("a call that we make has no media of ours before it is answered")
