@@ -29,7 +29,9 @@ from edge.media.voice import VoiceSection
 from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
 from edge.recordings.section import RecordingsSection
+from edge.sessions.deliveries import DeliveriesSection
 from edge.sessions.inbox import InboxSection
+from edge.sessions.mail import SmtpSection
 from edge.sessions.memory import MemorySection
 from edge.sessions.outbox import OutboxSection
 from edge.settings import Section, render
@@ -86,6 +88,8 @@ class Config(Section, BaseSettings):
     recordings: RecordingsSection = Field(
         default=RecordingsSection(storage=DirectorySection()), description="Recordings of calls."
     )
+    deliveries: DeliveriesSection = Field(default=DeliveriesSection(), description="Webhooks and emails that go out.")
+    smtp: SmtpSection = Field(default=SmtpSection(), description="The mail server that emails go out by.")
     http: HttpSection = Field(default=HttpSection(), description="What the edge itself may fetch over HTTP.")
     providers: ProvidersSection = Field(default=ProvidersSection(), description="Where numbers come from.")
     voices: tuple[VoiceSection, ...] = Field(

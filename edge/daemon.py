@@ -43,7 +43,11 @@ from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.canary import Canary
 from edge.sessions.connecting import Switchboard
+from edge.sessions.conversation import ConversationTable
+from edge.sessions.deliveries import Deliveries
+from edge.sessions.delivery import DeliveryTable
 from edge.sessions.inbox import Inbox
+from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
 from edge.sessions.message import MessageTable
 from edge.sessions.outbox import Outbox
@@ -55,6 +59,7 @@ from edge.sessions.sip_messages import SipMessages
 from edge.sessions.texting import TextSending
 from edge.sessions.texts import TextDesk, TextRuns
 from edge.sessions.ways import Ways
+from edge.sessions.webhook import Webhooks
 from edge.sip.agent import Agent
 from edge.sip.transport import Endpoint
 from edge.sms.carrier import Carrier
@@ -222,7 +227,21 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node)
         sending = TextSending(outbox, stores.owned, _micros)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
-        reach = Reach(flows=stores.library, http=guard, memory=memory)
+        webhooks, mail = Webhooks(guard, stores.secrets, _now), Mail(config.smtp)
+        deliveries = Deliveries(
+            config.deliveries, stores.engine, writer, {"webhook": webhooks.send, "email": mail.send}, node=node
+        )
+        reach = Reach(
+            flows=stores.library,
+            http=guard,
+            memory=memory,
+            webhooks=webhooks,
+            mail=mail,
+            deliveries=deliveries,
+            conversations=ConversationTable(stores.engine),
+            texts=sending,
+            clock=_now,
+        )
         runs = TextRuns(stores.directory, sending, reach, _now)
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
@@ -247,7 +266,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             recorder,
             switchboard.connect,
         )
-        calls, records = CallTable(stores.engine), MessageTable(stores.engine)
+        calls, records, delivered = CallTable(stores.engine), MessageTable(stores.engine), DeliveryTable(stores.engine)
         router = Router(
             trunks=trunks,
             routes=stores.routes,
@@ -256,7 +275,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             take_text=door.take,
             other=messages.handle,
         )
-        daemon = Daemon(config, stores, endpoint, book, trunks, targets, (calls, records, memory))
+        daemon = Daemon(config, stores, endpoint, book, trunks, targets, (calls, records, delivered, memory))
         server = Server(
             create_app(
                 Services(
@@ -272,6 +291,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     messages=records,
                     recordings=recordings,
                     keeper=keeper,
+                    deliveries=delivered,
+                    secrets=stores.secrets,
                     trunks=trunks,
                     routes=stores.routes,
                     carriers=list(carriers.values()),
@@ -286,8 +307,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
 
         canary = Canary(stores.engine, stores.numbers)
         await targets.refresh()
-        await outbox.start()
-        stack.push_async_callback(outbox.close)
+        for backlog in (outbox, deliveries):
+            await backlog.start()
+            stack.push_async_callback(backlog.close)
         await inbox.start()
         stack.push_async_callback(inbox.close)
         await keeper.start()

@@ -34,7 +34,8 @@ REDIRECTS: Final = 3
 REDIRECT_STATUS: Final = frozenset({301, 302, 303, 307, 308})
 URL_CHARACTERS: Final = 2_048
 CHUNK_BYTES: Final = 65_536
-CONNECTIONS: Final = 50  # at once; more wait, and their deadline runs
+CONNECTIONS: Final = 200  # at once; more wait, and their deadline runs
+PER_HOST: Final = 20  # of them to one host, so that one that hangs is felt by its own askers only
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Address = IPv4Address | IPv6Address
@@ -153,7 +154,11 @@ class Guard:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    socket_factory=self._socket, use_dns_cache=False, force_close=True, limit=CONNECTIONS
+                    socket_factory=self._socket,
+                    use_dns_cache=False,
+                    force_close=True,
+                    limit=CONNECTIONS,
+                    limit_per_host=PER_HOST,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `_request` has the one deadline

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
+from edge.accounts.webhook_secret import WebhookSecretTable
 from edge.config import Config
 from edge.errors import Unavailable
 from edge.flows.library import Library
@@ -43,6 +44,7 @@ class Stores:
     customers: CustomerTable
     accounts: CustomerDirectory
     keys: KeyTable
+    secrets: WebhookSecretTable
     numbers: NumberTable
     directory: Directory
     flows: FlowTable
@@ -85,6 +87,7 @@ async def open_stores(config: Config, *, embedded_redis: bool = False) -> AsyncI
             customers=CustomerTable(engine, cache),
             accounts=accounts,
             keys=KeyTable(engine),
+            secrets=WebhookSecretTable(engine),
             numbers=NumberTable(engine, cache),
             directory=directory,
             flows=FlowTable(engine, cache),

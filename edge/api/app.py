@@ -15,6 +15,7 @@ from edge.api.available_numbers import AvailableNumbers
 from edge.api.binding import Binding
 from edge.api.calls import Calls
 from edge.api.customers import Customers
+from edge.api.deliveries import Deliveries
 from edge.api.explain import Explain
 from edge.api.flows import Flows
 from edge.api.host import around, mount, mount_plain
@@ -25,6 +26,7 @@ from edge.api.ordering import Ordering
 from edge.api.recordings import Recordings
 from edge.api.section import ApiSection
 from edge.api.services import Services
+from edge.api.webhook_secrets import WebhookSecrets
 from edge.metrics import counter
 
 KEEPALIVE_SECONDS = 75.0  # longer than the minute that proxies and Prometheus keep idle connections
@@ -42,8 +44,10 @@ def operations(services: Services) -> list[AnyOperation]:
         *Calls(services.calls).operations(),
         *Messages(services.messages).operations(),
         *Recordings(services.recordings, services.keeper).operations(),
+        *Deliveries(services.deliveries).operations(),
         *Explain(services.trunks, services.routes).operations(),
         *Customers(services.customers).operations(),
+        *WebhookSecrets(services.secrets).operations(),
         *AccessKeys(services.keys, services.clock).operations(),
         *webhooks.operations(services.carriers, services.keep, services.clock),
         *health.operations(services.readiness),

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
+from edge.accounts.webhook_secret import WebhookSecretTable
 from edge.api.section import ApiSection
 from edge.api.webhooks import Keep
 from edge.errors import Fault
@@ -16,6 +17,7 @@ from edge.numbers.provider import Provider
 from edge.numbers.table import NumberTable
 from edge.recordings.keeper import Keeper
 from edge.recordings.table import RecordingTable
+from edge.sessions.delivery import DeliveryTable
 from edge.sessions.message import MessageTable
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
@@ -32,6 +34,7 @@ class Services:
     customers: CustomerTable
     accounts: CustomerDirectory
     keys: KeyTable
+    secrets: WebhookSecretTable
     numbers: NumberTable
     providers: Sequence[Provider]
     flows: FlowTable
@@ -39,6 +42,7 @@ class Services:
     messages: MessageTable
     recordings: RecordingTable
     keeper: Keeper
+    deliveries: DeliveryTable
     trunks: TrunkTable
     routes: Routes
     carriers: Sequence[Carrier]

@@ -1,19 +1,21 @@
-"""Numbers, SIP URIs and URLs as options carry them: a text, or the platform's address object.
+"""Numbers, SIP URIs, email addresses and URLs as options carry them: a text, or the platform's address object.
 
     "+14155550100"   "tel:+14155550100"   "sip:desk@pbx.example.com"
     {"type": "tel", "target": "+14155550100"}   {"type": "sip", "target": "desk@pbx.example.com"}
+    "ann@example.com"   {"type": "email", "target": "ann@example.com", "target_name": "Ann"}
 
 A URI goes into a header of a message that we send, and parts of it may come from a caller. So it is taken apart and
 checked against the characters of RFC 3261 §25.1: nothing can close the angle brackets around it, begin a new header or
-smuggle headers into the next request. The other keys of an address object (target_name, name, detail) are taken and
-not used.
+smuggle headers into the next request. An email address goes into a command and a header, and is checked as strictly:
+RFC 5321 §4.1.2 without what is quoted. The other keys of an address object (name, detail, and target_name but for
+emails) are taken and not used.
 """
 
 from __future__ import annotations
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -35,6 +37,8 @@ _PARAMETERS: Final = re.compile(
 )
 _HOST: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.\-]+)(?::(?P<port>[0-9]{1,5}))?")
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?")
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+"
+_LOCAL_PART: Final = re.compile(rf"(?=.{{1,64}}\Z){_ATOM}(?:\.{_ATOM})*")
 _TEL: Final = re.compile(rf"(?P<number>\+?[0-9A-Fa-f*#]+)(?P<parameters>{_PARAMETERS.pattern})")
 
 
@@ -63,6 +67,29 @@ def read_uri(value: Any) -> str:
     if scheme == "tel":
         return f"tel:{_checked_tel(rest, target)}"
     raise ValueError(f"needs a sip:, sips: or tel: URI, not {_shown(target)}")
+
+
+class Mailbox(NamedTuple):
+    """Where an email goes."""
+
+    address: str
+    name: str  # of whom it is; "" when nobody said
+
+
+def read_mailbox(value: Any) -> Mailbox:
+    """An email address. Raises ValueError with a sentence that says what is wrong."""
+    name = ""
+    if isinstance(value, dict) and value.get("type") == "email":
+        _parts({**value, "type": "tel"})
+        name = " ".join("".join(filter(str.isprintable, (value.get("target_name") or "").replace("\n", " "))).split())
+        value = value.get("target") or ""
+    elif not isinstance(value, str):
+        raise ValueError("needs an email address, or an address object of type email")
+    address = value.strip()
+    local, _, host = address.rpartition("@")
+    if not _LOCAL_PART.fullmatch(local) or not _is_host(host) or host.startswith("["):
+        raise ValueError(f"not an email address: {_shown(address)}")
+    return Mailbox(address, name)
 
 
 def check_url(text: str) -> str:
@@ -141,4 +168,5 @@ def _shown(text: str) -> str:
 
 Number = Annotated[str, BeforeValidator(read_number, json_schema_input_type=str | dict[str, str])]
 Uri = Annotated[str, BeforeValidator(read_uri, json_schema_input_type=str | dict[str, str])]
+MailboxOption = Annotated[Mailbox, BeforeValidator(read_mailbox, json_schema_input_type=str | dict[str, str])]
 WebUrl = Annotated[str, Field(max_length=limits.SOURCE_CHARACTERS), AfterValidator(check_url)]

@@ -6,12 +6,33 @@ As with a session, what waits raises `SessionEnded` when the session is over mea
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edge.http import Answer, Method
 
 if TYPE_CHECKING:
     from edge.flows.flow import Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A request that tells a customer's server something. It is signed with the account's secret."""
+
+    method: Method
+    uri: str
+    data_type: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """An email to one address. Its texts are of one line but the content."""
+
+    address: str
+    name: str  # of the receiver; "" for none
+    subject: str
+    content: str
 
 
 class Outside(Protocol):
@@ -37,3 +58,21 @@ class Outside(Protocol):
     ) -> Answer:
         """What a URL answers, whatever the status; asked once, redirects of GET followed. Raises EdgeError when it
         gives no answer in time, too large a one, or is not to be asked."""
+
+    async def call_webhook(self, webhook: Webhook, *, max_bytes: int) -> Answer:
+        """Send a webhook now, once, and wait for its answer, whatever the status. Raises as `request` does."""
+
+    async def send_webhook(self, webhook: Webhook) -> str:
+        """Keep a webhook and send it soon, again and again until it is taken; returns the id of its event.
+
+        The same call in a repeated run (after a crash) is the same event. Raises EdgeError when it is not kept.
+        """
+
+    async def send_email(self, email: Email) -> str:
+        """Keep an email and send it soon, in the same way; returns its id."""
+
+    async def send_to_conversation(self, conversation_id: str, text: str) -> str:
+        """Send a text to whom a conversation of the account is with, from its number; returns the message's id.
+
+        Raises NotFound for a conversation that the account does not have, else as `Session.send_text`.
+        """

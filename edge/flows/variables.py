@@ -84,6 +84,9 @@ KNOWN: Final[Mapping[str, str]] = {
     "edge.connect.cause": "its Q.850 cause, where one is known",
     "edge.connect.destination": "who answered, or who was tried last",
     "edge.connect.seconds": "how long the two talked",
+    "edge.webhook.status": "the status that the last webhook_send with sync was answered with; empty for no answer",
+    "edge.webhook.body": "the body of that answer",
+    "edge.webhook.json.*": "the texts, numbers and truths in it, by name, where it was a JSON object",
     "edge.number.id": "the number that was reached",
     "edge.number.name": "its name",
     "edge.number.detail": "its detail",
@@ -218,6 +221,11 @@ class Variables:
         if self._own is None:
             self._own = {}
         self._own[name] = value
+
+    def forget_system(self, prefix: str) -> None:
+        """Take back what the system set under names that begin so."""
+        for name in [name for name in self._own or () if name.startswith(prefix)]:
+            del self._own[name]  # type: ignore[union-attr]  # it has names
 
     def own(self) -> dict[str, str]:
         """A copy of what was set during the run."""

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from edge.errors import NotFound, Unavailable
 from edge.flows.flow import Flow
+from edge.flows.outside import Email, Webhook
 from edge.http import Answer, Guard, Method
+from edge.sessions.conversation import Conversation, ConversationTable
+from edge.sessions.deliveries import Deliveries
+from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
+from edge.sessions.webhook import Webhooks, delivery_of
 from edge.store.tiers import Found
 
 T = TypeVar("T")
@@ -27,8 +33,19 @@ class Flows(Protocol):
     async def find_version(self, flow_id: str, version: int, /) -> Found[Flow]: ...
 
 
+class Texts(Protocol):
+    """Who sends texts, as far as conversations need it."""
+
+    async def go_on(
+        self, conversation: Conversation, id: str, customer_id: str, text: str, *, reference_id: str
+    ) -> str: ...
+
+
 class Host(Protocol):
     """The session that asks."""
+
+    @property
+    def id(self) -> str: ...
 
     @property
     def customer_id(self) -> str: ...
@@ -55,6 +72,12 @@ class Reach:
     flows: Flows
     http: Guard
     memory: Memory
+    webhooks: Webhooks
+    mail: Mail
+    deliveries: Deliveries
+    conversations: ConversationTable
+    texts: Texts
+    clock: Callable[[], datetime]
 
 
 class Outside:
@@ -83,13 +106,48 @@ class Outside:
     async def request(
         self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int
     ) -> Answer:
-        async def ask() -> Answer | Unavailable:
+        return await self._once(
+            lambda: self._reach.http.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
+        )
+
+    async def call_webhook(self, webhook: Webhook, *, max_bytes: int) -> Answer:
+        event_id = self._host.next_id()
+        return await self._once(
+            lambda: self._reach.webhooks.ask(event_id, self._host.customer_id, webhook, max_bytes=max_bytes)
+        )
+
+    async def send_webhook(self, webhook: Webhook) -> str:
+        host, reach = self._host, self._reach
+        delivery = delivery_of(host.next_id(), host.customer_id, host.id, webhook, reach.clock())
+        await host.during(lambda: reach.deliveries.put(delivery))
+        return delivery.id
+
+    async def send_email(self, email: Email) -> str:
+        host, reach = self._host, self._reach
+        delivery = reach.mail.delivery_of(host.next_id(), host.customer_id, host.id, email, reach.clock())
+        await host.during(lambda: reach.deliveries.put(delivery))
+        return delivery.id
+
+    async def send_to_conversation(self, conversation_id: str, text: str) -> str:
+        host, reach = self._host, self._reach
+        found = await host.during(lambda: reach.conversations.find(conversation_id, host.customer_id))
+        if found is None:
+            raise NotFound(f"there is no conversation {conversation_id[:60]}", reason="CONVERSATION_NOT_FOUND")
+        message_id = host.next_id()
+        return await host.during(
+            lambda: reach.texts.go_on(found, message_id, host.customer_id, text, reference_id=host.id)
+        )
+
+    async def _once(self, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+        """Ask a URL. That it is away is its fault, and no reason for a text to try for ever."""
+
+        async def asked() -> Answer | Unavailable:
             try:
-                return await self._reach.http.request(method, url, headers=headers, body=body, max_bytes=max_bytes)
-            except Unavailable as error:  # it is that URL's fault: no reason for a text to try for ever
+                return await ask()
+            except Unavailable as error:
                 return error
 
-        answer = await self._host.during(ask)
+        answer = await self._host.during(asked)
         if isinstance(answer, Unavailable):
             raise answer
         return answer

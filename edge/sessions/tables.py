@@ -1,4 +1,4 @@
-"""The tables of what happened: calls, messages, and the outbox of messages that are on their way out.
+"""The tables of what happened: calls, messages, the outbox of messages on their way out, and other deliveries.
 
 A message is one row for its whole life. What an incoming one still has to do is in `flow_state`, what became of an
 outgoing one in its row of the outbox, which has the same id: the outbox says whether a message was sent, `messages`
@@ -102,6 +102,7 @@ messages = sa.Table(
     sa.Index("ix_messages_customer_id_tm_create", "customer_id", "tm_create"),
     sa.Index("ix_messages_number_tm_create", "number", "tm_create"),
     sa.Index("ix_messages_tm_create", "tm_create"),
+    sa.Index("ix_messages_conversation_id_tm_create", "conversation_id", "tm_create"),
 )
 
 outbox = sa.Table(
@@ -138,4 +139,36 @@ memories = sa.Table(  # what flows remember of a person, see `memory.py`
     sa.Column("value", sa.Text, nullable=False),
     sa.Column("tm_expire", Instant, nullable=False),
     sa.Index("ix_memories_tm_expire", "tm_expire"),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),  # the event's: the same in every try
+    sa.Column("kind", sa.String(16), nullable=False),  # webhook email
+    sa.Column("customer_id", Uuid, nullable=False),
+    sa.Column("reference_id", Uuid, nullable=False),  # the call or text whose flow sent it
+    sa.Column("resource", sa.Text, nullable=False),  # what it is about: of one resource and host, one after another
+    sa.Column("host", sa.Text, nullable=False),  # who is to get it: scheme, host and port; "" for the mail server
+    sa.Column("target", sa.Text, nullable=False),  # as people are shown it: a URL without secrets, an address
+    sa.Column("payload", Json, nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),  # queued sent failed
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", Instant, nullable=False),
+    sa.Column("claimed_by", sa.Text, nullable=False),
+    sa.Column("claimed_until", Instant, nullable=False),
+    sa.Column("receipt", sa.Text, nullable=False),  # what the other side said when it took it
+    sa.Column("code", sa.Text, nullable=False),  # the status of the last answer that was none
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Column("tm_update", Instant),
+    sa.Index(
+        "ix_deliveries_queued",
+        "tm_create",
+        "id",
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    ),
+    sa.Index("ix_deliveries_customer_id_tm_create", "customer_id", "tm_create"),
+    sa.Index("ix_deliveries_tm_create", "tm_create"),
 )

@@ -18,6 +18,7 @@ from edge.errors import Fault, Forbidden, Invalid, Unavailable
 from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.number import E164, Number
+from edge.sessions.conversation import Conversation
 from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox, Outgoing
 from edge.sessions.outside import Outside, Reach
@@ -92,6 +93,34 @@ class TextSending:
                 route=route,
                 number_id=number.id,
                 conversation_id=conversation_id(customer_id, source, destination),
+                reference_id=reference_id,
+            )
+        )
+        return id
+
+    async def go_on(
+        self, conversation: Conversation, id: str, customer_id: str, text: str, *, reference_id: str
+    ) -> str:
+        """Put a text into the outbox that goes on with a conversation, the way its peer's texts come. Raises as `send`.
+
+        The peer need not be a number: whoever texted us can be answered.
+        """
+        check_body(text)
+        number = await self._owns(conversation.number, customer_id)
+        if number is None:
+            raise Forbidden(f"{conversation.number} is no active number of this account")
+        await self.put(
+            Outgoing(
+                id=id,
+                customer_id=customer_id,
+                carrier=conversation.carrier,
+                number=conversation.number,
+                peer=conversation.peer,
+                text=text,
+                tm_create=self._now(),
+                route=conversation.route,
+                number_id=number.id,
+                conversation_id=conversation.id,
                 reference_id=reference_id,
             )
         )

@@ -11,7 +11,8 @@ import pytest
 
 from edge.api.app import operations
 from edge.api.host import REQUESTS
-from edge.sessions.tables import calls, messages
+from edge.sessions.tables import calls, deliveries, messages
+from tests.api.test_deliveries import delivery
 from tests.api.test_records import call, insert, message
 from tests.api.world import FREE, World
 
@@ -23,6 +24,7 @@ OPTIONS = "--seed=1 --max-examples=2 --no-shrink --no-color --phases=examples,co
 async def test_every_operation_keeps_its_word(world: World, tmp_path: Path) -> None:
     await insert(world, calls, [call(world.a, FREE, 0)])
     await insert(world, messages, [message(world.a, FREE, 0)])
+    await insert(world, deliveries, [delivery(world.a, 0)])
     (own_key, *_) = (await world.did("GET", "/v1.0/accesskeys", key=world.key_admin))["result"]
     environment = {
         **os.environ,

@@ -15,6 +15,7 @@ import pytest
 
 from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
+from edge.accounts.webhook_secret import WebhookSecretTable
 from edge.api.app import Server, create_app
 from edge.api.section import ApiSection
 from edge.api.services import Services
@@ -33,6 +34,7 @@ from edge.recordings.keeper import Keeper
 from edge.recordings.section import RecordingsSection
 from edge.recordings.spool import Spool
 from edge.recordings.table import Recording, RecordingTable
+from edge.sessions.delivery import DeliveryTable
 from edge.sessions.message import MessageTable
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
@@ -280,6 +282,8 @@ async def _running(
         messages=MessageTable(engine),
         recordings=recordings,
         keeper=keeper,
+        deliveries=DeliveryTable(engine),
+        secrets=WebhookSecretTable(engine, clock=clock),
         trunks=trunks,
         routes=Routes(directory, accounts, Library(fresh, notices, None, reader)),
         carriers=[Loopback(LoopbackSection(), site)],

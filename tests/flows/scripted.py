@@ -16,8 +16,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, cast
 
@@ -27,6 +27,7 @@ from edge.flows.dial import Dial, Dialed
 from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, compile_flow
+from edge.flows.outside import Email, Webhook
 from edge.flows.run import Run
 from edge.flows.session import (
     CallSession,
@@ -68,7 +69,7 @@ class ScriptedSession:
 
     @property
     def outside(self) -> ScriptedOutside:
-        return ScriptedOutside(self._ask)
+        return ScriptedOutside(self._ask, self._ids)
 
     async def sleep(self, seconds: float) -> None:
         await self._ask("sleep", seconds)
@@ -97,10 +98,12 @@ class ScriptedSession:
 
 
 class ScriptedOutside:
-    """The world beside it. The answer to `flow` is a list of actions, that to `request` `[status, body]`."""
+    """The world beside it. The answer to `flow` is a list of actions, that to `request` and `call_webhook` is
+    `[status, body]`."""
 
-    def __init__(self, ask: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, ask: Callable[..., Awaitable[Any]], ids: Iterator[int]) -> None:
         self._ask = ask
+        self._ids = ids
 
     async def flow(self, flow_id: str) -> Flow:
         return compile_flow({"name": "other", "actions": await self._ask("flow", flow_id)}, id=flow_id, version=3)
@@ -118,6 +121,22 @@ class ScriptedOutside:
         status, content = await self._ask("request", method, url, *told) or (200, [])
         text = content if isinstance(content, str) else json.dumps(content)
         return Answer(status, text.encode(), headers.get("Accept", ""))
+
+    async def call_webhook(self, webhook: Webhook, *, max_bytes: int) -> Answer:
+        status, content = await self._ask("call_webhook", *astuple(webhook)) or (200, "")
+        return Answer(status, content.encode("utf-8", "surrogatepass"), "")
+
+    async def send_webhook(self, webhook: Webhook) -> str:
+        await self._ask("send_webhook", *astuple(webhook))
+        return f"event-{next(self._ids)}"
+
+    async def send_email(self, email: Email) -> str:
+        await self._ask("send_email", *astuple(email))
+        return f"email-{next(self._ids)}"
+
+    async def send_to_conversation(self, conversation_id: str, text: str) -> str:
+        await self._ask("send_to_conversation", conversation_id, text)
+        return f"text-{next(self._ids)}"
 
 
 class ScriptedCall(ScriptedSession):

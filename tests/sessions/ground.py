@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
 from edge.sessions.outside import Reach
-from edge.sessions.tables import calls, messages, outbox
+from edge.sessions.tables import calls, deliveries, messages, outbox
 from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import metadata
 from edge.store.writer import Statement, Writer
 
-TABLES = [calls, messages, outbox]
+TABLES = [calls, messages, outbox, deliveries]
 
 
 class Clock:

@@ -7,12 +7,16 @@ from typing import Any, TypeVar
 
 import pytest
 
-from edge.errors import EdgeError, Forbidden, Unavailable
+from edge.errors import EdgeError, Exhausted, Forbidden, Invalid, NotFound, Unavailable
+from edge.flows.outside import Email, Webhook
 from edge.flows.session import SessionEnded
 from edge.http import Answer
+from edge.sessions.conversation import Conversation
+from edge.sessions.delivery import Delivery
+from edge.sessions.mail import Mail, SmtpSection
 from edge.sessions.outside import Outside
 from edge.store.metadata import new_id
-from tests.sessions.ground import reach
+from tests.sessions.ground import Clock, reach
 
 T = TypeVar("T")
 
@@ -80,3 +84,99 @@ async def test_a_session_that_is_over_asks_nothing() -> None:
     with pytest.raises(SessionEnded):
         await Outside(host, reach(http=web)).request("GET", "https://example.com/", headers={}, max_bytes=7)
     assert web.asked == []
+
+
+# What is kept and sent later
+
+
+HOOK = Webhook("POST", "https://example.com/x?token=secret", "text/plain", "hi")
+LETTER = Email("ann@example.com", "Ann", "hi", "hello")
+
+
+class Book:
+    """Keeps deliveries, texts and conversations; is away as often as it is told, or full."""
+
+    def __init__(self, *failures: EdgeError) -> None:
+        self.failures = list(failures)
+        self.kept: list[Any] = []
+
+    async def put(self, delivery: Delivery) -> bool:
+        self._fail()
+        self.kept.append(delivery)
+        return True
+
+    async def find(self, conversation_id: str, customer_id: str) -> Conversation | None:
+        self._fail()
+        known = (conversation_id, customer_id) == ("c1", Patient.customer_id)
+        return Conversation("c1", "+14155550100", "+14155550111", "sip", "back") if known else None
+
+    async def go_on(self, conversation: Conversation, id: str, customer_id: str, text: str, **more: str) -> str:
+        self._fail()
+        self.kept.append((conversation, id, customer_id, text, more))
+        return id
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+def beside(asking: Patient, book: Book, **smtp: Any) -> Outside:
+    mail = Mail(SmtpSection(**smtp))
+    return Outside(asking, reach(deliveries=book, conversations=book, texts=book, mail=mail, clock=Clock()))
+
+
+async def test_what_cannot_be_kept_now_is_kept_later_under_the_same_id() -> None:
+    away = Unavailable("the database is away")
+    for send in ("send_webhook", "send_email", "send_to_conversation"):
+        host, book = Patient(), Book(away, away)
+        outside = beside(host, book, host="mail", sender="edge@example.com")
+        expected = host.next_id()
+        match send:
+            case "send_webhook":
+                found = await outside.send_webhook(HOOK)
+            case "send_email":
+                found = await outside.send_email(LETTER)
+            case _:
+                expected = f"{host.id}/3"  # it looked the conversation up before
+                found = await outside.send_to_conversation("c1", "hello")
+        assert found == expected
+        (kept,) = book.kept
+        if isinstance(kept, Delivery):
+            assert (kept.id, kept.customer_id, kept.reference_id) == (expected, host.customer_id, host.id)
+        else:
+            assert kept[1:] == (expected, host.customer_id, "hello", {"reference_id": host.id})
+
+
+async def test_what_is_not_taken_is_said_at_once() -> None:
+    with pytest.raises(Exhausted):
+        await beside(Patient(), Book(Exhausted("full"))).send_webhook(HOOK)
+    with pytest.raises(Invalid, match="no mail server"):
+        await beside(Patient(), Book()).send_email(LETTER)
+    for conversation in ("c2", ""):
+        with pytest.raises(NotFound, match="there is no conversation"):
+            await beside(Patient(), Book()).send_to_conversation(conversation, "hello")
+
+
+class Hooks:
+    """Webhooks whose server gives these answers."""
+
+    def __init__(self, *answers: Answer | EdgeError) -> None:
+        self.answers = list(answers)
+        self.asked: list[Any] = []
+
+    async def ask(self, event_id: str, customer_id: str, webhook: Webhook, *, max_bytes: int) -> Answer:
+        self.asked.append((event_id, customer_id, webhook, max_bytes))
+        answer = self.answers.pop(0)
+        if isinstance(answer, EdgeError):
+            raise answer
+        return answer
+
+
+async def test_a_webhook_that_is_waited_for_is_sent_once() -> None:
+    host, hooks = Patient(), Hooks(Answer(503, b"later", "text/plain"), Unavailable("nobody there"))
+    outside = Outside(host, reach(webhooks=hooks))
+    assert (await outside.call_webhook(HOOK, max_bytes=7)).status == 503
+    assert hooks.asked == [(f"{host.id}/0", host.customer_id, HOOK, 7)]
+    with pytest.raises(Unavailable, match="nobody there"):
+        await outside.call_webhook(HOOK, max_bytes=7)
+    assert len(hooks.asked) == 2

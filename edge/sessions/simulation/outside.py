@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from edge.errors import EdgeError, Invalid, TooLarge
 from edge.flows.flow import Flow
-from edge.flows.outside import Outside
+from edge.flows.outside import Email, Outside, Webhook
+from edge.flows.variables import quoted
 from edge.http import Answer, Method
 from edge.sessions.simulation.script import Script, WebAnswer
 from edge.sessions.simulation.stage import Stage
+from edge.sessions.texting import check_body
 
 FindFlow = Callable[[str], Awaitable[Flow]]  # by id; raises NotFound
 
@@ -46,10 +48,32 @@ class SimulatedOutside:
     ) -> Answer:
         sent = f", {len(body)} bytes of {headers.get('Content-Type', 'anything')}" if body else ""
         self._stage.note(f"asks {method} {url}{sent}")
+        return self._answer(url, max_bytes, "[]" if "json" in headers.get("Accept", "") else "")
+
+    async def call_webhook(self, webhook: Webhook, *, max_bytes: int) -> Answer:
+        self._stage.note(f"tells {webhook.uri}{_data(webhook)}")
+        return self._answer(webhook.uri, max_bytes, "")
+
+    async def send_webhook(self, webhook: Webhook) -> str:
+        self._stage.note(f"will tell {webhook.uri}{_data(webhook)}")
+        return self._stage.id()
+
+    async def send_email(self, email: Email) -> str:
+        self._stage.note(f"emails {email.address}, {quoted(email.subject)}: {quoted(email.content)}")
+        return self._stage.id()
+
+    async def send_to_conversation(self, conversation_id: str, text: str) -> str:
+        check_body(text)
+        self._stage.note(f"there is a conversation {conversation_id}", "assumed")
+        self._stage.note(f"texts into it: {quoted(text)}")
+        return self._stage.id()
+
+    def _answer(self, url: str, max_bytes: int, otherwise: str) -> Answer:
+        """What the script says that a URL answers; a body of that where it says nothing."""
         answers = self._script.answers
         told = answers.get(url) or answers.get(url.partition("#")[0].partition("?")[0])
         if told is None:
-            told = WebAnswer(body="[]" if "json" in headers.get("Accept", "") else "")
+            told = WebAnswer(body=otherwise)
             with_body = f" and {told.body}" if told.body else ""
             self._stage.note(f"it is not asked; it answers {told.status}{with_body}", "assumed")
         else:
@@ -58,6 +82,10 @@ class SimulatedOutside:
         if len(found) > max_bytes:
             raise TooLarge(f"the answer has more than {max_bytes} bytes")
         return Answer(told.status, found, told.type.partition(";")[0].strip().lower())
+
+
+def _data(webhook: Webhook) -> str:
+    return f": {quoted(webhook.data)}" if webhook.data else ""
 
 
 _is_the_outside: type[Outside] = SimulatedOutside

@@ -113,6 +113,33 @@ async def test_a_url_is_answered_by_the_script() -> None:
     assert down.runs[0].outcome == "failed"
 
 
+async def test_what_is_sent_outside_is_told_and_not_sent() -> None:
+    url = "https://example.com/calls"
+    tell: dict[str, Any] = {"type": "webhook_send", "option": {"uri": url, "data": {"a": 1}}}
+    mail = {"type": "email_send", "option": {"destinations": ["ann@example.com"], "subject": "hi", "content": "ho"}}
+    go_on = {"type": "conversation_send", "option": {"conversation_id": "c1", "text": "hello"}}
+    ask = {"id": "ask", "type": "webhook_send", "option": {"uri": url, "sync": True}}
+    keep = {"id": "k", "type": "variable_set", "option": {"key": "said", "value": "${edge.webhook.json.name}"}}
+    steps: list[dict[str, Any]] = [
+        {**tell, "id": "tell"},
+        {**mail, "id": "mail"},
+        {**go_on, "id": "on"},
+        ask,
+        keep,
+        STOP,
+    ]
+    found = await attempt(*steps, answers={url: {"body": '{"name": "Ann"}'}})
+    assert [line for line in told(found) if not line.endswith(": done")][:6] == [
+        f'0.0 tell: will tell {url}: "{{\\"a\\":1}}"',
+        '0.0 mail: emails ann@example.com, "hi": "ho"',
+        "0.0 on: assumed: there is a conversation c1",
+        '0.0 on: texts into it: "hello"',
+        f"0.0 ask: tells {url}",
+        "0.0 ask: it answers 200, 15 bytes of application/json",
+    ]
+    assert found.variables["said"] == "Ann"
+
+
 async def test_a_long_transcript_is_cut_and_says_so() -> None:
     again = {"id": "g", "type": "goto", "option": {"target_id": "r", "loop_count": 10_000}}
     found = await attempt(REPLY, again, texts=["x"] * 8, every=0)
