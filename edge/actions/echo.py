@@ -26,6 +26,9 @@ class Echo(Action):
 
     duration: int = Field(default=180_000, ge=0, le=limits.WAIT_MILLISECONDS, description="How long, in milliseconds.")
 
+    def at_once(self) -> bool:
+        return self.duration == 0
+
     async def run(self, session: CallSession, run: Run) -> Next:
         await session.echo(min(self.duration / 1000, run.seconds_left()))
         return None

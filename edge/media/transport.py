@@ -6,9 +6,10 @@ it is a task or a callback of the loop: the sockets are watched by an epoll of t
 packet is thus read up to one packet time after it came, which does not matter for a key press and saves a wake-up for
 each packet.
 
-Between two people every millisecond counts. So what comes for a stream that is relayed to another one is sent on at
-once: its socket moves to a second epoll, which the loop watches as one file. While it is relayed the clock only counts
-the stream's time, and sends nothing for it.
+Between two people time counts. So what comes for a stream that is relayed to another one is sent on at once: its socket
+moves to a second epoll, which the loop watches as one file. As a wake-up costs more than the packet, it is not watched
+while packets come at less than `PAUSE_SECONDS` from each other: then we look every `PAUSE_SECONDS`, and find many.
+While a stream is relayed the clock only counts its time, and sends nothing for it.
 
 A stream's socket hears anybody until the first packet that could be of its session; from then on it is locked: the
 socket is connected to where that came from, whatever the SDP said (symmetric RTP, RFC 4961), so that the kernel drops
@@ -60,6 +61,8 @@ BIND_TRIES = 64  # pairs of ports tried for one stream, when others hold some of
 MAX_DATAGRAM = 2048  # bytes read of a packet; no G.711 packet is longer
 ROUNDS = 16  # packets read from one socket in one tick; the rest waits for the next
 STRANGERS = 512  # datagrams read from a socket that is being locked
+PAUSE_SECONDS = 0.001  # between two looks at the sockets of relayed streams
+QUIET_LOOKS = 3  # looks that find nothing, before the loop looks again
 SWEEP_SECONDS = 0.5  # between two looks at silence and reports
 EARLY_SECONDS = 0.0005  # some event loops wake up a little too soon
 
@@ -346,7 +349,11 @@ class Stream:
         if self._onward is not None and self._other is not None:
             packet = self._onward.packet(data)
             if packet is not None:
-                self._engine.relayed(self._other.line[1], packet)
+                try:
+                    self._other.line[1](packet)
+                    self._engine.passed_on += 1
+                except OSError:
+                    UNSENT.inc()
         digits = self.receiver.receive(data, now)
         if digits:
             self._digits(digits)
@@ -490,14 +497,17 @@ class MediaEngine:
         self._streams: dict[Stream, int] = {}  # and their RTP ports
         self._groups: Groups[Stream, Line] = Groups()
         self._slow, self._fast = _Ears(), _Ears()  # the fast ones are those of relayed streams
-        self._relayed = 0  # packets, not counted yet
+        self.passed_on = 0  # packets of relayed streams that were sent and not counted yet
+        self._passed_on_at = 0.0
+        self._looking: asyncio.TimerHandle | None = None
+        self._quiet = 0  # looks in a row that found nothing
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._fast.epoll.fileno(), self._hear_at_once)
+        self._loop.add_reader(self._fast.epoll.fileno(), self._wake)
 
     async def close(self) -> None:
         """Close all streams."""
@@ -506,6 +516,9 @@ class MediaEngine:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         if self._loop is not None:
             self._loop.remove_reader(self._fast.epoll.fileno())
         self._slow.epoll.close()
@@ -576,14 +589,6 @@ class MediaEngine:
         ears, others = (self._fast, self._slow) if at_once else (self._slow, self._fast)
         others.remove(to.fileno())
         ears.add(to.fileno(), ear)
-
-    def relayed(self, send: Callable[[bytes], int], packet: bytes) -> None:
-        """Send a packet in the turn of the other stream."""
-        try:
-            send(packet)
-            self._relayed += 1
-        except OSError:
-            UNSENT.inc()
 
     def rebind(self, old: socket.socket) -> socket.socket:
         """An unconnected socket in the place of a connected one."""
@@ -685,11 +690,35 @@ class MediaEngine:
         if heard:
             _received.inc(heard)
 
-    def _hear_at_once(self) -> None:
-        _, heard = self._fast.hear(time.monotonic())
-        _received.inc(heard)
-        _sent.inc(self._relayed)
-        self._relayed = 0
+    def _wake(self) -> None:
+        """The loop saw a packet for a relayed stream."""
+        now = time.monotonic()
+        self._pass_on(now)
+        if now - self._passed_on_at < PAUSE_SECONDS:
+            self._running().remove_reader(self._fast.epoll.fileno())
+            self._quiet = 0
+            self._look_later()
+        self._passed_on_at = now
+
+    def _look(self) -> None:
+        """Look by ourselves, as packets come so fast; when none do, the loop is asked to look again."""
+        self._quiet = 0 if self._pass_on(time.monotonic()) else self._quiet + 1
+        if self._quiet < QUIET_LOOKS:
+            self._look_later()
+        else:
+            self._looking = None
+            self._running().add_reader(self._fast.epoll.fileno(), self._wake)
+
+    def _look_later(self) -> None:
+        self._looking = self._running().call_later(PAUSE_SECONDS, self._look)
+
+    def _pass_on(self, now: float) -> int:
+        ready, heard = self._fast.hear(now)
+        if ready:
+            _received.inc(heard)
+            _sent.inc(self.passed_on)
+            self.passed_on = 0
+        return ready
 
 
 class _Ears:

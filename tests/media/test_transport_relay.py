@@ -82,6 +82,20 @@ async def test_a_relay_invents_nothing_and_waits_for_no_clock(bridge: Bridge) ->
     two.rtp.setblocking(False)
 
 
+async def test_when_packets_come_fast_all_of_them_pass_and_so_does_one_that_comes_later(bridge: Bridge) -> None:
+    one, two = bridge.phones
+    heard: list[Packet] = []
+    for number in range(200):
+        one.say(bridge.streams[0], bytes([number]) * 160)
+        await asyncio.sleep(0)
+        heard += two.packets()
+    await until(lambda: bridge.streams[0].stats.received_packets == 200)
+    heard += two.packets()
+    assert [packet.payload[0] for packet in heard] == list(range(200))
+    await asyncio.sleep(10 * transport.PAUSE_SECONDS)  # nobody looks any more, but the loop
+    await bridge.talk(1)
+
+
 async def test_a_prompt_then_a_relay_then_a_prompt_are_one_stream(engine: MediaEngine, phone: Phone) -> None:
     with Phone() as other:
         one, two = engine.open(HOST), engine.open(HOST)
