@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import ours
-from bench.machine import Process, answers_options, free_port, running
+from bench.machine import HOST, Process, answers_options, free_port, running
 
 PEERS = Path(__file__).parent / "peers"
 VENV_PACKAGES = ("sippy==2.5.0", "aiosipua==0.7.1", "aiortp==0.8.0")
@@ -99,6 +99,18 @@ def python_peer(name: str) -> Start:
             yield Server(port, [process])
 
     return start
+
+
+@contextlib.contextmanager
+def sippy_b2bua(folder: Path) -> Iterator[Server]:
+    """Sippy's own B2BUA, as it is installed: each call goes to one place. It logs nothing."""
+    port = free_port()
+    command = [
+        *(str(_peer_python(folder.parent)), "-m", "sippy.b2bua_simple", "-f", "-l", HOST, "-p", str(port)),
+        *("-n", f"{HOST}:{ours.CALLEE_PORT}"),
+    ]
+    with running(command, folder, lambda: answers_options(port), {"SIPLOG_BEND": "none"}) as process:
+        yield Server(port, [process])
 
 
 def _peer_python(build: Path) -> Path:

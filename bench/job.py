@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import ours
 from bench.contender import Server
 from bench.listener import Listener, Pacing
-from bench.sipp import load
+from bench.sipp import callee, load
 
 LOCAL_PORT = 16060
 SETTLE_SECONDS = 0.5  # after the last call, for what is still being written
@@ -20,6 +20,9 @@ REDIRECT_RATE = 2000
 REDIRECT_CALLS = 20_000
 GREETING_RATES = (20, 50, 100)
 GREETING_SECONDS = 10
+BRIDGE_RATE = 50
+BRIDGE_CALLS = 1000
+BRIDGE_SECONDS = 1.0  # how long the two are connected
 HELD_CALLS = 500
 HELD_RATE = {False: 100, True: 20}  # calls a second, without and with media
 
@@ -73,6 +76,27 @@ def greeting(server: Server, folder: Path, *, rate: int, seconds: int = GREETING
         time.sleep(SETTLE_SECONDS)
         cpu = server.cpu_seconds() - before
     return Round(cpu / calls * 1e3, result.calls, result.failed, result.retransmissions, listener.pacing())
+
+
+def bridge(server: Server, folder: Path, *, rate: int = BRIDGE_RATE, calls: int = BRIDGE_CALLS) -> Round:
+    """A call comes, another one goes out to where it is answered, the caller hangs up. ms of CPU a call; no RTP."""
+    with Listener() as listener:  # nobody speaks, but what is sent all the same should not come back as ICMP
+        key = ["-key", "rtp_port", str(listener.port)]
+        with callee("bridged", folder, port=ours.CALLEE_PORT, arguments=key):
+            before = server.cpu_seconds()
+            result = load(
+                "bridge",
+                folder,
+                port=server.port,
+                local_port=LOCAL_PORT,
+                calls=calls,
+                rate=rate,
+                seconds=BRIDGE_SECONDS,
+                arguments=["-s", ours.BRIDGED, "-d", f"{1000 * BRIDGE_SECONDS:.0f}", *key],
+            )
+            time.sleep(SETTLE_SECONDS)
+            cpu = server.cpu_seconds() - before
+    return Round(cpu / calls * 1e3, result.calls, result.failed, result.retransmissions)
 
 
 def memory(server: Server, folder: Path, *, media: bool) -> Round:

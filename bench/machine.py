@@ -106,6 +106,16 @@ def free_port(kind: int = socket.SOCK_DGRAM) -> int:
     raise RuntimeError("no free port")
 
 
+def is_taken(port: int) -> bool:
+    """Whether somebody listens at a UDP port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((HOST, port))
+        except OSError:
+            return True
+        return False
+
+
 def answers_options(port: int) -> bool:
     """Whether a SIP server answers OPTIONS, or anything at all, on a port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

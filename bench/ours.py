@@ -31,6 +31,9 @@ SECONDS = 3.0
 TARGET = "sip:flow@127.0.0.1:5099"
 GREETED = "+15559000000"  # has the greeting bound
 HELD = "+15559000001"  # rings, unanswered
+BRIDGED = "+15559000002"  # is connected to the next, which is none of ours
+CALLEE = "+15559000003"
+CALLEE_PORT = 16064
 
 
 def numbers() -> Iterator[str]:
@@ -109,6 +112,12 @@ url = "unix://{self.folder}/redis.sock"
 [sip]
 listen = ["udp:{HOST}:{self.sip_port}"]
 
+[[trunks]]
+name = "bench"
+networks = ["{HOST}/32"]
+target = "sip:{HOST}:{CALLEE_PORT}"
+outbound = true
+
 [media]
 first_port = {self.media_port}
 last_port = {self.media_port + 7999}
@@ -159,8 +168,9 @@ async def _provision(stores: Stores) -> None:
     customer = (await stores.customers.create("bench")).id
     greet = [{"type": "answer"}, {"type": "play", "option": {"stream_urls": ["greeting.wav"]}}, {"type": "hangup"}]
     hold = [{"type": "sleep", "option": {"duration": 60_000}}]
+    bridge = [{"type": "connect", "option": {"destinations": [CALLEE]}}]
     redirect = [{"type": "redirect", "option": {"destinations": [TARGET]}}]
-    for number, actions in ((GREETED, greet), (HELD, hold)):
+    for number, actions in ((GREETED, greet), (HELD, hold), (BRIDGED, bridge)):
         flow = await stores.flows.create(customer, {"name": number, "actions": actions})
         await stores.numbers.create(NumberDraft(customer_id=customer, number=number, call_flow_id=flow.id))
     flow = await stores.flows.create(customer, {"name": "redirect", "actions": redirect})

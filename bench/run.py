@@ -67,6 +67,7 @@ def jobs() -> list[Job]:
             Job(f"greeting {rate}/s", "ms CPU/call", partial(job.greeting, rate=rate), python, GREETING_ROUNDS)
             for rate in job.GREETING_RATES
         ),
+        Job("bridge", "ms CPU/call", job.bridge, {OURS: contender.edge, "Sippy 2.5.0 B2BUA": contender.sippy_b2bua}),
         Job("memory signalled", "kB/call", partial(job.memory, media=False), {OURS: python[OURS]}, 1),
         Job("memory media", "kB/call", partial(job.memory, media=True), python, 1),
     ]

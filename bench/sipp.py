@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.machine import HOST
+from bench.machine import HOST, is_taken, running
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 GRACE_SECONDS = 10
@@ -36,11 +37,7 @@ def load(
     replace: Mapping[str, str] | None = None,
 ) -> Load:
     """Offer `calls` at `rate` a second to 127.0.0.1:`port`; `seconds` is what one call takes. Raises RuntimeError."""
-    text = (SCENARIOS / f"{scenario}.xml").read_text()
-    for old, new in (replace or {}).items():
-        text = text.replace(old, new)
-    script = folder / f"{scenario}.xml"
-    script.write_text(text)
+    script = _write(scenario, folder, replace or {})
     counted = folder / f"{scenario}.csv"
     counted.unlink(missing_ok=True)
     limit = calls / rate + seconds + GRACE_SECONDS
@@ -61,3 +58,25 @@ def load(
         failed=calls - int(last["SuccessfulCall(C)"]),
         retransmissions=int(last["Retransmissions(C)"]),
     )
+
+
+@contextlib.contextmanager
+def callee(scenario: str, folder: Path, *, port: int, arguments: Sequence[str] = ()) -> Iterator[None]:
+    """Somebody who takes calls at 127.0.0.1:`port`. Raises RuntimeError."""
+    script = _write(scenario, folder, {})
+    command = [
+        *("sipp", "-sf", str(script), "-i", HOST, "-p", str(port), "-nostdin", "-buff_size", "4000000"),
+        *("-l", "10000", *arguments),
+    ]
+    with running(command, folder, lambda: is_taken(port)):
+        yield
+
+
+def _write(scenario: str, folder: Path, replace: Mapping[str, str]) -> Path:
+    """The scenario with words of its own, where SIPp finds it."""
+    text = (SCENARIOS / f"{scenario}.xml").read_text()
+    for old, new in replace.items():
+        text = text.replace(old, new)
+    script = folder / f"{scenario}.xml"
+    script.write_text(text)
+    return script
