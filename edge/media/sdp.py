@@ -35,6 +35,7 @@ __all__ = [
     "accept",
     "answer",
     "offer",
+    "preferred",
     "read",
     "reanswer",
 ]
@@ -152,6 +153,12 @@ def _answer_or_hold(offer: Description, local: Local, agreed: Negotiated | None)
             raise
     body = _body(local, offer.times or ("0 0",), [_refused(media) for media in offer.media])
     return body, agreed._replace(direction="inactive", remote=None, rtcp=None)
+
+
+def preferred(offer: Description) -> Codec | None:
+    """The codec that an answer to this offer would take; None when there is none."""
+    types = next((types for media in offer.media if (types := _types(media)) is not None), None)
+    return None if types is None else types[0]
 
 
 def offer(local: Local, *, first: Codec = CODECS[0], direction: Direction = "sendrecv") -> bytes:

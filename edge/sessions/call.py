@@ -334,7 +334,7 @@ class Call:
 
     @property
     def codec(self) -> Codec | None:
-        """What it speaks, as far as that is known."""
+        """What it speaks, or would like to, as far as that is known."""
         return self._agreed.codec if self._agreed is not None else None
 
     @property

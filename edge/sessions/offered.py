@@ -8,6 +8,7 @@ from typing import Final
 from edge.errors import EdgeError, Invalid
 from edge.flows.session import SessionEnded
 from edge.media import sdp
+from edge.media.g711 import Codec
 from edge.sessions.call import Call, Desk, Fields, warning
 from edge.sessions.record import Attempt, wall_micros
 from edge.sip.dialog import MAX_FORWARDS
@@ -38,6 +39,15 @@ class OfferedCall(Call):
         self.offer = offer
         self._path: tuple[str, ...] = ()
         self._rings = False
+
+    @property
+    def codec(self) -> Codec | None:
+        if self._agreed is not None or self.offer.sdp is None:
+            return super().codec
+        try:
+            return sdp.preferred(sdp.read(self.offer.sdp))
+        except EdgeError:  # the answer says so
+            return None
 
     @property
     def path(self) -> tuple[str, ...]:
