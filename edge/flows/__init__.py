@@ -17,5 +17,8 @@ that are stored.
     eager.py      starts a run without a task, until it first waits
     table.py      flows and their versions in SQL
     library.py    flows by id, from memory, Redis or SQL
+    graph.py      a flow as steps and ways, and as Mermaid
+    layout.py     places for them, in layers
+    drawing.py    the picture, as SVG
     limits.py     every limit
 """

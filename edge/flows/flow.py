@@ -287,7 +287,7 @@ def _step(draft: _Draft, drafts: list[_Draft], places: dict[str, int], faults: l
         following = places.get(draft.next_id, following)
     if draft.model is None:
         return None
-    for path, target in _targets(draft.model, draft.option):
+    for path, target in targets_of(draft.model, draft.option):
         where = place(f"{draft.where}.option", path)
         if not target:
             if len(path) > 1 or draft.model.model_fields[path[0]].is_required():
@@ -306,7 +306,7 @@ def _step(draft: _Draft, drafts: list[_Draft], places: dict[str, int], faults: l
     )
 
 
-def _targets(model: type[Action], option: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+def targets_of(model: type[Action], option: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     """The ids in the options that name steps, with their places; "" for none. Other types are told elsewhere."""
     for name in model.targets:
         value = option.get(name)
@@ -370,7 +370,7 @@ def _unreachable(steps: list[Step], places: Mapping[str, int]) -> Iterator[Fault
         step = steps[index]
         if step.model.goes_on:
             front.append(step.next)
-        for _, target in _targets(step.model, step.option):
+        for _, target in targets_of(step.model, step.option):
             if has_variables(target):
                 return
             if target:
