@@ -20,7 +20,7 @@ from edge import config as configuration
 from edge.config import Config
 from edge.console import checked, fail, run
 from edge.errors import Invalid
-from edge.offline import command as offline
+from edge.offline import show, simulate
 
 if TYPE_CHECKING:
     from edge.sip.peer import Peer
@@ -35,7 +35,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="Access keys of the API.", no_args_is_help=True)
 app.add_typer(keys, name="key")
-offline.add_to(app)
+simulate.add_to(app)
+show.add_to(app)
 
 ConfigFile = Annotated[
     Path | None,

@@ -56,6 +56,7 @@ from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.router import Router
 from edge.sessions.sip_door import SipDoor
 from edge.sessions.sip_messages import SipMessages
+from edge.sessions.step_counts import StepCounts
 from edge.sessions.texting import TextSending
 from edge.sessions.texts import TextDesk, TextRuns
 from edge.sessions.ways import Ways
@@ -287,6 +288,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     numbers=stores.numbers,
                     providers=_providers(config, stores),
                     flows=stores.flows,
+                    prompts=(config.media.prompts,),
+                    step_counts=StepCounts(stores.engine),
                     calls=calls,
                     messages=records,
                     recordings=recordings,

@@ -18,6 +18,7 @@ from edge.api.customers import Customers
 from edge.api.deliveries import Deliveries
 from edge.api.explain import Explain
 from edge.api.flows import Flows
+from edge.api.graph import Graphs
 from edge.api.host import around, mount, mount_plain
 from edge.api.messages import Messages
 from edge.api.numbers import Numbers
@@ -26,6 +27,7 @@ from edge.api.ordering import Ordering
 from edge.api.recordings import Recordings
 from edge.api.section import ApiSection
 from edge.api.services import Services
+from edge.api.simulation import Simulation
 from edge.api.webhook_secrets import WebhookSecrets
 from edge.metrics import counter
 
@@ -41,6 +43,8 @@ def operations(services: Services) -> list[AnyOperation]:
         *Numbers(services.numbers, binding, ordering).operations(),
         *AvailableNumbers(services.providers).operations(),
         *Flows(services.flows, services.numbers, binding).operations(),
+        *Simulation(services.flows, services.prompts).operations(),
+        *Graphs(services.flows, services.step_counts).operations(),
         *Calls(services.calls).operations(),
         *Messages(services.messages).operations(),
         *Recordings(services.recordings, services.keeper).operations(),

@@ -25,6 +25,8 @@ class Nothing(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_NAMED = str.maketrans({"{": None, "}": None, "-": "_", ".": "_"})
+
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
 
@@ -104,8 +106,8 @@ class Operation(Generic[Q, B]):
     @property
     def name(self) -> str:
         """A stable name for programs made from the document: `get_numbers_id`."""
-        words = self.path.removeprefix("/v1.0").replace("{", "").replace("}", "").split("/")
-        return "_".join([self.method.lower(), *(w.replace("-", "_") for w in words if w)])
+        words = self.path.removeprefix("/v1.0").translate(_NAMED).split("/")
+        return "_".join([self.method.lower(), *(word for word in words if word)])
 
 
 AnyOperation: TypeAlias = Operation[Any, Any]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
@@ -21,13 +22,15 @@ from edge.sessions.delivery import DeliveryTable
 from edge.sessions.message import MessageTable
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
+from edge.sessions.step_counts import StepCounts
 from edge.sms.carrier import Carrier
 from edge.trunks.table import TrunkTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """`readiness` gives the reasons against traffic, none when ready; `draining` is true from SIGTERM on."""
+    """`prompts` are the folders of audio files. `readiness` gives the reasons against traffic, none when ready;
+    `draining` is true from SIGTERM on."""
 
     section: ApiSection
     version: str
@@ -38,6 +41,8 @@ class Services:
     numbers: NumberTable
     providers: Sequence[Provider]
     flows: FlowTable
+    prompts: Sequence[Path]
+    step_counts: StepCounts
     calls: CallTable
     messages: MessageTable
     recordings: RecordingTable

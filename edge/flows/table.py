@@ -131,6 +131,10 @@ class StoredFlow:
             "actions": [dict(action) for action in self.actions],
         }
 
+    def compiled(self) -> Flow:
+        """Ready to run. Raises Invalid for what another release stored and this one does not allow."""
+        return compile_flow(self.document(), id=self.id, customer_id=self.customer_id, version=self.version)
+
     def public(self) -> dict[str, Any]:
         """The body of the API's answers."""
         return {

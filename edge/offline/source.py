@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Final
 
 from edge.config import Config
 from edge.errors import Fault, Invalid, NotFound
@@ -17,7 +18,9 @@ from edge.sessions.simulation.outside import FindFlow
 from edge.store.metadata import is_id
 from edge.stores import Stores, open_stores
 
-PROMPTS = "prompts"  # the folder beside a flow in which its audio is looked for
+HERE: Final = Path()
+NO_OTHERS: Final[Mapping[str, Path]] = {}
+PROMPTS: Final = "prompts"  # the folder beside a flow in which its audio is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,12 @@ def is_file(name: str, folder: Path) -> bool:
 
 @asynccontextmanager
 async def open_source(
-    name: str, *, folder: Path, config: Callable[[], Config], prompts: Path | None, others: Mapping[str, Path]
+    name: str,
+    *,
+    config: Callable[[], Config],
+    folder: Path = HERE,
+    prompts: Path | None = None,
+    others: Mapping[str, Path] = NO_OTHERS,
 ) -> AsyncIterator[Source]:
     """The flow of that name. Files are relative to `folder`; `others` are the files of flows by their ids.
 
@@ -64,7 +72,7 @@ async def open_source(
                     raise NotFound(f"there is no flow {flow_id[:60]}", reason="FLOW_NOT_FOUND")
                 return found
 
-            yield Source(compiled(stored), look, (prompts or loaded.media.prompts, shipped), stores)
+            yield Source(stored.compiled(), look, (prompts or loaded.media.prompts, shipped), stores)
 
 
 def read_flow(path: Path, id: str | None = None) -> Flow:
@@ -81,10 +89,6 @@ def read_flow(path: Path, id: str | None = None) -> Flow:
     except Invalid as error:
         faults = [Fault(f"{path}: {fault.where}" if fault.where else str(path), fault.what) for fault in error.faults]
         raise Invalid(error.message, faults=faults, reason=error.reason) from None
-
-
-def compiled(stored: StoredFlow) -> Flow:
-    return compile_flow(stored.document(), id=stored.id, customer_id=stored.customer_id, version=stored.version)
 
 
 def _other(flow_id: str, folder: Path, others: Mapping[str, Path]) -> Flow:

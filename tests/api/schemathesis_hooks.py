@@ -55,11 +55,18 @@ def put_right(label: str, body: dict[str, Any]) -> None:
                 body.update(type="virtual", number="+899" + str(body["number"])[1:].zfill(9)[-9:].replace("000", "123"))
         case "POST /v1.0/flows":
             body.update(customer_id=CUSTOMER)
+        case "POST /v1.0/flows/simulate" | "POST /v1.0/flows/{id}/simulate":
+            body.update(medium="call", texts=[])
+            if "flow" in body:
+                body["flow"] = {"actions": FLOW}
         case "POST /v1.0/carriers/loopback/inbound":
             body.update({name: body[name] or "x" for name in ("id", "from", "to")})
     for slot in ("call_flow_id", "message_flow_id", "on_complete_flow_id"):
         if slot in body:
             body[slot] = ""
+    for release in ("call_flow_release", "message_flow_release"):
+        if release in body:
+            body[release] = None
     if "actions" in body and "validate" not in label:
         try:
             compile_flow({"actions": body["actions"]})

@@ -38,6 +38,7 @@ from edge.sessions.delivery import DeliveryTable
 from edge.sessions.message import MessageTable
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
+from edge.sessions.step_counts import StepCounts
 from edge.sms.text import Text, Verdict
 from edge.storages.directory import Directory as Folder
 from edge.storages.directory import DirectorySection
@@ -278,6 +279,8 @@ async def _running(
         numbers=numbers,
         providers=providers,
         flows=flows,
+        prompts=(folder / "prompts",),
+        step_counts=StepCounts(engine),
         calls=CallTable(engine),
         messages=MessageTable(engine),
         recordings=recordings,

@@ -34,19 +34,25 @@ def _keys(text: str) -> str:
         raise ValueError(error.message) from None
 
 
-def _with_zone(value: Any) -> Any:
-    """`2026-12-25T09:00 Europe/Berlin` as an aware time; anything else as it is."""
+def _moment(value: Any) -> Any:
+    """A time of ISO 8601, as aware as it is written; a zone may stand behind it: `2026-12-25T09:00 Europe/Berlin`."""
     if not isinstance(value, str):
         return value
-    moment, _, zone = value.strip().rpartition(" ")
-    if not moment or not zone[:1].isalpha():
-        return value
+    text, _, zone = value.strip().rpartition(" ")
+    named = bool(text) and zone[:1].isalpha()
     try:
-        return datetime.fromisoformat(moment.strip()).replace(tzinfo=ZoneInfo(zone))
+        moment = datetime.fromisoformat(text.strip() if named else value.strip())
+        return moment.replace(tzinfo=ZoneInfo(zone)) if named else moment
     except (KeyError, ValueError, OSError):
         raise ValueError(
-            "is a time like 2026-12-25T09:00, with +01:00 or a zone like Europe/Berlin behind it"
+            "is no time like 2026-12-25T09:00, with +01:00 or a zone like Europe/Berlin behind it"
         ) from None
+
+
+def _in_our_times(value: datetime | None) -> datetime | None:
+    if value is not None and not 1970 <= value.year < 3000:
+        raise ValueError("is no time between 1970 and 2999")
+    return value
 
 
 Party = Annotated[str, Field(max_length=255, pattern=r"^[^\u0000-\u001f\u007f]*$")]
@@ -83,7 +89,7 @@ class Script(BaseModel):
         default=(), max_length=TEXTS_MAX, description="The texts that come, one after another."
     )
     every: float = Field(default=5.0, ge=0, le=SECONDS_MAX, description="Seconds between two texts.")
-    at: Annotated[datetime | None, BeforeValidator(_with_zone)] = Field(
+    at: Annotated[datetime | None, BeforeValidator(_moment), AfterValidator(_in_our_times)] = Field(
         default=None, description="When it begins; without it now. A zone may stand behind it by its name."
     )
     variables: dict[str, Value] = Field(

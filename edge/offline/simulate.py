@@ -49,7 +49,7 @@ def _repeated(args: Sequence[str]) -> Iterator[str]:
 
 
 def add_to(app: typer.Typer) -> None:
-    """Enter the commands."""
+    """Enter the command."""
     app.command("simulate", cls=ListCommand)(simulate)
 
 

@@ -114,7 +114,7 @@ def test_another_flow_may_be_a_file(tmp_path: Path) -> None:
     [
         (["{file}", "--digits", "1x"], 2, "--digits: digits: 'x' at place 2"),
         (["{file}", "--at", "noon"], 2, "--at: "),
-        (["{file}", "--at", "2026-12-25T09:00 Mars/Base"], 2, "--at: is a time like"),
+        (["{file}", "--at", "2026-12-25T09:00 Mars/Base"], 2, "--at: is no time like"),
         (["{file}", "--connect", "maybe"], 2, "--connect: "),
         (["{file}", "--variables", "x"], 2, "--variables: 'x' is not NAME=VALUE"),
         (["{file}", "--answer", "http://x/=nowhere"], 2, "--answer: nowhere: No such file or directory"),
