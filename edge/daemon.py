@@ -52,6 +52,7 @@ from edge.sessions.memory import Memory
 from edge.sessions.message import MessageTable
 from edge.sessions.outbox import Outbox
 from edge.sessions.outside import Reach
+from edge.sessions.parking import Parking
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.router import Router
 from edge.sessions.sip_door import SipDoor
@@ -243,7 +244,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             texts=sending,
             clock=_now,
         )
-        runs = TextRuns(stores.directory, sending, reach, _now)
+        parking = Parking(stores.engine, stores.reader, writer, _now)
+        runs = TextRuns(stores.directory, sending, reach, parking, _now)
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
@@ -276,7 +278,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             take_text=door.take,
             other=messages.handle,
         )
-        daemon = Daemon(config, stores, endpoint, book, trunks, targets, (calls, records, delivered, memory))
+        daemon = Daemon(config, stores, endpoint, book, trunks, targets, (calls, records, delivered, memory, parking))
         server = Server(
             create_app(
                 Services(
@@ -329,6 +331,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             daemon.purge(),
             targets.keep_fresh(),
             canary.watch(asyncio.sleep),
+            parking.watch(inbox.accept, asyncio.sleep),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(_insist(work)))
         START.set(time.time())

@@ -71,7 +71,15 @@ class Enter(NamedTuple):
     flow: Flow
 
 
-Next: TypeAlias = Jump | Stop | Enter | None  # None: the step that follows
+class Park(NamedTuple):
+    """Let the run rest, out of memory, until its host has news for it: for so many seconds at most, then go on with
+    `otherwise`, a step's id, or "" for the step that follows."""
+
+    seconds: float
+    otherwise: str
+
+
+Next: TypeAlias = Jump | Stop | Enter | Park | None  # None: the step that follows
 
 
 class _Target:

@@ -17,7 +17,7 @@ from typing import Final
 from edge import metrics
 from edge.errors import EdgeError
 from edge.flows import limits
-from edge.flows.action import NEXT, Enter, Stop
+from edge.flows.action import NEXT, Enter, Park, Stop
 from edge.flows.eager import breathe
 from edge.flows.run import OUTCOMES, Cut, Outcome, Run
 from edge.flows.session import Session, SessionEnded
@@ -29,9 +29,9 @@ _RUNS: Final = {outcome: FLOW_RUNS.labels(outcome) for outcome in OUTCOMES}
 
 async def execute(run: Run, session: Session) -> None:
     """Run a flow for a session that has a medium of its (`medium in flow.media` was seen to when it was bound)."""
-    flow, entries, waiting = run.flow, run.entries, run.waiting
+    (flow, index), entries, waiting = run.at, run.entries, run.waiting
     steps, places = flow.steps, flow.places
-    index, taken = 0, 0
+    taken = 0
     while True:
         while index >= len(steps):
             if index > len(steps) or not waiting:  # beyond the end of its flow lies that of the run
@@ -72,6 +72,11 @@ async def execute(run: Run, session: Session) -> None:
             waiting.append((flow, step.next))
             flow, index = following.flow, 0
             steps, places = flow.steps, flow.places
+        elif isinstance(following, Park):
+            waiting.append((flow, step.next))
+            run.parked = following
+            _log(run, step, "done", run.note)
+            return _finish(run, "parked")
         else:
             found = step.next if following.step == NEXT else places.get(following.step)
             while found is None:

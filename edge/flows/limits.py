@@ -19,6 +19,7 @@ RUN_SECONDS = 4 * 3600.0
 FETCHED_BYTES = 65_536  # of actions that a URL gives
 FETCHED_STEPS = 100  # among them
 COMPLETIONS = 5  # flows that run one after another when a session is over
+PARKED_MILLISECONDS = 30 * 24 * 3_600_000  # one wait for a text
 FLOWS_DEEP = 10  # flows that wait for one that they entered
 STEPS_PER_TURN = 100  # after so many steps the event loop gets its turn, whether or not a step waited
 WAIT_MILLISECONDS = 3_600_000  # one sleep, one gathering of digits

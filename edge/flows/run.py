@@ -10,15 +10,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, get_args
 
-from edge.errors import Invalid
+from edge.errors import Internal, Invalid
 from edge.flows import limits
-from edge.flows.action import Enter
+from edge.flows.action import NEXT, Enter, Park
 from edge.flows.flow import Flow, require_medium
 from edge.flows.session import Medium, SessionEnded
 from edge.flows.step import Step
 from edge.flows.variables import Variables
 
-Outcome = Literal["finished", "stopped", "ended", "failed", "cut"]
+Outcome = Literal["finished", "stopped", "ended", "failed", "cut", "parked"]
 Cut = Literal["steps", "seconds"]
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -45,9 +45,11 @@ class Run:
                 ended     the session was over: hung up, by whoever (`ended` says more), or redirected
                 failed    a step failed for good; `error` is the reason, `exception` what was raised
                 cut       a limit was reached; `cut_by` says which
+                parked    it waits for news, see `parked.py`; `resume` and `execute` it then
                 None      still running, or shut down with the daemon
 
     medium      what the session is; every flow that is entered must be able to run for it
+    at          the flow and step where it begins when it is executed
     waiting     the flows that entered another one, outermost first, each with the index of its next step
     variables   what the session provides; the mapping is read and never copied (`variables.py` has the names)
     clock       gives the time as an aware datetime, for conditions on it and for the limit on the run's length
@@ -57,9 +59,10 @@ class Run:
     """
 
     __slots__ = (
-        "_counters",
+        "at",
         "clock",
         "counted",
+        "counters",
         "cut_by",
         "deadline",
         "ended",
@@ -71,6 +74,7 @@ class Run:
         "medium",
         "note",
         "outcome",
+        "parked",
         "started",
         "step",
         "steps",
@@ -98,7 +102,9 @@ class Run:
         self.variables = Variables(variables)
         self.entries: list[tuple[str, str, str, str]] = []  # what `log` is made from; the executor keeps it short
         self.step: Step = flow.steps[0]  # the one at work
+        self.at = (flow, 0)
         self.waiting: list[tuple[Flow, int]] = []
+        self.parked: Park | None = None
         self.steps = 0
         self.note = ""  # what the step at work wants in its log entry
         self.outcome: Outcome | None = None
@@ -106,7 +112,7 @@ class Run:
         self.exception: Exception | None = None
         self.cut_by: Cut | None = None
         self.ended: SessionEnded | None = None
-        self._counters: dict[Step, int] | None = None
+        self.counters: dict[Step, int] = {}  # see `count_down`
 
     def seconds_left(self) -> float:
         """How long this run may go on, at least 0."""
@@ -122,22 +128,37 @@ class Run:
 
         There is one counter per step and run, and nothing sets it back.
         """
-        if self._counters is None:
-            self._counters = {}
-        left = self._counters.get(self.step, start)
-        self._counters[self.step] = left - 1 if left > 0 else 0
+        left = self.counters.get(self.step, start)
+        self.counters[self.step] = left - 1 if left > 0 else 0
         return left > 0
 
     def begin_again(self, flow: Flow, *, id: str = "") -> None:
         """Another flow takes over: `execute` it. What was set stays, and the log goes on."""
         self.id = id or self.id
         self.flow = flow
+        self.at = (flow, 0)
+        self.waiting.clear()
+        self.counters.clear()
+        self._begin(flow.steps[0])
+
+    def resume(self, *, timed_out: bool) -> None:
+        """The parked run goes on: `execute` it. Raises Invalid when the step for a timeout is not there."""
+        if self.parked is None:
+            raise Internal("the run is not parked")
+        otherwise, self.parked = self.parked.otherwise, None
+        flow, index = self.waiting.pop()
+        if timed_out and otherwise and otherwise != NEXT:
+            if otherwise not in flow.places:
+                raise Invalid(f"there is no step {otherwise[:60]!r} to go to")
+            index = flow.places[otherwise]
+        self.at = (flow, index)
+        self._begin(flow.steps[min(index, len(flow.steps) - 1)])
+
+    def _begin(self, step: Step) -> None:
         self.started = self.clock()
         self.deadline = self.started + LONGEST
-        self.waiting.clear()
-        self.step, self.steps = flow.steps[0], 0
+        self.step, self.steps = step, 0
         self.outcome = self.error = self.exception = self.cut_by = self.ended = None
-        self._counters = None
 
     def enter(self, flow: Flow) -> Enter:
         """The result of a step that runs another flow. Raises Invalid when that flow cannot run here."""

@@ -87,6 +87,7 @@ KNOWN: Final[Mapping[str, str]] = {
     "edge.webhook.status": "the status that the last webhook_send with sync was answered with; empty for no answer",
     "edge.webhook.body": "the body of that answer",
     "edge.webhook.json.*": "the texts, numbers and truths in it, by name, where it was a JSON object",
+    "edge.text_receive.outcome": "how the last text_receive ended: received or timeout",
     "edge.number.id": "the number that was reached",
     "edge.number.name": "its name",
     "edge.number.detail": "its detail",
@@ -184,11 +185,13 @@ class Variables:
 
     __slots__ = ("_count", "_given", "_own", "_size")
 
-    def __init__(self, given: Mapping[str, str] = _NOTHING) -> None:
+    def __init__(self, given: Mapping[str, str] = _NOTHING, own: Mapping[str, str] = _NOTHING) -> None:
+        """`own` is what an earlier part of the run had set."""
         self._given = given
-        self._own: dict[str, str] | None = None
-        self._count = 0
-        self._size = 0
+        self._own: dict[str, str] | None = dict(own) if own else None
+        free = [(name, value) for name, value in own.items() if not is_reserved(name)]
+        self._count = len(free)
+        self._size = sum(len(name) + len(value) for name, value in free)
 
     def get(self, name: str) -> str:
         """The value, "" for an unknown name."""

@@ -173,7 +173,7 @@ class Inbox:
             elif not hold and text.has_flow:
                 self._leave_in_sql()
         if not kept:
-            return Accepted(await known(self._engine, text.carrier, text.carrier_id), False)
+            return Accepted(await known(self._engine, text.carrier, text.carrier_id, text.direction), False)
         if hold:
             self._lanes.add(text.pair, lambda: self._run(text, begun=begun))
         return Accepted(text, True)

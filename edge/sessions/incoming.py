@@ -35,6 +35,7 @@ class Incoming:
     flow_id: str = NIL
     lookup_source: str = ""
     attempts: int = 0
+    direction: str = "inbound"  # or "timer": nobody sent it, see `parking.py`
 
     @property
     def has_flow(self) -> bool:
@@ -49,7 +50,7 @@ class Incoming:
         """What `KEEP` writes."""
         state = "pending" if self.has_flow else "none"
         own = (getattr(self, name) for name in _FIELDS)
-        return (*own, "inbound", NIL, 0, state, claimed_by, claimed_until, "", "", "", "[]")
+        return (*own, NIL, 0, state, claimed_by, claimed_until, "", "", "", "[]")
 
     @property
     def refused_with(self) -> type[EdgeError] | None:
@@ -72,7 +73,7 @@ _FIELDS: Final = tuple(f.name for f in fields(Incoming))
 _SELECTED: Final = tuple(messages.c[name] for name in _FIELDS)
 _COLUMNS: Final = (
     *_FIELDS,
-    *("direction", "reference_id", "flow_version", "flow_state", "claimed_by", "claimed_until"),
+    *("reference_id", "flow_version", "flow_state", "claimed_by", "claimed_until"),
     *("outcome", "error", "cut_by", "steps"),
 )
 KEEP: Final = insert("inbox.keep", "messages", _COLUMNS, "ON CONFLICT DO NOTHING")
@@ -87,10 +88,10 @@ DONE: Final = Statement.of(
 )
 
 
-async def known(engine: AsyncEngine, carrier: str, carrier_id: str) -> Incoming:
+async def known(engine: AsyncEngine, carrier: str, carrier_id: str, direction: str) -> Incoming:
     """The text of that identity. Raises Unavailable when SQL is away, or the text not there."""
     query = sa.select(*_SELECTED).where(
-        messages.c.direction == sa.literal_column("'inbound'"),
+        messages.c.direction == direction,
         messages.c.carrier == carrier,
         messages.c.carrier_id == carrier_id,
     )

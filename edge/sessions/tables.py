@@ -172,3 +172,18 @@ deliveries = sa.Table(
     sa.Index("ix_deliveries_customer_id_tm_create", "customer_id", "tm_create"),
     sa.Index("ix_deliveries_tm_create", "tm_create"),
 )
+
+parked_runs = sa.Table(  # flows that wait for the next text of a person, see `parking.py`
+    "parked_runs",
+    metadata,
+    sa.Column("number_id", Uuid, primary_key=True),
+    sa.Column("peer", sa.Text, primary_key=True),
+    sa.Column("message_id", Uuid, nullable=False),  # the last text that came to it
+    sa.Column("state", sa.Text, nullable=False),  # of the run that waits; "" when none does
+    sa.Column("performed", sa.Text, nullable=False),  # what became of that text's run
+    sa.Column("timer", sa.Text, nullable=False),  # what is put into the inbox when it is due
+    sa.Column("due", sa.BigInteger, nullable=False),  # in microseconds; 0 when there is no timer, or it was put there
+    sa.Column("tm_update", Instant, nullable=False),
+    sa.Index("ix_parked_runs_due", "due", sqlite_where=sa.text("due > 0"), postgresql_where=sa.text("due > 0")),
+    sa.Index("ix_parked_runs_tm_update", "tm_update"),
+)

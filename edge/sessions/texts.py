@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from prometheus_client import Counter
 
-from edge.errors import EdgeError, NumberReleased, NumberSuspended, NumberUnknown, Unavailable
+from edge.errors import EdgeError, Invalid, NotFound, NumberReleased, NumberSuspended, NumberUnknown, Unavailable
 from edge.flows.executor import execute
 from edge.flows.flow import Flow
+from edge.flows.parked import from_json, to_json
 from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.e164 import read_dialed
@@ -31,6 +32,7 @@ from edge.sessions.incoming import Incoming, Performed
 from edge.sessions.memory import peer_of, recall
 from edge.sessions.outbox import TEXTS
 from edge.sessions.outside import Reach
+from edge.sessions.parking import Parking, timer_id_of
 from edge.sessions.text_variables import TextVariables
 from edge.sessions.texting import MessageSession, TextSending, conversation_id, run_id
 from edge.sms.text import Text, Verdict
@@ -141,20 +143,40 @@ def _outcome(text: Incoming) -> str:
 class TextRuns:
     """Runs the flows of texts; `perform` is what the inbox calls."""
 
-    def __init__(self, numbers: Numbers, sending: TextSending, reach: Reach, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        numbers: Numbers,
+        sending: TextSending,
+        reach: Reach,
+        parking: Parking,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._numbers = numbers
         self._sending = sending
         self._reach = reach
+        self._parking = parking
         self._clock = clock
 
     async def perform(self, text: Incoming) -> Performed:
-        """Run the flow of a text to its end. Raises Unavailable when the number or its flow cannot be had now."""
+        """Run the flow of a text until it ends or waits for the next one, or go on with the one that waited for it.
+
+        Raises Unavailable when something it needs cannot be had now.
+        """
+        parked = await self._parking.find(text)
+        if parked is not None and parked.message_id == text.id:
+            return parked.performed  # it was here, and the process ended before that was written down
+        if text.direction == "timer" and (parked is None or timer_id_of(parked.message_id) != text.id):
+            return Performed("ended", "a text came in time")
         number = (await self._numbers.find(text.number)).value
-        flow = await self._flow(text, number)
-        if flow is None or flow.customer_id != text.customer_id:
-            return Performed("failed", f"there is no flow {text.flow_id} any more")
-        given = TextVariables(text, number)
-        run = Run(flow, id=run_id(text.id), medium="message", clock=self._clock, variables=given)
+        waiting = parked.state if parked is not None else None
+        try:
+            run = await self._run(text, number, waiting)
+        except (NotFound, Invalid) as gone:
+            performed = Performed("failed", gone.message)
+            if waiting is not None:
+                await self._parking.put(text, performed, None, 0)
+            return performed
+        flow = run.flow
         session = MessageSession(text, run, self._sending, self._reach)
         await recall(run, session)
         await execute(run, session)
@@ -169,16 +191,41 @@ class TextRuns:
             steps=json_text(run.record()["log"]),
             flow_version=flow.version,
         )
-        await complete(run, session, flow)
+        if run.parked is not None:
+            await self._parking.put(text, performed, to_json(run), run.parked.seconds)
+        else:
+            await complete(run, session, flow)
+            if waiting is not None:
+                await self._parking.put(text, performed, None, 0)
         return performed
 
-    async def _flow(self, text: Incoming, number: Number | None) -> Flow | None:
+    async def _run(self, text: Incoming, number: Number | None, waiting: dict[str, Any] | None) -> Run:
+        """The run that waits for this text, or one of the number's flow. Raises NotFound, Unavailable."""
+        given = TextVariables(text, number)
+        if waiting is None:
+            flow = await self._flow(text, number)
+            return Run(flow, id=run_id(text.id), medium="message", clock=self._clock, variables=given)
+        run = await from_json(waiting, self._version, clock=self._clock, variables=given)
+        timed_out = text.direction == "timer"
+        run.resume(timed_out=timed_out)
+        run.variables.set_system("edge.text_receive.outcome", "timeout" if timed_out else "received")
+        return run
+
+    async def _flow(self, text: Incoming, number: Number | None) -> Flow:
         """The flow that was bound when the text came, in the version that its sender gets."""
-        flows = self._reach.flows
-        if number is not None and number.message_flow_id == text.flow_id and number.message_flow_release is not None:
-            version = number.message_flow_release.pick(f"{number.number} {text.peer}")
-            return (await flows.find_version(text.flow_id, version)).value
-        return (await flows.find(text.flow_id)).value
+        flows, flow_id = self._reach.flows, text.flow_id
+        if number is not None and number.message_flow_id == flow_id and number.message_flow_release is not None:
+            return await self._version(flow_id, number.message_flow_release.pick(f"{number.number} {text.peer}"))
+        found = (await flows.find(flow_id)).value
+        if found is None or found.customer_id != text.customer_id:
+            raise NotFound(f"there is no flow {flow_id} any more")
+        return found
+
+    async def _version(self, flow_id: str, version: int) -> Flow:
+        found = (await self._reach.flows.find_version(flow_id, version)).value
+        if found is None:
+            raise NotFound(f"there is no flow {flow_id} any more")
+        return found
 
 
 def _told(text: Incoming, run: Run) -> str:

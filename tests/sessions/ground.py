@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
 from edge.sessions.outside import Reach
-from edge.sessions.tables import calls, deliveries, messages, outbox
+from edge.sessions.tables import calls, deliveries, memories, messages, outbox, parked_runs
 from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import metadata
+from edge.store.reader import Reader
 from edge.store.writer import Statement, Writer
 
-TABLES = [calls, messages, outbox, deliveries]
+TABLES = [calls, messages, outbox, deliveries, parked_runs, memories]
 
 
 class Clock:
@@ -67,12 +68,19 @@ class Ground:
 
     engine: AsyncEngine
     writer: Writer
+    reader: Reader
 
     async def rows(self, table: sa.Table) -> list[dict[str, Any]]:
         """All rows, oldest first."""
+        return await self._select(sa.select(table).order_by(table.c.tm_create, table.c.id))
+
+    async def rows_of(self, table: sa.Table) -> list[dict[str, Any]]:
+        """All rows of a table without ids, in any order."""
+        return await self._select(sa.select(table))
+
+    async def _select(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         async with self.engine.connect() as connection:
-            found = await connection.execute(sa.select(table).order_by(table.c.tm_create, table.c.id))
-            return [dict(row) for row in found.mappings()]
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
 
 
 async def make_tables(url: str) -> None:
@@ -92,9 +100,12 @@ async def ground(url: str) -> AsyncIterator[Ground]:
             await connection.execute(sa.delete(table))
     writer = Writer(StoreSection(url=url))
     await writer.start()
+    reader = Reader(StoreSection(url=url))
+    await reader.start()
     try:
-        yield Ground(engine, writer)
+        yield Ground(engine, writer, reader)
     finally:
+        await reader.close()
         await writer.close()
         await engine.dispose()
 

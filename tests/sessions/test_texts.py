@@ -16,7 +16,9 @@ from edge.metrics import REGISTRY
 from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.inbox import Inbox, InboxSection
+from edge.sessions.memory import Memory, MemorySection
 from edge.sessions.outbox import Outbox, OutboxSection
+from edge.sessions.parking import Parking
 from edge.sessions.tables import messages, outbox
 from edge.sessions.texting import TextSending, conversation_id
 from edge.sessions.texts import TextDesk, TextRuns
@@ -83,6 +85,10 @@ class Library:
     async def find(self, flow_id: str, /) -> Found[Flow]:
         return Found(self.flows.get(flow_id), "sql")
 
+    async def find_version(self, flow_id: str, version: int, /) -> Found[Flow]:
+        found = self.flows.get(flow_id)
+        return Found(found if found is not None and found.version == version else None, "sql")
+
 
 def action(kind: str, **option: Any) -> dict[str, Any]:
     return {"type": kind, "option": option}
@@ -105,14 +111,16 @@ class Life:
     """One process: the desk and all behind it."""
 
     def __init__(self, ground: Ground, post: Post, library: Library, frail: Frail) -> None:
-        clock = Clock()
+        self.clock = clock = Clock()
         pauses = Pauses(short=True)
         self.directory = Directory()
         self.outbox = Outbox(
             OutboxSection(), ground.engine, frail.as_writer(), {"post": post}, node="one", clock=clock, pause=pauses
         )
         sending = TextSending(self.outbox, self.owns, lambda: micros(clock()))
-        runs = TextRuns(self.directory, sending, reach(flows=library), clock)
+        memory = Memory(MemorySection(), ground.engine, ground.reader, frail.as_writer(), clock)
+        self.parking = Parking(ground.engine, ground.reader, frail.as_writer(), clock)
+        self.runs = runs = TextRuns(self.directory, sending, reach(flows=library, memory=memory), self.parking, clock)
         self.inbox = Inbox(
             InboxSection(), ground.engine, frail.as_writer(), runs.perform, node="one", clock=clock, pause=pauses
         )

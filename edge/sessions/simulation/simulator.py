@@ -6,13 +6,13 @@ import asyncio
 from collections import ChainMap
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final, Literal, cast
+from typing import Final, cast
 
 from edge.errors import Fault, Invalid, Unavailable
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, require_medium
 from edge.flows.session import Medium, Session
-from edge.flows.variables import is_reserved
+from edge.flows.variables import Variables, is_reserved
 from edge.numbers.number import Number
 from edge.sessions.call_variables import CallVariables
 from edge.sessions.following import complete, fall_back
@@ -25,12 +25,13 @@ from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.session import SimulatedSession
 from edge.sessions.simulation.stage import Stage
 from edge.sessions.simulation.text import SimulatedText
-from edge.sessions.simulation.transcript import Outcomes, Transcript
+from edge.sessions.simulation.transcript import Outcomes, Part, Transcript
 from edge.sessions.simulation.watch import WatchedRun
 from edge.sessions.text_variables import TextVariables
 from edge.sessions.texting import conversation_id
 from edge.store.metadata import NIL, micros
 
+RUNS_MAX: Final = 100  # of one simulation
 SECONDS: Final = 30.0  # of real time that one simulation may take
 
 
@@ -105,27 +106,52 @@ class _Simulation:
     async def texts(self) -> None:
         script, stage = self._script, self._stage
         outside = SimulatedOutside(stage, script, self._find_flow)
-        for index, body in enumerate(script.texts):
-            stage.now = max(stage.now, index * script.every)
-            begins = stage.now
-            session = SimulatedText(stage, script, outside, self._number.customer_id)
-            conversation = conversation_id(self._flow.customer_id, script.called, script.source)
-            text = Incoming(
-                id=session.id,
-                carrier="simulation",
-                carrier_id=session.id,
-                number=script.called,
-                peer=script.source,
-                text=body,
-                route="",
-                tm_create=micros(stage.clock()),
-                conversation_id=conversation,
-                flow_id=self._flow.id,
-            )
-            run = self._run(session.id, TextVariables(text, self._number))
-            await self._serve(run, session)
-            self._over(run, "session", begins, body)
+        run: WatchedRun | None = None
+        due = 0.0
+        for index, body in enumerate([*script.texts, None]):  # after the last one nothing comes any more
+            at = max(stage.now, index * script.every)
+            while run is not None and run.parked is not None and (body is None or due <= at):
+                stage.now = max(stage.now, due)
+                run = await self._text(outside, run, None)
+                due = stage.now + (run.parked.seconds if run.parked is not None else 0.0)
+                if len(self._runs) > RUNS_MAX:
+                    stage.note("it waits for texts again and again; this is the end of the simulation", "assumed")
+                    return
+            if body is not None:
+                stage.now = max(stage.now, at)
+                run = await self._text(outside, run, body)
+                due = stage.now + (run.parked.seconds if run.parked is not None else 0.0)
+
+    async def _text(self, outside: SimulatedOutside, waiting: WatchedRun | None, body: str | None) -> WatchedRun:
+        """What one text leads to: a run, or that the one which waits goes on; None: none came in time."""
+        script, stage = self._script, self._stage
+        begins = stage.now
+        session = SimulatedText(stage, script, outside, self._number.customer_id)
+        text = Incoming(
+            id=session.id,
+            carrier="simulation",
+            carrier_id=session.id,
+            number=script.called,
+            peer=script.source,
+            text=body or "",
+            route="",
+            tm_create=micros(stage.clock()),
+            conversation_id=conversation_id(self._flow.customer_id, script.called, script.source),
+            flow_id=self._flow.id,
+        )
+        given = TextVariables(text, self._number)
+        if waiting is not None and waiting.parked is not None:
+            run = waiting
+            run.variables = Variables(self._overlaid(given), run.variables.own())
+            run.variables.set_system("edge.text_receive.outcome", "timeout" if body is None else "received")
+            run.resume(timed_out=body is None)
+        else:
+            run = self._run(session.id, given)
+        await self._serve(run, session)
+        self._over(run, "session" if body is not None else "timeout", begins, body)
+        if run.parked is None:
             await self._complete(run, session)
+        return run
 
     async def _serve(self, run: WatchedRun, session: Session) -> None:
         await recall(run, session)
@@ -141,12 +167,12 @@ class _Simulation:
         self._over(run, "completion", begins)
 
     def _run(self, id: str, given: Mapping[str, str]) -> WatchedRun:
-        overlaid = ChainMap(dict(self._script.variables), cast(dict[str, str], given))  # those are only read
-        return WatchedRun(self._flow, self._stage, id=id, medium=self._medium, variables=overlaid)
+        return WatchedRun(self._flow, self._stage, id=id, medium=self._medium, variables=self._overlaid(given))
 
-    def _over(
-        self, run: WatchedRun, kind: Literal["session", "completion"], begins: float, text: str | None = None
-    ) -> None:
+    def _overlaid(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        return ChainMap(dict(self._script.variables), cast(dict[str, str], given))  # those are only read
+
+    def _over(self, run: WatchedRun, kind: Part, begins: float, text: str | None = None) -> None:
         self._reached |= {step.id for step in self._flow.steps if step in run.reached}
         self._variables |= {name: value for name, value in run.variables.own().items() if not is_reserved(name)}
         self._runs.append(

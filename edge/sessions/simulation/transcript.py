@@ -23,6 +23,7 @@ from edge.flows.variables import quoted
 EVENTS_MAX: Final = 5_000  # of one transcript; what comes later is counted
 COLUMN: Final = 24  # characters of the id of a step, at most
 
+Part = Literal["session", "timeout", "completion"]
 Kind = Literal["flow", "outside", "assumed", "outcome"]
 
 
@@ -48,11 +49,12 @@ class Outcomes(_Model):
     """How one run came out."""
 
     begins: float = Field(description="Seconds since the beginning.")
-    kind: Literal["session", "completion"] = Field(
-        description="session: it served the call or text. completion: it ran when that was over."
+    kind: Part = Field(
+        description="session: it served the call or text. timeout: no text came that it waited for. completion: it ran"
+        " when all was over."
     )
     text: str | None = Field(description="The text it ran for; null for a call.")
-    outcome: Outcome | None = Field(description="finished, stopped, ended, failed or cut.")
+    outcome: Outcome | None = Field(description="finished, stopped, ended, failed, cut or parked.")
     why: str = Field(description="Who or what ended it.")
     error: str | None = Field(description="Why it failed.")
     cut_by: Cut | None = Field(description="The limit it met.")
@@ -91,6 +93,8 @@ class Transcript(_Model):
             yield ""
             if run.kind == "completion":
                 yield f"{run.begins:8.1f}  what runs on completion"
+            elif run.kind == "timeout":
+                yield f"{run.begins:8.1f}  no text came in time"
             elif run.text is not None:
                 yield f"{run.begins:8.1f}  the text: {quoted(run.text)}"
             yield from table(run.events)
@@ -128,6 +132,8 @@ def _end(run: Outcomes) -> str:
             how = "the last step is done"
         case "stopped":
             how = "stopped by the flow"
+        case "parked":
+            how = "waits for the next text"
         case "ended":
             how = run.why
         case "cut":

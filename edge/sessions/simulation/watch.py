@@ -58,9 +58,9 @@ class WatchedRun(Run):
         self._told = self._stage.told
         self._facts = self._facts_of(step)
 
-    def begin_again(self, flow: Flow, *, id: str = "") -> None:
+    def _begin(self, step: Step) -> None:
         stage, self._stage = self._stage, None  # the base sets `step`, and no step begins
-        super().begin_again(flow, id=id)
+        super()._begin(step)
         self._stage = stage
 
     def ends(self, entry: _Entry) -> None:
