@@ -146,7 +146,7 @@ def read_wav(data: bytes, name: str) -> Audio:
         if form.kind in _LAWS:
             return Audio(decode(signal, _LAWS[form.kind]))
     wide = _in_blocks(lambda part: _mono(_wide(part, form), form.channels), signal, form.block)
-    return Audio(_in_blocks(_narrow, resample(wide, form.rate), _WORK))
+    return Audio(_in_blocks(narrow, resample(wide, form.rate), _WORK))
 
 
 def wav_seconds(data: bytes, name: str) -> float:
@@ -170,8 +170,7 @@ def from_pcm(pcm: bytes, rate: int) -> Audio:
     """The audio of PCM with another rate: mono, 16 bit."""
     if rate == RATE:
         return Audio(pcm)
-    wide = _in_blocks(lambda part: _wide(part, _Format(_PCM, 1, rate, WIDTH)), pcm, WIDTH)
-    return Audio(_in_blocks(_narrow, resample(wide, rate), _WORK))
+    return Audio(_in_blocks(narrow, resample(_in_blocks(widen, pcm, WIDTH), rate), _WORK))
 
 
 class _Format(NamedTuple):
@@ -262,6 +261,11 @@ def _wide(signal: bytes, form: _Format) -> bytes:
     return audioop.mul(wide, _WORK, 1 / _HEADROOM)
 
 
+def widen(pcm: bytes) -> bytes:
+    """PCM of 16 bit in 32, with headroom."""
+    return audioop.mul(audioop.lin2lin(pcm, WIDTH, _WORK), _WORK, 1 / _HEADROOM)
+
+
 def _from_float(samples: array[float]) -> bytes:
     try:
         return array("i", map(int, map(_FULL.__mul__, samples))).tobytes()
@@ -280,7 +284,8 @@ def _mono(signal: bytes, channels: int) -> bytes:
     return mixed
 
 
-def _narrow(signal: bytes) -> bytes:
+def narrow(signal: bytes) -> bytes:
+    """PCM of 16 bit again, rounded."""
     half = (1 << 15).to_bytes(_WORK, "little") * (len(signal) // _WORK)
     return audioop.lin2lin(audioop.add(audioop.mul(signal, _WORK, _HEADROOM), half, _WORK), _WORK, WIDTH)
 
@@ -323,6 +328,12 @@ def resample(signal: bytes, rate: int) -> bytes:
                 weighted = audioop.add(weighted, audioop.mul(part, _WORK, weight), _WORK)
             result[first + phase : last : phases] = array("i", weighted)
     return result.tobytes()
+
+
+def reach(rate: int) -> int:
+    """How many samples of that rate on either side one of the output depends on."""
+    ratio = Fraction(rate, RATE).limit_denominator(MAX_PHASES)
+    return len(_taps(ratio.numerator, ratio.denominator)[0]) // 2
 
 
 @lru_cache(maxsize=8)
