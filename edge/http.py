@@ -36,9 +36,11 @@ URL_CHARACTERS: Final = 2_048
 CHUNK_BYTES: Final = 65_536
 CONNECTIONS: Final = 200  # at once; more wait, and their deadline runs
 PER_HOST: Final = 20  # of them to one host, so that one that hangs is felt by its own askers only
+WS_CLOSE_SECONDS: Final = 1.0  # for the other side's last word
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Address = IPv4Address | IPv6Address
+WebSocket = aiohttp.ClientWebSocketResponse[bool]
 
 # Besides what the address registries call not global (RFC 6890 and its successors).
 REFUSED: Final = tuple(
@@ -87,6 +89,7 @@ class Guard:
     def __init__(self, section: HttpSection) -> None:
         self._section = section
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: aiohttp.ClientSession | None = None  # for connections that last
 
     async def fetch(self, url: str, *, max_bytes: int | None = None, deadline: float | None = None) -> bytes:
         """The body behind a URL, if it is answered 200. The limits are those of `request`. Raises EdgeError."""
@@ -132,9 +135,32 @@ class Guard:
         (_FETCHED if answer.status < 300 else _FAILED).inc()
         return answer
 
+    async def websocket(self, url: str, *, deadline: float, max_bytes: int, heartbeat: float) -> WebSocket:
+        """An open WebSocket (ws or wss), whose messages are at most so large, and which is closed when no pong comes.
+
+        Works in a task of its own, as `request`. Raises EdgeError, see above.
+        """
+        return await asyncio.create_task(self._websocket(url, deadline, max_bytes, heartbeat), name="websocket")
+
+    async def resolve(self, host: str, port: int, *, deadline: float) -> tuple[str, int]:
+        """An address that datagrams to a host may be sent to. Raises Forbidden when it has only others; Unavailable."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(deadline):
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        except TimeoutError:
+            raise Unavailable(f"{host} was not found within {deadline:g} seconds") from None
+        except OSError as error:
+            raise Unavailable(f"{host} was not found: {error.strerror}") from None
+        for *_, address in found:
+            if self._allows(ip_address(str(address[0]).partition("%")[0])):
+                return str(address[0]), port
+        raise Forbidden(f"{host} is at an address that is not allowed")
+
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._sockets):
+            if session is not None:
+                await session.close()
 
     async def _request(
         self, method: str, text: str, headers: dict[str, str], body: bytes | None, limit: int, seconds: float, hops: int
@@ -150,23 +176,44 @@ class Guard:
                     trip.at = _follow(trip.at, response.headers.get("Location"))
         raise Unavailable(f"{shown(trip.url)} redirects more than {hops} times")
 
+    async def _websocket(self, text: str, seconds: float, limit: int, heartbeat: float) -> WebSocket:
+        if not text.lower().startswith(("ws://", "wss://")):
+            raise Invalid(f"not a ws or wss URL: {text[:100]!r}")
+        trip = _Trip(read_url(f"http{text[2:]}"))
+        if self._sockets is None:
+            self._sockets = self._open(0, 0)  # no limit: that is whoever asks for them
+        async with trip.told(seconds):
+            try:
+                return await self._sockets.ws_connect(
+                    trip.url,
+                    max_msg_size=limit,
+                    heartbeat=heartbeat,
+                    compress=0,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=WS_CLOSE_SECONDS),
+                )
+            except aiohttp.WSServerHandshakeError as error:
+                raise Unavailable(f"{shown(trip.url)} opens no WebSocket: it was answered {error.status}") from None
+
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    socket_factory=self._socket,
-                    use_dns_cache=False,
-                    force_close=True,
-                    limit=CONNECTIONS,
-                    limit_per_host=PER_HOST,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # `_request` has the one deadline
-                headers={"Accept-Encoding": "gzip", "User-Agent": "edge"},
-                auto_decompress=False,  # `_Unpacked` knows when to stop
-                trust_env=False,
-            )
+            self._session = self._open(CONNECTIONS, PER_HOST)
         return self._session
+
+    def _open(self, connections: int, per_host: int) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                socket_factory=self._socket,
+                use_dns_cache=False,
+                force_close=True,
+                limit=connections,
+                limit_per_host=per_host,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # whoever asks has the one deadline
+            headers={"Accept-Encoding": "gzip", "User-Agent": "edge"},
+            auto_decompress=False,  # `_Unpacked` knows when to stop
+            trust_env=False,
+        )
 
     def _socket(self, info: tuple[Any, ...]) -> socket.socket:
         """The socket to one address, the last moment to refuse it."""
