@@ -46,6 +46,7 @@ from edge.sessions.connecting import Switchboard
 from edge.sessions.conversation import ConversationTable
 from edge.sessions.deliveries import Deliveries
 from edge.sessions.delivery import DeliveryTable
+from edge.sessions.external_media.desk import ForkDesk
 from edge.sessions.inbox import Inbox
 from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
@@ -215,6 +216,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         speech = open_speech(config.speech, build_voices(config.voices, Studio(guard)), config.data / "speech")
         for name, lack in speech.lacks().items():
             log.warning("voice cannot speak", voice=name, why=lack)
+        forks = ForkDesk(guard)
         media = MediaEngine(config.media)
         await media.start()
         stack.push_async_callback(media.close)
@@ -264,6 +266,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             media,
             open_prompts(config.media, guard.fetch),
             speech,
+            forks,
             _send_for_calls(sending, carriers),
             reach,
             recorder,
@@ -321,6 +324,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         stack.push_async_callback(keeper.close)
         await recorder.start()
         stack.push_async_callback(recorder.close)
+        stack.push_async_callback(forks.close)
         stack.push_async_callback(router.close)
         daemon.http = "http://{}:{}".format(*_shown(await server.listen()))
         stack.push_async_callback(server.close)

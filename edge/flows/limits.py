@@ -50,6 +50,7 @@ CONTENT_CHARACTERS = 65_536
 SOURCES = 100  # of one `play`
 DIGITS = 100  # of one `digits_send`
 TALK_CHARACTERS = 5_000  # of a text to speak, with its markup
+MEDIA_DATA_CHARACTERS = 4_096  # told to the other side of a fork
 SOURCE_CHARACTERS = 2_048  # a file name or URL
 
 # A customer.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Literal, NoReturn, Protocol
 
 from edge.flows.dial import Dial, Dialed
+from edge.flows.external_media import ExternalMedia
 from edge.flows.outside import Outside
 
 Medium = Literal["call", "message"]
@@ -84,6 +85,15 @@ class CallSession(Session, Protocol):
 
     async def beep(self) -> None:
         """Play the beep tone, to its end."""
+
+    async def start_external_media(self, media: ExternalMedia) -> str:
+        """Fork the audio, and return the id of the fork; an unanswered call gets a 183 for it.
+
+        Raises EdgeError when the host cannot be reached or must not be, or when there are too many.
+        """
+
+    async def stop_external_media(self) -> int:
+        """End all forks; how many there were."""
 
     async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
         """Collect keys until one of `end_keys`, `length` of them (0: no limit) or the end of the time.

@@ -27,7 +27,7 @@ ActionClass: TypeAlias = type[Action]
 # fmt: off
 OF_THE_PLATFORM: Final = frozenset({
     "ai_summary", "ai_talk", "ai_task", "amd", "block", "call", "case_create", "confbridge_join", "conference_join",
-    "connect", "empty", "external_media_start", "external_media_stop", "mute", "queue_join", "recording_start",
+    "connect", "empty", "mute", "queue_join", "recording_start",
     "recording_stop", "transcribe_recording", "transcribe_start", "transcribe_stop",
 })
 # fmt: on

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
 
 from edge.errors import Conflict, EdgeError, Invalid, Unavailable
 from edge.flows.dial import Dial, Dialed
+from edge.flows.external_media import ExternalMedia
 from edge.flows.session import CallStatus, EndKey, HangupReason, RecordingFormat, Session, SessionEnded
 from edge.media import sdp
 from edge.media.audio import Audio
@@ -28,6 +29,7 @@ from edge.media.tone import beep
 from edge.media.transport import MediaEngine, Stream
 from edge.recordings.recorder import Recorder
 from edge.recordings.take import Wish
+from edge.sessions.external_media.desk import ForkDesk
 from edge.sessions.outside import Outside, Reach
 from edge.sessions.record import Attempt
 from edge.sessions.recording import CallRecording
@@ -83,6 +85,7 @@ class Desk:
     media: MediaEngine
     prompts: Prompts
     speech: Speech
+    forks: ForkDesk
     send_text: Callable[[Session, str, str, str], Coroutine[Any, Any, str]]
     reach: Reach
     recorder: Recorder
@@ -190,6 +193,15 @@ class Call:
     async def beep(self) -> None:
         self._alive()
         await self._play([beep()])
+
+    async def start_external_media(self, media: ExternalMedia) -> str:
+        self._alive()
+        told = {"call_id": self.id, "source": self.attempt.source, "destination": self.attempt.destination}
+        return await self._until(self._desk.forks.start(self._media(), media, told))
+
+    async def stop_external_media(self) -> int:
+        self._alive()
+        return self._desk.forks.stop(self._stream, "stopped") if self._stream is not None else 0
 
     async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
         self._alive()
@@ -324,6 +336,7 @@ class Call:
         stats, attempt = stream.stats, self.attempt
         attempt.rtp_sent, attempt.rtp_received = stats.sent_packets, stats.received_packets
         attempt.rtp_lost, attempt.jitter_ms = stats.lost_packets, round(stats.jitter_ms, 3)
+        self._desk.forks.stop(stream, "hangup")
         stream.close()
 
     # What a bridge may do

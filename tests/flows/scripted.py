@@ -26,6 +26,7 @@ from edge.errors import EdgeError
 from edge.flows.dial import Dial, Dialed
 from edge.flows.eager import start
 from edge.flows.executor import execute
+from edge.flows.external_media import ExternalMedia
 from edge.flows.flow import Flow, compile_flow
 from edge.flows.outside import Email, Webhook
 from edge.flows.run import Run
@@ -157,6 +158,13 @@ class ScriptedCall(ScriptedSession):
 
     async def beep(self) -> None:
         await self._ask("beep")
+
+    async def start_external_media(self, media: ExternalMedia) -> str:
+        await self._ask("start_external_media", *media)
+        return f"fork-{next(self._ids)}"
+
+    async def stop_external_media(self) -> int:
+        return await self._ask("stop_external_media") or 0
 
     async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
         return await self._ask("receive_digits", end_keys, length, seconds) or ""

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from edge.config import LOOPBACK, Config
 from edge.flows.session import Session
+from edge.http import Guard, HttpSection
 from edge.media.transport import MediaEngine, MediaSection, open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
@@ -29,6 +30,7 @@ from edge.recordings.recorder import Recorder
 from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.connecting import Switchboard
+from edge.sessions.external_media.desk import ForkDesk
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes
@@ -91,6 +93,7 @@ class Line(Ladder):
         self.media: MediaEngine
         self.writer: Writer
         self.parrot = Parrot()
+        self.forks = ForkDesk(Guard(HttpSection()))
         self._turn = Turn(self.agent, self._told, self._out)
 
     def ways(self) -> Ways:
@@ -250,6 +253,7 @@ async def talking(folder: Path, media: MediaSection = MEDIA) -> AsyncIterator[Li
         line.media,
         prompts,
         line.parrot.speech(folder / "speech"),
+        line.forks,
         send,
         reach(),
         cast("Recorder", None),

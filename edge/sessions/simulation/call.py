@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 from edge.errors import Invalid, Unavailable
 from edge.flows.dial import Dial, Dialed
+from edge.flows.external_media import ExternalMedia
 from edge.flows.session import CallSession, CallStatus, EndKey, HangupReason, RecordingFormat, SessionEnded
 from edge.flows.variables import quoted
 from edge.media import ssml
@@ -59,6 +60,7 @@ class SimulatedCall(SimulatedSession):
         self._lengths = lengths
         self._answered = False
         self._early = False
+        self._forks = 0
         self._coming: deque[tuple[float, str]] = deque()  # keys, each with its time
         self._keys: list[str] = []  # typed and not yet asked for
         self._patience = script.patience
@@ -118,6 +120,18 @@ class SimulatedCall(SimulatedSession):
         self._open()
         self.stage.note("beeps")
         self._pass(BEEP_SECONDS)
+
+    async def start_external_media(self, media: ExternalMedia) -> str:
+        self._open()
+        id = self.stage.id()
+        self._forks += 1
+        self.stage.note(f"sends the audio to {media.host}, {media.format}")
+        return id
+
+    async def stop_external_media(self) -> int:
+        ended, self._forks = self._forks, 0
+        self.stage.note(f"sends the audio to nobody any more: {ended} ended")
+        return ended
 
     async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
         keys = f"{length} key{'s' if length != 1 else ''}" if length else "keys"
