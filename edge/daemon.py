@@ -239,6 +239,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             flows=stores.library,
             http=guard,
             memory=memory,
+            resources=stores.resources,
             webhooks=webhooks,
             mail=mail,
             deliveries=deliveries,

@@ -16,7 +16,10 @@ from edge.accounts.key import KeyTable
 from edge.accounts.webhook_secret import WebhookSecretTable
 from edge.config import Config
 from edge.errors import Unavailable
+from edge.flows.calendar import Calendar
+from edge.flows.caller_list import Callers
 from edge.flows.library import Library
+from edge.flows.resource import CALENDARS, CALLER_LISTS, Resources, ResourceTable
 from edge.flows.table import FlowTable
 from edge.log import get_logger
 from edge.numbers.directory import Directory
@@ -49,6 +52,9 @@ class Stores:
     directory: Directory
     flows: FlowTable
     library: Library
+    calendars: ResourceTable[Calendar]
+    caller_lists: ResourceTable[Callers]
+    resources: Resources
     routes: Routes
 
     async def owned(self, number: str, customer_id: str) -> Number | None:
@@ -92,6 +98,9 @@ async def open_stores(config: Config, *, embedded_redis: bool = False) -> AsyncI
             directory=directory,
             flows=FlowTable(engine, cache),
             library=library,
+            calendars=ResourceTable(CALENDARS, engine, cache),
+            caller_lists=ResourceTable(CALLER_LISTS, engine, cache),
+            resources=Resources.open(*tiers),
             routes=Routes(directory, accounts, library),
         )
 

@@ -5,38 +5,39 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from edge.errors import Invalid
+from edge.flows import limits
 from edge.flows.action import Action, Jump, Next, StepId
+from edge.flows.calendar import (
+    CLOCK,
+    CLOCK_OR_MIDNIGHT,
+    DAY_MINUTES,
+    DAYS,
+    Day,
+    TimeZone,
+    Weekday,
+    find_day,
+    minute_of_day,
+)
 from edge.flows.condition import COMPARE, Condition
 from edge.flows.run import Run
 from edge.flows.session import Session
 from edge.flows.variables import Variables
-
-Weekday = Annotated[int, Field(ge=0, le=6)]
-CLOCK = r"^([01]?\d|2[0-3]):[0-5]\d$"
-CLOCK_OR_MIDNIGHT = r"^(([01]?\d|2[0-3]):[0-5]\d|24:00)$"
-DAY_MINUTES = 24 * 60
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")  # whatever the locale
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"there is no time zone {name[:40]!r}; one is called like Europe/Berlin") from None
-    return name
 
 
 class ConditionDatetime(Action):
     """Look at the clock. When everything that is given holds, the next step follows, else the false target.
 
     Readable and enough for most: `weekdays`, and `from` and `to` as times of the day (`from` is in, `to` is out; a `to`
-    that is not after `from` lies on the next day, and the hours after midnight count as the weekday they began on).
+    that is not after `from` lies on the next day, and the hours after midnight count as the day they began on). It does
+    not hold on `holidays`.
+
+    Better for many flows: a `calendar` of the account, which has hours, holidays and a time zone of its own. It holds
+    while the calendar is open, as it is now: a holiday entered today counts at once.
 
     As on the platform: `month`, `day`, `hour` and `minute` with a `condition`. The option stands on the left,
     `option condition now`, so `{"condition": "<=", "hour": 9, "minute": 30}` holds from 09:30 on.
@@ -45,7 +46,7 @@ class ConditionDatetime(Action):
     time (09:30 comes before 10:05), not one by one; an hour or minute that is not given is not looked at (there it is
     0); weekdays work in steps with variables too.
 
-    On failure (it does not hold and there is no false target) the run fails.
+    On failure (it does not hold and there is no false target; there is no such calendar) the run fails.
 
         {"id": "open", "type": "condition_datetime", "option": {"timezone": "Europe/Berlin",
          "weekdays": [1, 2, 3, 4, 5], "from": "09:00", "to": "17:30", "false_target_id": "closed"}}
@@ -55,9 +56,7 @@ class ConditionDatetime(Action):
     fatal = True
     instant = True
 
-    timezone: Annotated[str, AfterValidator(_known_zone)] = Field(
-        default="UTC", description="The zone whose clock and calendar count, by its IANA name."
-    )
+    timezone: TimeZone = Field(default="UTC", description="The zone whose clock and calendar count, by its IANA name.")
     weekdays: list[Weekday] = Field(
         default_factory=list, max_length=7, description="The days it may be, 0 is Sunday; empty: any."
     )
@@ -65,6 +64,14 @@ class ConditionDatetime(Action):
         default=None, alias="from", pattern=CLOCK, description='The first minute of the day it may be: "09:00".'
     )
     to: str | None = Field(default=None, pattern=CLOCK_OR_MIDNIGHT, description='The minute when it is over: "17:30".')
+    holidays: list[Day] = Field(
+        default_factory=list,
+        max_length=limits.HOLIDAYS,
+        description="Days on which it does not hold: 2026-12-25, or 12-25 for every year.",
+    )
+    calendar: str = Field(
+        default="", max_length=limits.NAME_CHARACTERS, description="The id or name of a calendar that must be open."
+    )
     condition: Condition = Field(
         default="==",
         description="How to compare month, day, hour and minute (on the left) with the time (on the right).",
@@ -80,7 +87,7 @@ class ConditionDatetime(Action):
             yield "false_target_id", "not given: the run fails when the condition does not hold"
         if self.from_ is not None and self.from_ == self.to:
             yield "to", "the same as from: any time of the day"
-        if not (self.weekdays or self.from_ or self.to or self._units):
+        if not (self.weekdays or self.from_ or self.to or self._units or self.holidays or self.calendar):
             yield "condition", "nothing to compare with: it always holds"
         if self._units and self.condition not in ("==", "!="):
             reach = "before" if self.condition in (">", ">=") else "after"
@@ -94,34 +101,44 @@ class ConditionDatetime(Action):
         units = [
             f"{name} {value}" for first, given in self._units for name, value in zip(names[first:], given, strict=False)
         ]
+        if self.holidays:
+            parts.append("no holiday")
+        if self.calendar:
+            parts.append(f"{self.calendar} open")
         if units:
             parts.append(f"{' '.join(units)} {self.condition} now")
         return ", ".join(parts)
 
     async def run(self, session: Session, run: Run) -> Next:
         now = run.clock()
-        if self.holds(now):
-            run.note = f"holds: {self._clock(now)}"
+        holds, seen = self.holds(now), self._clock(now)
+        if holds and self.calendar:
+            state = (await session.outside.calendar(self.calendar)).at(now)
+            holds, seen = state.open, f"{self.calendar} is {state}"
+        if holds:
+            run.note = f"holds: {seen}"
             return None
         if not self.false_target_id:
             raise Invalid("the condition does not hold, and there is no false target")
-        run.note = f"does not hold: {self._clock(now)}"
+        run.note = f"does not hold: {seen}"
         return Jump(self.false_target_id)
 
     def holds(self, now: datetime) -> bool:
-        """Whether it holds at an aware time."""
+        """Whether it holds at an aware time, but for the calendar."""
         local = now.astimezone(self._zone)
         minute = local.hour * 60 + local.minute
         begins, ends = self._hours
-        weekday = local.isoweekday() % 7
+        day = local.date()
         if begins < ends:
             if not begins <= minute < ends:
                 return False
         elif minute < ends:
-            weekday = (local - timedelta(days=1)).isoweekday() % 7
+            day -= timedelta(days=1)
         elif minute < begins:
             return False
-        if self.weekdays and weekday not in self.weekdays:
+        if self.weekdays and day.isoweekday() % 7 not in self.weekdays:
+            return False
+        if self.holidays and find_day(self.holidays, day) is not None:
             return False
         compare = COMPARE[self.condition]
         units = (local.month, local.day, local.hour, local.minute)
@@ -138,7 +155,7 @@ class ConditionDatetime(Action):
 
     @cached_property
     def _hours(self) -> tuple[int, int]:
-        return _minute_of_day(self.from_, 0), _minute_of_day(self.to, DAY_MINUTES)
+        return minute_of_day(self.from_ or "00:00"), minute_of_day(self.to) if self.to is not None else DAY_MINUTES
 
     @cached_property
     def _units(self) -> list[tuple[int, tuple[int, ...]]]:
@@ -158,10 +175,3 @@ class ConditionDatetime(Action):
             else:
                 rows.append((index, (value,)))
         return rows
-
-
-def _minute_of_day(clock: str | None, otherwise: int) -> int:
-    if clock is None:
-        return otherwise
-    hour, _, minute = clock.partition(":")
-    return int(hour) * 60 + int(minute)

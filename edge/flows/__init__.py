@@ -20,5 +20,8 @@ that are stored.
     graph.py      a flow as steps and ways, and as Mermaid
     layout.py     places for them, in layers
     drawing.py    the picture, as SVG
+    calendar.py   opening hours and holidays
+    caller_list.py  lists of callers, and who is in one
+    resource.py   calendars and lists of callers in SQL, and by id or name from memory, Redis or SQL
     limits.py     every limit
 """

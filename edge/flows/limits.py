@@ -53,5 +53,15 @@ TALK_CHARACTERS = 5_000  # of a text to speak, with its markup
 MEDIA_DATA_CHARACTERS = 4_096  # told to the other side of a fork
 SOURCE_CHARACTERS = 2_048  # a file name or URL
 
+# Calendars.
+WEEKLY_SPANS = 100
+DAY_SPANS = 10
+HOLIDAYS = 1_000  # of one calendar; of one step
+
+# Lists of callers.
+CALLER_ENTRIES = 10_000
+STEP_CALLERS = 1_000  # that one step names itself
+
 # A customer.
+RESOURCES_PER_CUSTOMER = 1_000  # calendars; lists of callers
 FLOWS_PER_CUSTOMER = 10_000

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from edge.http import Answer, Method
 
 if TYPE_CHECKING:
+    from edge.flows.calendar import Calendar
+    from edge.flows.caller_list import Callers
     from edge.flows.flow import Flow
 
 
@@ -43,6 +45,12 @@ class Outside(Protocol):
 
         The session of a text asks again until somebody does.
         """
+
+    async def calendar(self, reference: str) -> Calendar:
+        """A calendar of the account by its id or name, as it is now. Raises NotFound; Unavailable as `flow` does."""
+
+    async def caller_list(self, reference: str) -> Callers:
+        """A list of callers of the account by its id or name, as it is now. Raises as `calendar` does."""
 
     async def recall(self) -> Mapping[str, str]:
         """What is remembered of this person at this number, by the names of its variables. Raises Unavailable."""

@@ -162,7 +162,13 @@ async def _transcribe(options: Mapping[str, Any], script: Script, folder: Path) 
         others={id: Path(file) for id, file in pairs(options["others"] or [], "--with").items()},
     )
     async with source as found:
-        return await perform(found.flow, script, lengths=Lengths(found.prompts), find_flow=found.find_flow)
+        return await perform(
+            found.flow,
+            script,
+            lengths=Lengths(found.prompts),
+            find_flow=found.find_flow,
+            find_resources=found.find_resources,
+        )
 
 
 def _check(folder: Path, *, update: bool) -> None:

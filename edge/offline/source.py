@@ -13,8 +13,9 @@ from typing import Final
 from edge.config import Config
 from edge.errors import Fault, Invalid, NotFound
 from edge.flows.flow import Flow, compile_flow, name_steps
+from edge.flows.resource import AccountResources
 from edge.flows.table import FlowTable, StoredFlow
-from edge.sessions.simulation.outside import FindFlow
+from edge.sessions.simulation.outside import FindFlow, FindResources
 from edge.store.metadata import is_id
 from edge.stores import Stores, open_stores
 
@@ -30,6 +31,7 @@ class Source:
     flow: Flow
     find_flow: FindFlow  # another one by its id
     prompts: tuple[Path, ...]
+    find_resources: FindResources | None = None
     stores: Stores | None = None  # None: the flow is a file
 
 
@@ -72,7 +74,8 @@ async def open_source(
                     raise NotFound(f"there is no flow {flow_id[:60]}", reason="FLOW_NOT_FOUND")
                 return found
 
-            yield Source(stored.compiled(), look, (prompts or loaded.media.prompts, shipped), stores)
+            resources = AccountResources(stores.resources, stored.customer_id)
+            yield Source(stored.compiled(), look, (prompts or loaded.media.prompts, shipped), resources, stores)
 
 
 def read_flow(path: Path, id: str | None = None) -> Flow:

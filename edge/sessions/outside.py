@@ -6,14 +6,18 @@ was away is back.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from edge.errors import NotFound, Unavailable
+from edge.flows.calendar import Calendar
+from edge.flows.caller_list import Callers
 from edge.flows.flow import Flow
 from edge.flows.outside import Email, Webhook
+from edge.flows.resource import ResourceLibrary, Resources
 from edge.http import Answer, Guard, Method
 from edge.sessions.conversation import Conversation, ConversationTable
 from edge.sessions.deliveries import Deliveries
@@ -78,6 +82,7 @@ class Reach:
     conversations: ConversationTable
     texts: Texts
     clock: Callable[[], datetime]
+    resources: Resources
 
 
 class Outside:
@@ -94,6 +99,12 @@ class Outside:
         if found.value is None or found.value.customer_id != self._host.customer_id:
             raise NotFound(f"there is no flow {flow_id[:60]}", reason="FLOW_NOT_FOUND")
         return found.value
+
+    async def calendar(self, reference: str) -> Calendar:
+        return await self._resource(self._reach.resources.calendars, reference)
+
+    async def caller_list(self, reference: str) -> Callers:
+        return await self._resource(self._reach.resources.caller_lists, reference)
 
     async def recall(self) -> Mapping[str, str]:
         host, memory = self._host, self._reach.memory
@@ -151,3 +162,8 @@ class Outside:
         if isinstance(answer, Unavailable):
             raise answer
         return answer
+
+    async def _resource(self, library: ResourceLibrary[T], reference: str) -> T:
+        owner = self._host.customer_id
+        known = library.peek(owner, reference, time.monotonic())
+        return known if known is not None else await self._host.during(lambda: library.find(owner, reference))

@@ -23,6 +23,8 @@ from typing import Any, NoReturn, cast
 
 import edge.errors
 from edge.errors import EdgeError
+from edge.flows.calendar import Calendar
+from edge.flows.caller_list import Callers
 from edge.flows.dial import Dial, Dialed
 from edge.flows.eager import start
 from edge.flows.executor import execute
@@ -100,7 +102,7 @@ class ScriptedSession:
 
 class ScriptedOutside:
     """The world beside it. The answer to `flow` is a list of actions, that to `request` and `call_webhook` is
-    `[status, body]`."""
+    `[status, body]`, that to `calendar` what is stored of one, that to `caller_list` labels by what they match."""
 
     def __init__(self, ask: Callable[..., Awaitable[Any]], ids: Iterator[int]) -> None:
         self._ask = ask
@@ -108,6 +110,12 @@ class ScriptedOutside:
 
     async def flow(self, flow_id: str) -> Flow:
         return compile_flow({"name": "other", "actions": await self._ask("flow", flow_id)}, id=flow_id, version=3)
+
+    async def calendar(self, reference: str) -> Calendar:
+        return Calendar.model_validate(await self._ask("calendar", reference) or {})
+
+    async def caller_list(self, reference: str) -> Callers:
+        return Callers(await self._ask("caller_list", reference) or {})
 
     async def recall(self) -> Mapping[str, str]:
         return await self._ask("recall") or {}

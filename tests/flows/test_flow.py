@@ -200,6 +200,19 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
             ],
         ),
         (
+            document(step("condition_datetime", holidays=["12-25", "12-32", "2027-02-29"])),
+            [
+                (
+                    "actions[0].option.holidays[1]",
+                    "there is no day '12-32'; one is written 2026-12-25, or 12-25 for every year",
+                ),
+                (
+                    "actions[0].option.holidays[2]",
+                    "there is no day '2027-02-29'; one is written 2026-12-25, or 12-25 for every year",
+                ),
+            ],
+        ),
+        (
             document(step("variable_set", key="voipbin.call.digits", value="1")),
             [
                 (

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol
 
 from edge.errors import EdgeError, Invalid, TooLarge
+from edge.flows.calendar import Calendar
+from edge.flows.caller_list import Callers
 from edge.flows.flow import Flow
 from edge.flows.outside import Email, Outside, Webhook
 from edge.flows.variables import quoted
@@ -13,13 +16,28 @@ from edge.sessions.simulation.script import Script, WebAnswer
 from edge.sessions.simulation.stage import Stage
 from edge.sessions.texting import check_body
 
+
+class FindResources(Protocol):
+    """Calendars and lists of callers by id or name. Raises NotFound."""
+
+    async def calendar(self, reference: str, /) -> Calendar: ...
+
+    async def caller_list(self, reference: str, /) -> Callers: ...
+
+
 FindFlow = Callable[[str], Awaitable[Flow]]  # by id; raises NotFound
+
+
+ALWAYS: Final = Calendar.model_validate({"hours": [{"weekdays": list(range(7)), "from": "00:00", "to": "24:00"}]})
 
 
 class SimulatedOutside:
     """One for a session."""
 
-    def __init__(self, stage: Stage, script: Script, find_flow: FindFlow) -> None:
+    def __init__(
+        self, stage: Stage, script: Script, find_flow: FindFlow, find_resources: FindResources | None = None
+    ) -> None:
+        self._find_resources = find_resources
         self._stage = stage
         self._script = script
         self._find_flow = find_flow
@@ -42,6 +60,24 @@ class SimulatedOutside:
             raise Invalid("nothing is remembered of who is not known by a number")
         self._stage.note(f"remembers {name}" if value else f"forgets {name}")
         self._memory[name] = value
+
+    async def calendar(self, reference: str) -> Calendar:
+        given = self._script.calendars.get(reference)
+        if given is not None:
+            return given
+        if self._find_resources is not None:
+            return await self._find_resources.calendar(reference)
+        self._stage.note(f"the calendar {reference} is not known here; it is open", "assumed")
+        return ALWAYS
+
+    async def caller_list(self, reference: str) -> Callers:
+        given = self._script.caller_lists.get(reference)
+        if given is not None:
+            return given.ready()
+        if self._find_resources is not None:
+            return await self._find_resources.caller_list(reference)
+        self._stage.note(f"the caller list {reference} is not known here; nobody is in it", "assumed")
+        return Callers({})
 
     async def request(
         self, method: Method, url: str, *, headers: Mapping[str, str], body: bytes | None = None, max_bytes: int

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from edge.errors import Invalid
+from edge.flows.calendar import Calendar
+from edge.flows.caller_list import CallerList
 from edge.flows.session import Medium
 from edge.media import dtmf
 from edge.sms.text import BODY_LIMIT
@@ -21,6 +23,7 @@ TEXTS_MAX = 20  # texts of one script
 VARIABLES_MAX = 100
 VALUE_MAX = 32_768  # characters of one variable
 SECONDS_MAX = 86_400.0
+RESOURCES_MAX = 20  # calendars; lists of callers
 ANSWERS_MAX = 50
 ANSWER_MAX = 262_144  # characters of a body
 
@@ -113,6 +116,12 @@ class Script(BaseModel):
         default_factory=dict,
         max_length=ANSWERS_MAX,
         description="What web servers answer, by URL; one without a query answers for all queries. Nothing is asked.",
+    )
+    calendars: dict[str, Calendar] = Field(
+        default_factory=dict, max_length=RESOURCES_MAX, description="The calendars of the account, by name."
+    )
+    caller_lists: dict[str, CallerList] = Field(
+        default_factory=dict, max_length=RESOURCES_MAX, description="The account's lists of callers, by name."
     )
     attestation: Literal["", "A", "B", "C"] = Field(
         default="", description="How the caller's number is vouched for; empty: nobody does."

@@ -19,7 +19,7 @@ from edge.sessions.following import complete, fall_back
 from edge.sessions.incoming import Incoming
 from edge.sessions.memory import recall
 from edge.sessions.simulation.call import SimulatedCall
-from edge.sessions.simulation.outside import FindFlow, SimulatedOutside
+from edge.sessions.simulation.outside import FindFlow, FindResources, SimulatedOutside
 from edge.sessions.simulation.prompt import Lengths
 from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.session import SimulatedSession
@@ -35,10 +35,20 @@ RUNS_MAX: Final = 100  # of one simulation
 SECONDS: Final = 30.0  # of real time that one simulation may take
 
 
-async def simulate(flow: Flow, script: Script, *, lengths: Lengths, find_flow: FindFlow) -> Transcript:
-    """Raises Invalid for a script that does not fit the flow, Unavailable for a simulation that takes too long."""
+async def simulate(
+    flow: Flow,
+    script: Script,
+    *,
+    lengths: Lengths,
+    find_flow: FindFlow,
+    find_resources: FindResources | None = None,
+) -> Transcript:
+    """Without `find_resources` there are the calendars and lists of callers of the script only.
+
+    Raises Invalid for a script that does not fit the flow, Unavailable for a simulation that takes too long.
+    """
     medium = _medium(flow, script)
-    simulation = _Simulation(flow, script, medium, lengths, find_flow)
+    simulation = _Simulation(flow, script, medium, lengths, find_flow, find_resources)
     try:
         async with asyncio.timeout(SECONDS):
             await (simulation.call() if medium == "call" else simulation.texts())
@@ -72,12 +82,21 @@ def _wrong(where: str, what: str) -> Invalid:
 class _Simulation:
     """One simulation, from its script to its transcript."""
 
-    def __init__(self, flow: Flow, script: Script, medium: Medium, lengths: Lengths, find_flow: FindFlow) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        script: Script,
+        medium: Medium,
+        lengths: Lengths,
+        find_flow: FindFlow,
+        find_resources: FindResources | None,
+    ) -> None:
         self._flow = flow
         self._script = script
         self._medium = medium
         self._lengths = lengths
         self._find_flow = find_flow
+        self._find_resources = find_resources
         self._stage = Stage(script.begins(datetime.now(UTC)))
         self._runs: list[Outcomes] = []
         self._reached: set[str] = set()
@@ -88,7 +107,7 @@ class _Simulation:
 
     async def call(self) -> None:
         script, stage = self._script, self._stage
-        outside = SimulatedOutside(stage, script, self._find_flow)
+        outside = SimulatedOutside(stage, script, self._find_flow, self._find_resources)
         call = SimulatedCall(stage, script, outside, self._number, self._lengths)
         call.attempt.flow_id, call.attempt.flow_version = self._flow.id, self._flow.version
         run = self._run(call.id, CallVariables(call.attempt, self._number))
@@ -105,7 +124,7 @@ class _Simulation:
 
     async def texts(self) -> None:
         script, stage = self._script, self._stage
-        outside = SimulatedOutside(stage, script, self._find_flow)
+        outside = SimulatedOutside(stage, script, self._find_flow, self._find_resources)
         run: WatchedRun | None = None
         due = 0.0
         for index, body in enumerate([*script.texts, None]):  # after the last one nothing comes any more
