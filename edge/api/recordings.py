@@ -92,6 +92,8 @@ class Recordings:
         found = await self._find(ask)
         if found.state in ("recording", "waiting"):
             raise Conflict("the recording is not ready yet", reason="RECORDING_NOT_READY")
+        if not found.bytes:
+            raise NotFound(found.error or "nothing was recorded", reason="FILE_NOT_FOUND")
         return Download(
             filename=found.filename,
             content_type=CONTENT_TYPES[found.format],

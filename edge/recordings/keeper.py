@@ -70,6 +70,7 @@ class Keeper:
     async def start(self) -> None:
         """Put right what a crash left, and go on with what waits. Raises Unavailable."""
         await self._spool.make()
+        await self._storage.open()
         await self.recover()
         for recording in await self._table.unfollowed(self._node):
             self._begin_following(recording)
@@ -161,9 +162,9 @@ class Keeper:
     async def _next(self) -> Recording | None:
         """The next that is due, from now on busy."""
         async with self._one_looks:
-            size = len(self._busy) + 1
-            for recording in await self._table.waiting(self._node, self._clock(), size):
-                if recording.id not in self._busy:
+            before = set(self._busy)  # what was read of those may be of yesterday
+            for recording in await self._table.waiting(self._node, self._clock(), len(before) + 1):
+                if recording.id not in before:
                     self._busy.add(recording.id)
                     return recording
         return None
@@ -187,6 +188,7 @@ class Keeper:
             await self._put_off(recording, error.message)
         finally:
             self._busy.discard(recording.id)
+            self._news.set()
 
     async def _encoded(self, recording: Recording) -> Recording:
         """The recording in its format; as the WAV that it is when that cannot be made. Raises Unavailable."""

@@ -156,6 +156,7 @@ class Recorder:
         recording = Recording.begun(
             new_id(), customer_id, call_id, wish.format, now, node=self._node, on_end_flow_id=on_end_flow_id
         )
+        self._starting += 1
         starting = self._keep(asyncio.get_running_loop().create_task(self._begin(recording, wish)))
         try:
             return await asyncio.shield(starting)
@@ -164,7 +165,6 @@ class Recorder:
             raise
 
     async def _begin(self, recording: Recording, wish: Wish) -> Tape:
-        self._starting += 1
         try:
             await self._table.begin(recording)
             file = await self._spool.open(recording.id)

@@ -50,6 +50,9 @@ class Storage(ABC):
         if "kind" in vars(cls):
             STORAGES.add(cls.kind, cls)
 
+    async def open(self) -> None:  # noqa: B027 - most have nothing to open
+        """Get ready, before there is traffic. What is away now is no fault."""
+
     @abstractmethod
     async def put(self, name: str, path: Path, content_type: str) -> None:
         """Keep a copy of the file; it is there to stay when this returns. The same again changes nothing."""

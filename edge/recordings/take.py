@@ -71,7 +71,7 @@ class Take:
 
     def due(self, now: float) -> Ending | None:
         """Why it is to end now, if it is."""
-        place = int((now - self._began) * RATE)
+        place = round((now - self._began) * RATE)
         if place >= self._longest:
             return "limit" if self._limited else "duration"
         silence = self._wish.silence_seconds

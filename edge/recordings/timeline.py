@@ -77,7 +77,7 @@ class Timeline:
 
     def put(self, side: Side, timestamp: int, pcm: bytes, now: float) -> int:
         """Lay a packet that came now; returns the place behind it."""
-        place = self._clocks[side].place(timestamp, int(now * RATE))
+        place = self._clocks[side].place(timestamp, round(now * RATE))
         size = len(pcm) // WIDTH
         if place < self._base:
             pcm, place = pcm[(self._base - place) * WIDTH :], self._base
@@ -94,7 +94,7 @@ class Timeline:
 
         Nothing behind the place `longest` is given. `whole`: with the rest of packets that reach beyond now.
         """
-        end = max(self.end, int(now * RATE))
+        end = max(self.end, round(now * RATE))
         if whole:
             end = max([end, *(self._base + len(heard) // WIDTH for heard in self._heard.values())])
         end = min(end, longest)

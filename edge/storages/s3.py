@@ -52,7 +52,7 @@ class S3Section(StorageSection):
 
 
 class S3(Storage):
-    """Connects when it is first used. Retries are the keeper's: a request is sent once."""
+    """Retries are the keeper's: a request is sent once."""
 
     kind = "s3"
     section = S3Section
@@ -62,6 +62,10 @@ class S3(Storage):
         self._section = section
         self._stack = AsyncExitStack()
         self._client: asyncio.Future[Any] | None = None
+
+    async def open(self) -> None:
+        """Load the library and its description of S3: they are large, and later no call may wait for them."""
+        await self._connected()
 
     async def put(self, name: str, path: Path, content_type: str) -> None:
         client = await self._connected()
@@ -99,7 +103,6 @@ class S3(Storage):
             self._client = None
 
     async def _connect(self) -> Any:
-        # Loaded and read in a thread: the library and its description of S3 are large, and no call may wait for them.
         session, config = await asyncio.to_thread(_load, self._section)
         section = self._section
         secret = section.secret_key.get_secret_value() if section.secret_key is not None else None
@@ -136,7 +139,11 @@ def _load(section: S3Section) -> tuple[Any, Any]:
     from aiobotocore.session import get_session
 
     session = get_session()
-    session.get_service_model("s3")  # read once, and remembered by the session's loader
+    loader = session.get_component("data_loader")  # it remembers what it read
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        loader.load_service_model("s3", kind)
+    for name in ("endpoints", "partitions", "_retry", "sdk-default-configuration"):
+        loader.load_data(name)
     style = "path" if section.path_style else "virtual"
     return session, AioConfig(
         connect_timeout=CONNECT_SECONDS,

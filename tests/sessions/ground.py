@@ -141,6 +141,9 @@ class Frail:
             raise Unavailable("the database went away")
         return written
 
+    def put_later(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
+        self._writer.put_later(statement, rows)
+
     async def flush(self) -> None:
         if self.away:
             raise Unavailable("the database is away")
