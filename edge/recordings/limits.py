@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TAKES = 1_000  # under way at the same time; with all of them the spool grows by 32 MB a second
 ROUND_SECONDS = 0.4  # between two writes of a take: with one write that takes as long, a crash costs less than a second
+SYNC_SECONDS = 0.1  # of each round, in which files are brought onto the disk itself
 BEHIND_SECONDS = 20.0  # a take whose disk is so far behind is ended, before memory fills up
 LONGEST_SECONDS = 12 * 3600  # that can be configured for one take: 1.4 GB, well below what a WAV file can say
 

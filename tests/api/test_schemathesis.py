@@ -13,6 +13,7 @@ from edge.api.app import operations
 from edge.api.host import REQUESTS
 from edge.sessions.tables import calls, deliveries, messages
 from tests.api.test_deliveries import delivery
+from tests.api.test_recordings import keep
 from tests.api.test_records import call, insert, message
 from tests.api.world import FREE, World
 
@@ -25,6 +26,8 @@ async def test_every_operation_keeps_its_word(world: World, tmp_path: Path) -> N
     await insert(world, calls, [call(world.a, FREE, 0)])
     await insert(world, messages, [message(world.a, FREE, 0)])
     await insert(world, deliveries, [delivery(world.a, 0)])
+    for minute in range(3):
+        await keep(world, world.a, minute, data=b"as if it were audio")
     (own_key, *_) = (await world.did("GET", "/v1.0/accesskeys", key=world.key_admin))["result"]
     environment = {
         **os.environ,

@@ -8,9 +8,12 @@ import wave
 from array import array
 from typing import Any
 
+import pytest
+import soundfile
+
 from edge.media.g711 import encode
 from tests.calls.caller import Call, Caller
-from tests.calls.exchange import ANSWER, Action, Exchange, hangup, play, sleep
+from tests.calls.exchange import ANSWER, STAY, Action, Exchange, hangup, play, sleep
 from tests.calls.rtp import Address, Described, Packet, codes, linear, offer, presses, sound, write_wav
 
 FRAME = 160  # samples of a packet
@@ -115,3 +118,106 @@ def test_the_caller_is_left_and_we_are_right_on_one_time_line(exchange: Exchange
     print(f"\na packet is {apart} samples after the one that it answered")
     assert -FRAME <= apart <= 2 * FRAME
     assert exchange.record(call.id)["steps"][1]["note"] == f"recording {recording['id']}"
+
+
+def test_a_caller_who_hangs_up_is_recorded_to_his_last_word(exchange: Exchange, caller: Caller) -> None:
+    spoken = codes(0.6, "PCMU", 3)
+    call, there = begin(caller, exchange.number(ANSWER, start(), STAY))
+    Mouth(caller, there).say(spoken)
+    caller.hear(2)
+    call.hang_up()
+    (recording,) = recorded(exchange, call)
+    assert recording["edge"]["ending"] == "hangup"
+    left, right = heard(exchange, recording)
+    assert spoken in left
+    assert set(right) <= {0xFF}
+
+
+def test_it_ends_when_nobody_is_heard_and_the_flow_goes_on(exchange: Exchange, caller: Caller) -> None:
+    spoken = codes(0.5, "PCMU", 4)
+    number = exchange.number(ANSWER, start(end_of_silence=1), sleep(2500), STOP, hangup())
+    call, there = begin(caller, number)
+    mouth = Mouth(caller, there)
+    mouth.say(spoken)
+    mouth.be_quiet(90)
+    call.ended()
+    (recording,) = recorded(exchange, call)
+    assert recording["edge"]["ending"] == "silence"
+    left, _ = heard(exchange, recording)
+    end = (left.index(spoken) + len(spoken)) / 8000
+    assert 1.0 <= recording["edge"]["seconds"] - end <= 1.6
+    steps = exchange.record(call.id)["steps"]
+    assert (steps[3]["outcome"], steps[3]["note"]) == ("failed", "no recording is under way")
+
+
+def test_a_key_ends_it_and_the_flow_has_it_too(exchange: Exchange, caller: Caller) -> None:
+    number = exchange.number(ANSWER, start(end_of_key="#"), gather("#"), hangup())
+    call, there = begin(caller, number)
+    Mouth(caller, there).say(codes(0.3, "PCMU", 5))
+    for packets in presses("4#"):
+        for packet in packets:
+            caller.rtp.sendto(bytes(packet), there)
+    call.ended()
+    (recording,) = recorded(exchange, call)
+    assert recording["edge"]["ending"] == "key"
+    assert exchange.record(call.id)["steps"][2]["note"] == "2 keys"
+
+
+def test_a_duration_is_kept_to_the_sample(exchange: Exchange, caller: Caller) -> None:
+    call, there = begin(caller, exchange.number(ANSWER, start(duration=1), sleep(1700), hangup()))
+    Mouth(caller, there).say(codes(1.4, "PCMU", 6))
+    call.ended()
+    (recording,) = recorded(exchange, call)
+    assert (recording["edge"]["ending"], recording["edge"]["seconds"]) == ("duration", 1.0)
+
+
+def test_the_beep_is_heard_and_not_recorded(exchange: Exchange, caller: Caller) -> None:
+    call, _ = begin(caller, exchange.number(ANSWER, start(beep_start=True), sleep(300), hangup()))
+    call.ended()
+    caller.drain()
+    assert 20 <= len(sound(caller.packets, "PCMU")) <= 26
+    (recording,) = recorded(exchange, call)
+    _, right = heard(exchange, recording)
+    assert set(right) <= {0xFF}
+    assert 0.2 < recording["edge"]["seconds"] < 0.6
+
+
+def test_a_call_that_is_not_answered_is_not_recorded(exchange: Exchange, caller: Caller) -> None:
+    call = caller.call(exchange.number(start(), hangup("busy")), offer(caller.media))
+    call.refused()
+    step = exchange.record(call.id)["steps"][0]
+    assert (step["outcome"], step["note"]) == ("failed", "only an answered call can be recorded")
+
+
+def test_two_in_one_call_one_after_the_other(exchange: Exchange, caller: Caller) -> None:
+    flow = (ANSWER, start(), start(), sleep(200), STOP, start(duration=5), sleep(200), hangup())
+    call, _ = begin(caller, exchange.number(*flow))
+    call.ended()
+    first, second = recorded(exchange, call, 2)
+    assert (first["edge"]["ending"], second["edge"]["ending"]) == ("stopped", "hangup")
+    assert exchange.record(call.id)["steps"][2]["note"] == "a recording is under way"
+
+
+@pytest.mark.parametrize("format", ["mp3", "ogg"])
+def test_other_formats(exchange: Exchange, caller: Caller, format: str) -> None:
+    call, there = begin(caller, exchange.number(ANSWER, start(format=format), sleep(1000), hangup()))
+    Mouth(caller, there).say(codes(0.8, "PCMU", 7))
+    call.ended()
+    (recording,) = recorded(exchange, call)
+    assert recording["filenames"] == [f"{recording['recording_name']}.{format}"]
+    found = soundfile.info(io.BytesIO(fetch(exchange, recording)))
+    assert (found.channels, found.samplerate, found.format) == (2, 8000, format.upper())
+    assert found.duration == pytest.approx(recording["edge"]["seconds"], abs=0.3)
+
+
+def test_the_flow_of_its_end_runs_when_the_file_is_there(exchange: Exchange, caller: Caller) -> None:
+    number = exchange.number(ANSWER)
+    text = "${voipbin.recording.id} ${voipbin.call.id} ${voipbin.activeflow.reference_type}"
+    option = {"source": number, "destinations": ["+14155550123"], "text": text}
+    after = exchange.flow({"type": "message_send", "option": option})
+    call, there = begin(caller, exchange.number(ANSWER, start(on_end_flow_id=after), sleep(300), hangup()))
+    Mouth(caller, there).say(codes(0.2, "PCMU", 8))
+    call.ended()
+    (recording,) = recorded(exchange, call)
+    (sent,) = exchange.wait(lambda: exchange.texts(number, "outbound"), "the text")
+    assert sent["text"] == f"{recording['id']} {recording['reference_id']} recording"

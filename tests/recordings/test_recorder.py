@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from edge.errors import Exhausted, Invalid, Unavailable
-from edge.recordings import encoding, recorder
+from edge.recordings import encoding, recorder, spool
 from edge.recordings.spool import Piece
 from edge.store.metadata import NIL
 from tests.recordings.sound import SAMPLES, packet, runs, sides
@@ -203,3 +205,22 @@ async def test_closing_ends_what_is_under_way(room: Studio) -> None:
     row = await room.row(tape)
     assert (row.ending, row.frames) == ("interrupted", 10 * SAMPLES)
     assert row.on_end_flow_id == NIL
+
+
+async def test_files_are_brought_onto_the_disk_in_turn(room: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("edge.recordings.spool.os.fdatasync", synced.append)
+    tapes = [await room.begin() for _ in range(3)]
+    files = {tape.file for tape in tapes}
+    await room.round()
+    assert set(synced) == files
+    synced.clear()
+    monkeypatch.setattr(spool, "SYNC_SECONDS", -1.0)  # no time for any
+    await room.round()
+    assert synced == []
+    moments = itertools.count()
+    monkeypatch.setattr(spool, "SYNC_SECONDS", 1.5)  # for one of them
+    monkeypatch.setattr(spool, "time", SimpleNamespace(monotonic=lambda: float(next(moments))))
+    for _ in range(3):
+        await room.round()
+    assert (len(synced), set(synced)) == (3, files)

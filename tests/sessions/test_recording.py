@@ -70,9 +70,9 @@ async def test_a_call_is_recorded_until_the_flow_says_so(line: Line, room: Studi
     assert (row.id, row.reference_id, row.customer_id) == (recording_id, call.id, call.customer_id)
     assert (row.on_end_flow_id, row.on_end) == (FLOW, "pending")
     assert call.stream is not None
-    assert call.stream._taps == (tape,)
+    assert list(call.stream._taps) == [tape]
     await call.stop_recording()
-    assert call.stream._taps == ()
+    assert not call.stream._taps
     assert tape.ending == "stopped"
     with pytest.raises(Conflict, match="no recording is under way"):
         await call.stop_recording()
