@@ -45,6 +45,7 @@ def _step(name: str) -> dict[str, Any]:
             "type": {"const": name},
             "option": option,
             "next_id": {**STEP_ID, "description": "The step that follows, if it is not the next one.", "default": NIL},
+            "failure_id": {**STEP_ID, "description": "The step that follows when this one fails.", "default": NIL},
         },
         "required": ["type", *(["option"] if option.get("required") else [])],
         "additionalProperties": False,

@@ -23,6 +23,7 @@ from edge.flows.step import find_action
 from edge.flows.table import FlowTable, StoredFlow
 from edge.flows.variables import KNOWN
 from edge.numbers.table import NumberTable
+from edge.store.metadata import NIL
 
 Detail = Annotated[str, Field(max_length=DETAIL_CHARACTERS, pattern=r"^[^\u0000]*$")]
 Steps = Annotated[list[StepDocument], Field(min_length=1, max_length=STEPS_PER_FLOW)]
@@ -42,6 +43,7 @@ class Step(Result):
     type: str = Field(description="The action.")
     option: dict[str, Any] = Field(description="Its options.")
     next_id: str = Field(description="The step that follows; the nil UUID is the next one.")
+    failure_id: str = Field(default=NIL, description="The step that follows when it fails; the nil UUID is none.")
 
 
 class Flow(Result):

@@ -56,10 +56,14 @@ async def execute(run: Run, session: Session) -> None:
             _log(run, step, "ended", str(ended))
             return _finish(run, "ended")
         except EdgeError as error:
-            if step.model.fatal:
+            if step.failure is not None:
+                index = step.failure
+                run.variables.set_system("edge.flow.error", error.message)
+            elif step.model.fatal:
                 return _fail(run, step, error, error.message)
+            else:
+                index = step.next
             _log(run, step, "failed", error.message)
-            index = step.next
             continue
         except Exception as error:
             return _fail(run, step, error, f"{type(error).__name__}: {error}")

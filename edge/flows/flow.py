@@ -1,12 +1,14 @@
 """A flow, and how it comes out of the document that its owner wrote.
 
     {"name": "greeting", "detail": "", "on_complete_flow_id": "", "actions": [
-        {"id": "hello", "type": "play", "option": {"stream_urls": ["hello.wav"]}, "next_id": ""}, …]}
+        {"id": "hello", "type": "play", "option": {"stream_urls": ["hello.wav"]}, "next_id": "",
+         "failure_id": "sorry"}, …]}
 
 Step ids are unique texts; a step without one gets a UUID. `next_id` nil, "" or null is the following step. Three ids
 are places and no steps: start (…0001, the first step), finish (…0002, the end of the flow) and next (…0003, the step
-that follows); they can be jumped to. `on_complete_flow_id` is a flow that runs when a run of this one is over, however
-it came out, and its session too.
+that follows); they can be jumped to. `failure_id` is where the flow goes on when the step fails: without it the run
+fails or, where the action says so, the following step is next. `on_complete_flow_id` is a flow that runs when a run of
+this one is over, however it came out, and its session too.
 
 With `"unavailable": "skip"` a flow of the platform can be brought over: its actions that are not here (queues,
 conferences, transcribing …) are stored with their options as they are, and skipped when it runs. Otherwise, "refuse",
@@ -35,7 +37,14 @@ from edge.flows.variables import MEMORY, Template, has_variables
 from edge.store.metadata import NIL, is_id, json_text, new_id
 
 KEYS: Final = ("name", "detail", "actions", "on_complete_flow_id", "unavailable")
-STEP_KEYS: Final = ("id", "type", "option", "next_id", "tm_execute")  # the last is the platform's, empty when stored
+STEP_KEYS: Final = (
+    "id",
+    "type",
+    "option",
+    "next_id",
+    "failure_id",
+    "tm_execute",
+)  # the last is the platform's, empty when stored
 RESERVED_IDS: Final = (START, FINISH, NEXT)
 MEDIA: Final[tuple[Medium, ...]] = get_args(Medium)
 _INDEX: Final = re.compile(r"actions\[(\d+)\]")
@@ -166,6 +175,7 @@ class _Draft:
     id: str
     named: bool  # by the document; otherwise the id was made
     next_id: str
+    failure_id: str
     model: type[Action] | None
     option: dict[str, Any]
     action: Action | None
@@ -236,9 +246,9 @@ def _draft(index: int, raw: Any, faults: list[Fault], *, skip: bool) -> _Draft:
     where = f"actions[{index}]"
     if not isinstance(raw, dict):
         faults.append(Fault(where, "must be an object with type and option"))
-        return _Draft(index, new_id(), False, "", None, {}, None, {})
+        return _Draft(index, new_id(), False, "", "", None, {}, None, {})
     faults += [Fault(place(where, [str(key)[:40]]), _unknown(STEP_KEYS[:-1])) for key in raw if key not in STEP_KEYS]
-    own, follows = _id(raw, "id", where, faults), _id(raw, "next_id", where, faults)
+    own, follows, failure = (_id(raw, key, where, faults) for key in ("id", "next_id", "failure_id"))
     if own in RESERVED_IDS:
         faults.append(Fault(f"{where}.id", f"{own} is reserved"))
     named = bool(own)
@@ -254,7 +264,9 @@ def _draft(index: int, raw: Any, faults: list[Fault], *, skip: bool) -> _Draft:
         option, action, wrong = read_option(model, raw.get("option"), f"{where}.option", skip=skip)
         faults += wrong
     stored = {"id": own, "type": raw.get("type"), "option": raw.get("option") or {}, "next_id": follows or NIL}
-    return _Draft(index, own, named, follows, model, option, action, stored)
+    if failure:
+        stored["failure_id"] = failure
+    return _Draft(index, own, named, follows, failure, model, option, action, stored)
 
 
 def _id(raw: dict[str, Any], key: str, where: str, faults: list[Fault]) -> str:
@@ -280,11 +292,8 @@ def _places(drafts: list[_Draft], faults: list[Fault]) -> dict[str, int]:
 
 
 def _step(draft: _Draft, drafts: list[_Draft], places: dict[str, int], faults: list[Fault]) -> Step | None:
-    following = draft.index + 1
-    if draft.next_id and draft.next_id != NEXT:
-        if draft.next_id not in places:
-            faults.append(Fault(f"{draft.where}.next_id", _nowhere(draft.next_id)))
-        following = places.get(draft.next_id, following)
+    following = _follows(draft, "next_id", draft.index + 1, places, faults)
+    failure = _follows(draft, "failure_id", following, places, faults) if draft.failure_id else None
     if draft.model is None:
         return None
     for path, target in targets_of(draft.model, draft.option):
@@ -299,11 +308,22 @@ def _step(draft: _Draft, drafts: list[_Draft], places: dict[str, int], faults: l
         type=draft.stored["type"],
         index=draft.index,
         next=following,
+        failure=failure,
         model=draft.model,
         option=draft.option,
         action=draft.action,
         template=None if draft.action is not None else Template(draft.option),
     )
+
+
+def _follows(draft: _Draft, key: str, otherwise: int, places: dict[str, int], faults: list[Fault]) -> int:
+    """The index of the step that one of the keys of a step leads to."""
+    target: str = getattr(draft, key)
+    if not target or target == NEXT:
+        return otherwise
+    if target not in places:
+        faults.append(Fault(f"{draft.where}.{key}", _nowhere(target)))
+    return places.get(target, otherwise)
 
 
 def targets_of(model: type[Action], option: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -370,6 +390,8 @@ def _unreachable(steps: list[Step], places: Mapping[str, int]) -> Iterator[Fault
         step = steps[index]
         if step.model.goes_on:
             front.append(step.next)
+        if step.failure is not None:
+            front.append(step.failure)
         for _, target in targets_of(step.model, step.option):
             if has_variables(target):
                 return

@@ -84,6 +84,8 @@ def graph_of(flow: Flow) -> Graph:
     for step in flow.steps:
         if step.model.goes_on:
             ways.setdefault((step.index, min(step.next, end)), []).append("next" if step.model.targets else "")
+        if step.failure is not None:
+            ways.setdefault((step.index, min(step.failure, end)), []).append("failure")
         for path, target in targets_of(step.model, step.option):
             if has_variables(target):
                 open_.add(step.index)

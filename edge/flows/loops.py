@@ -58,6 +58,8 @@ def _is_at_once(step: Step) -> bool:
 def _ways(step: Step, places: Mapping[str, int], end: int, *, counted: bool) -> Iterator[int]:
     """Where a step may lead; OUT is anywhere outside the steps of the flow."""
     model = step.model
+    if step.failure is not None:
+        yield step.failure if step.failure < end else OUT
     if model.goes_on:
         yield step.next if step.next < end else OUT
     elif not model.targets:

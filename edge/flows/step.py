@@ -50,12 +50,14 @@ class Skipped(Action):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of a flow. `next` is the index of the step that follows, the number of steps for the end."""
+    """One step of a flow. `next` is the index of the step that follows, the number of steps for the end; `failure` that
+    of the one that follows when it fails, if there is one of its own."""
 
     id: str
     type: str
     index: int
     next: int
+    failure: int | None
     model: ActionClass
     option: Mapping[str, Any]
     action: Action | None  # None: the options hold variables, and `template` has them

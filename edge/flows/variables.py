@@ -78,7 +78,7 @@ KNOWN: Final[Mapping[str, str]] = {
     "edge.call.sip_call_id": "the Call-ID on the wire",
     "edge.call.trunk": "the trunk the call came by",
     "edge.call.attestation": "who vouches for the caller's number: A, B or C; empty when nobody does",
-    "edge.flow.error": "why the flow failed whose place the number's fallback took",
+    "edge.flow.error": "why the step failed whose failure_id was taken, or the flow whose place the fallback took",
     "edge.connect.outcome": "what came of the last connect: answered, busy, noanswer, declined or failed",
     "edge.connect.status": "its final SIP status",
     "edge.connect.cause": "its Q.850 cause, where one is known",

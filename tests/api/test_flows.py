@@ -17,7 +17,7 @@ async def test_a_flow_and_its_versions(each_world: World) -> None:
     world = each_world
     made = await world.did("POST", FLOWS, {"name": "first", "detail": "d", "actions": CALL_FLOW["actions"]})
     assert (made["version"], made["media"], made["warnings"], made["tm_update"]) == (1, ["call"], [], None)
-    assert made["actions"][0] == {"id": "a", "type": "answer", "option": {}, "next_id": NIL}
+    assert made["actions"][0] == {"id": "a", "type": "answer", "option": {}, "next_id": NIL, "failure_id": NIL}
     path = f"{FLOWS}/{made['id']}"
     assert await world.did("GET", path) == made
 
@@ -216,7 +216,13 @@ async def test_a_flow_of_the_platform_can_be_brought_over(each_world: World) -> 
     assert error["details"] == [{"where": "actions[0].type", "what": "queue_join is not available here", "step": "q"}]
     made = await world.did("POST", FLOWS, {**foreign, "unavailable": "skip"})
     assert (made["unavailable"], made["media"]) == ("skip", ["call", "message"])
-    assert made["actions"][0] == {"id": "q", "type": "queue_join", "option": {"queue_id": "x"}, "next_id": NIL}
+    assert made["actions"][0] == {
+        "id": "q",
+        "type": "queue_join",
+        "option": {"queue_id": "x"},
+        "next_id": NIL,
+        "failure_id": NIL,
+    }
     assert made["warnings"] == [
         {"where": "actions[0].type", "what": "queue_join is not available here and will be skipped", "step": "q"}
     ]

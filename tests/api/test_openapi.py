@@ -31,6 +31,7 @@ PLATFORM = {
     "Error": "status reason message request_id details",
 }
 OURS = {
+    "Step": {"failure_id"},
     "Number": {"fallback_flow_id", "call_flow_release", "message_flow_release"},
     "Flow": {"version", "media", "warnings", "unavailable"},
     "Call": {"edge"},

@@ -111,7 +111,7 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
         (document(step("empty")), [("actions[0].type", "empty is not available here")]),
         (
             document({"id": "a", "type": "stop", "when": 1}),
-            [("actions[0].when", "unknown key; known are id, type, option, next_id")],
+            [("actions[0].when", "unknown key; known are id, type, option, next_id, failure_id")],
         ),
         # ids
         (document(step("beep", "a"), step("beep", "a")), [("actions[1].id", "actions[0] has the id a too")]),
@@ -126,6 +126,7 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
         (document(step("beep", START)), [("actions[0].id", f"{START} is reserved")]),
         # jumps
         (document(step("beep", next_id="mars")), [("actions[0].next_id", "there is no step 'mars'")]),
+        (document({**step("beep"), "failure_id": "mars"}), [("actions[0].failure_id", "there is no step 'mars'")]),
         (
             document(step("goto", target_id="mars", loop_count=1)),
             [("actions[0].option.target_id", "there is no step 'mars'")],
@@ -318,6 +319,7 @@ def test_many_faults_are_told_up_to_a_limit() -> None:
         ([step("beep", "a", next_id="c"), step("beep", "b"), step("beep", "c")], ["actions[1]"]),
         ([step("beep", "a", next_id=FINISH), step("beep", "b")], ["actions[1]"]),
         ([step("beep", "a", next_id=NEXT), step("beep", "b")], []),
+        ([{**step("beep", "a", next_id="c"), "failure_id": "b"}, step("beep", "b"), step("beep", "c")], []),
         ([step("branch", default_target_id="c"), step("beep", "b"), step("beep", "c")], ["actions[1]"]),
         ([step("branch", default_target_id="${x}"), step("beep", "b"), step("beep", "c")], []),
         ([step("hangup"), step("goto", "g", target_id="g", loop_count=1)], ["actions[1]"]),
