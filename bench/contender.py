@@ -101,16 +101,22 @@ def python_peer(name: str) -> Start:
     return start
 
 
-@contextlib.contextmanager
-def sippy_b2bua(folder: Path) -> Iterator[Server]:
-    """Sippy's own B2BUA, as it is installed: each call goes to one place. It logs nothing."""
-    port = free_port()
-    command = [
-        *(str(_peer_python(folder.parent)), "-m", "sippy.b2bua_simple", "-f", "-l", HOST, "-p", str(port)),
-        *("-n", f"{HOST}:{ours.CALLEE_PORT}"),
-    ]
-    with running(command, folder, lambda: answers_options(port), {"SIPLOG_BEND": "none"}) as process:
-        yield Server(port, [process])
+def sippy_b2bua(name: str) -> Start:
+    """Sippy's own B2BUAs, as they are installed; they log nothing and ask nobody. Each call goes to one place."""
+
+    @contextlib.contextmanager
+    def start(folder: Path) -> Iterator[Server]:
+        port = free_port()
+        there = f"{HOST}:{ours.CALLEE_PORT}"
+        to = {
+            "b2bua": ["-u", "-A", "0", "-c", str(folder / "b2bua.sock"), "-s", there],
+            "b2bua_simple": ["-n", there],
+        }
+        command = [str(_peer_python(folder.parent)), "-m", f"sippy.{name}", "-f", "-l", HOST, "-p", str(port)]
+        with running([*command, *to[name]], folder, lambda: answers_options(port), {"SIPLOG_BEND": "none"}) as process:
+            yield Server(port, [process])
+
+    return start
 
 
 def _peer_python(build: Path) -> Path:

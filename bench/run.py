@@ -60,6 +60,7 @@ def jobs() -> list[Job]:
         "Sippy 2.5.0": contender.python_peer("sippy"),
         "aiosipua 0.7.1, aiortp 0.8.0": contender.python_peer("aiosipua"),
     }
+    b2buas = {f"Sippy 2.5.0 {name}": contender.sippy_b2bua(name) for name in ("b2bua", "b2bua_simple")}
     return [
         Job("redirect", "µs CPU/call", partial(job.redirect, known=True), {**tables, **with_htable, **cc}),
         Job("unknown", "µs CPU/call", partial(job.redirect, known=False), {**tables, **with_htable}),
@@ -67,7 +68,7 @@ def jobs() -> list[Job]:
             Job(f"greeting {rate}/s", "ms CPU/call", partial(job.greeting, rate=rate), python, GREETING_ROUNDS)
             for rate in job.GREETING_RATES
         ),
-        Job("bridge", "ms CPU/call", job.bridge, {OURS: contender.edge, "Sippy 2.5.0 B2BUA": contender.sippy_b2bua}),
+        Job("bridge", "ms CPU/call", job.bridge, {OURS: contender.edge, **b2buas}),
         Job("memory signalled", "kB/call", partial(job.memory, media=False), {OURS: python[OURS]}, 1),
         Job("memory media", "kB/call", partial(job.memory, media=True), python, 1),
     ]
