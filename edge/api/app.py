@@ -13,6 +13,8 @@ from edge.api.access_keys import AccessKeys
 from edge.api.auth import Door
 from edge.api.available_numbers import AvailableNumbers
 from edge.api.binding import Binding
+from edge.api.calendars import calendars
+from edge.api.caller_lists import caller_lists
 from edge.api.calls import Calls
 from edge.api.customers import Customers
 from edge.api.deliveries import Deliveries
@@ -43,7 +45,9 @@ def operations(services: Services) -> list[AnyOperation]:
         *Numbers(services.numbers, binding, ordering).operations(),
         *AvailableNumbers(services.providers).operations(),
         *Flows(services.flows, services.numbers, binding).operations(),
-        *Simulation(services.flows, services.prompts).operations(),
+        *Simulation(services.flows, services.prompts, services.resources).operations(),
+        *calendars(services.calendars).operations(),
+        *caller_lists(services.caller_lists).operations(),
         *Graphs(services.flows, services.step_counts).operations(),
         *Calls(services.calls).operations(),
         *Messages(services.messages).operations(),

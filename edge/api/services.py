@@ -13,6 +13,10 @@ from edge.accounts.webhook_secret import WebhookSecretTable
 from edge.api.section import ApiSection
 from edge.api.webhooks import Keep
 from edge.errors import Fault
+from edge.flows.calendar import Calendar
+from edge.flows.caller_list import Callers
+from edge.flows.resource import Resources as FlowResources
+from edge.flows.resource import ResourceTable
 from edge.flows.table import FlowTable
 from edge.numbers.provider import Provider
 from edge.numbers.table import NumberTable
@@ -41,6 +45,9 @@ class Services:
     numbers: NumberTable
     providers: Sequence[Provider]
     flows: FlowTable
+    calendars: ResourceTable[Calendar]
+    caller_lists: ResourceTable[Callers]
+    resources: FlowResources
     prompts: Sequence[Path]
     step_counts: StepCounts
     calls: CallTable

@@ -17,11 +17,13 @@ from edge.api.auth import scope
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.errors import Exhausted, NotFound
 from edge.flows.flow import Flow, compile_flow, name_steps
+from edge.flows.resource import AccountResources, Resources
 from edge.flows.table import FlowTable
 from edge.sessions.simulation.prompt import Lengths
 from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.simulator import simulate
 from edge.sessions.simulation.transcript import Transcript
+from edge.store.metadata import NIL
 
 WAITING: Final = 20  # for their turn
 
@@ -35,8 +37,9 @@ class DraftScript(Script):
 class Simulation:
     """The operations that try flows out. `prompts` are the folders in which audio files are looked for."""
 
-    def __init__(self, flows: FlowTable, prompts: Sequence[Path]) -> None:
+    def __init__(self, flows: FlowTable, prompts: Sequence[Path], resources: Resources) -> None:
         self._flows = flows
+        self._resources = resources
         self._prompts = prompts
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -51,6 +54,8 @@ class Simulation:
         return await self._simulate(flow, ask.body, customer_id)
 
     async def _simulate(self, flow: Flow, script: Script, customer_id: str | None) -> Transcript:
+        whose = flow.customer_id if flow.customer_id != NIL else customer_id
+
         async def find(flow_id: str) -> Flow:
             return await self._find(flow_id, customer_id)
 
@@ -59,7 +64,13 @@ class Simulation:
         self._waiting += 1
         try:
             async with self._turn:
-                return await simulate(flow, script, lengths=Lengths(self._prompts), find_flow=find)
+                return await simulate(
+                    flow,
+                    script,
+                    lengths=Lengths(self._prompts),
+                    find_flow=find,
+                    find_resources=AccountResources(self._resources, whose) if whose is not None else None,
+                )
         finally:
             self._waiting -= 1
 

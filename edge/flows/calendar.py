@@ -82,6 +82,8 @@ class _Model(BaseModel):
 class Span(_Model):
     """Hours of one day."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     from_: str = Field(alias="from", pattern=CLOCK, description='The first minute: "09:00".')
     to: str = Field(pattern=CLOCK_OR_MIDNIGHT, description='The minute when it is over: "17:30", "24:00".')
 
@@ -117,6 +119,9 @@ def _as_holiday(value: Any) -> Any:
     return {"date": value} if isinstance(value, str) else value
 
 
+HolidayOrDay = Annotated[Holiday, BeforeValidator(_as_holiday, json_schema_input_type=str | Holiday)]
+
+
 class State(NamedTuple):
     """What a calendar says about a time."""
 
@@ -138,7 +143,7 @@ class Calendar(_Model):
     hours: list[WeeklySpan] = Field(
         default_factory=list, max_length=limits.WEEKLY_SPANS, description="When it is open, any number of spans a day."
     )
-    holidays: list[Annotated[Holiday, BeforeValidator(_as_holiday, json_schema_input_type=str | Holiday)]] = Field(
+    holidays: list[HolidayOrDay] = Field(
         default_factory=list,
         max_length=limits.HOLIDAYS,
         description="The days that are different, each as an object or, for a closed one, as its date.",

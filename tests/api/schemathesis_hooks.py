@@ -59,8 +59,18 @@ def put_right(label: str, body: dict[str, Any]) -> None:
             body.update(medium="call", texts=[])
             if "flow" in body:
                 body["flow"] = {"actions": FLOW}
+        case "POST /v1.0/calendars" | "POST /v1.0/caller_lists":
+            body.update(customer_id=CUSTOMER, name="a name")
         case "POST /v1.0/carriers/loopback/inbound":
             body.update({name: body[name] or "x" for name in ("id", "from", "to")})
+    if "timezone" in body:
+        body["timezone"] = "Europe/Berlin"
+    if "holidays" in body:
+        body["holidays"] = ["12-25"]
+    if "entries" in body:
+        body["entries"] = [{"match": "+44*", "label": "uk"}]
+    if "name" in body and label.endswith(("calendars/{id}", "caller_lists/{id}")):
+        body["name"] = "another name"
     for slot in ("call_flow_id", "message_flow_id", "on_complete_flow_id"):
         if slot in body:
             body[slot] = ""

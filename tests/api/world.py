@@ -23,6 +23,7 @@ from edge.carriers.loopback import Loopback, LoopbackSection
 from edge.carriers.site import Site
 from edge.errors import Fault
 from edge.flows.library import Library
+from edge.flows.resource import CALENDARS, CALLER_LISTS, Resources, ResourceTable
 from edge.flows.table import FlowTable
 from edge.numbers.directory import Directory
 from edge.numbers.number import Number
@@ -279,6 +280,9 @@ async def _running(
         numbers=numbers,
         providers=providers,
         flows=flows,
+        calendars=ResourceTable(CALENDARS, engine, cache, clock=clock),
+        caller_lists=ResourceTable(CALLER_LISTS, engine, cache, clock=clock),
+        resources=Resources.open(fresh, notices, None, reader),
         prompts=(folder / "prompts",),
         step_counts=StepCounts(engine),
         calls=CallTable(engine),
