@@ -66,6 +66,27 @@ STORIES = [
         "Wednesday at noon",
         [["redirect", "sip:desk@pbx.example.com", "sip:desk@backup.example.com"]],
     ),
+    Story(
+        "voice-agent",
+        "a person is wanted",
+        [
+            [
+                "say",
+                '<speak>You are talking to our assistant. <break time="300ms"/> For a person, press 0 at any time.'
+                "</speak>",
+                "en-US",
+                "",
+                "",
+                True,
+            ],
+            ["start_external_media", "wss://agent.example.com/calls", "slin16", "in", True, "caller +14155550199"],
+            ["receive_digits", "", 1, 600.0],
+            ["stop_external_media"],
+            ["redirect", "sip:reception@pbx.example.com"],
+        ],
+        script={"receive_digits": ["0"]},
+        variables={CALLER: "+14155550199"},
+    ),
     Story("business-hours", "late", [GOODBYE, ["hangup", "noanswer"]], now="2026-08-05T15:30:00+00:00"),
     Story("business-hours", "Sunday", [GOODBYE, ["hangup", "noanswer"]], now="2026-08-02T12:00:00+00:00"),
     Story("business-hours", "a Christmas", [GOODBYE, ["hangup", "noanswer"]], now="2026-12-24T12:00:00+00:00"),

@@ -105,6 +105,17 @@ async def test_a_key_ends_what_is_said_and_one_before_leaves_it_out() -> None:
     ]
 
 
+async def test_a_fork_is_noted() -> None:
+    start = {"id": "f", "type": "external_media_start", "option": {"external_host": "198.51.100.9:4000"}}
+    found = await attempt(start, {"id": "s", "type": "external_media_stop"}, HANG_UP)
+    assert told(found) == [
+        "0.0 f: 183: early media, the call is not answered",
+        "0.0 f: sends the audio to 198.51.100.9:4000, ulaw",
+        "0.0 s: sends the audio to nobody any more: 1 ended",
+        "0.0 bye: refuses the call: 603",
+    ]
+
+
 async def test_who_waits_for_nothing_hangs_up() -> None:
     loop = {"id": "again", "type": "goto", "option": {"target_id": "ask", "loop_count": 100}}
     found = await attempt(ANSWER, keys(), loop, patience=12)
