@@ -288,3 +288,81 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
 def test_networks_of_both_kinds_can_be_allowed() -> None:
     section = HttpSection.model_validate({"allow_private": ["10.0.0.0/8", "fd00::/8"]})
     assert section.allow_private == [IPv4Network("10.0.0.0/8"), IPv6Network("fd00::/8")]
+
+
+# What lasts, and what has no connection
+
+
+async def _echo(request: web.Request) -> web.WebSocketResponse:
+    made = web.WebSocketResponse()
+    await made.prepare(request)
+    async for message in made:
+        await made.send_str(f"{message.data} {request.headers.get('Cookie', '')}")
+    return made
+
+
+@pytest.fixture
+async def echo() -> AsyncIterator[int]:
+    """A WebSocket server; its port."""
+    app = web.Application()
+    app.router.add_get("/echo", _echo)
+    async with TestServer(app, host="127.0.0.1") as server:
+        assert server.port is not None
+        yield server.port
+
+
+async def _open(guard: Guard, url: str) -> str:
+    socket = await guard.websocket(url, deadline=1, max_bytes=1000, heartbeat=10)
+    await socket.send_str("hello")
+    said = (await socket.receive()).data
+    await socket.close()
+    return str(said)
+
+
+async def test_a_websocket_is_opened_where_that_is_allowed(echo: int) -> None:
+    guard = Guard(HttpSection(allow_private=[IPv4Network("127.0.0.1/32")]))
+    assert await _open(guard, f"ws://127.0.0.1:{echo}/echo") == "hello "
+    assert await _open(guard, f"WS://localhost:{echo}/echo") == "hello "
+    for url, error in {
+        f"ws://127.0.0.2:{echo}/echo": Forbidden,
+        f"ws://127.0.0.1:{echo}/other": Unavailable,
+        f"http://127.0.0.1:{echo}/echo": Invalid,
+        "ws:///": Invalid,
+        "wss://": Invalid,
+        "ws://127.0.0.1:1/": Unavailable,
+    }.items():
+        with pytest.raises(error):
+            await _open(guard, url)
+    await guard.close()
+    with pytest.raises(Forbidden):
+        await _open(guard := Guard(HttpSection()), f"ws://127.0.0.1:{echo}/echo")
+    await guard.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("192.0.2.1", None),
+        ("8.8.8.8", "8.8.8.8"),
+        ("2001:4860:4860::8888", "2001:4860:4860::8888"),
+        ("10.0.0.1", None),
+        ("::1", None),
+        ("::ffff:10.0.0.1", None),
+        ("0.0.0.0", None),
+        ("169.254.169.254", None),
+        ("224.0.0.1", None),
+    ],
+)
+async def test_where_datagrams_may_go(host: str, found: str | None) -> None:
+    guard = Guard(HttpSection(allow_private=[IPv4Network("127.0.0.1/32")]))
+    if found is None:
+        with pytest.raises(Forbidden, match=f"{host} is at an address that is not allowed"):
+            await guard.resolve(host, 4000, deadline=1)
+    else:
+        assert await guard.resolve(host, 4000, deadline=1) == (found, 4000)
+
+
+async def test_a_host_without_an_address() -> None:
+    with pytest.raises(Unavailable, match="was not found"):
+        await Guard(HttpSection()).resolve("no-such-host.invalid", 1, deadline=5)
