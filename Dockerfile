@@ -10,6 +10,8 @@ COPY edge edge
 RUN /opt/edge/bin/pip install --no-cache-dir '.[embedded,postgres,recording,s3]'
 
 FROM python:3.12-slim
+# What flows speak with, unless a voice of another kind is configured.
+RUN apt-get update && apt-get install --yes --no-install-recommends espeak-ng && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /var/lib/edge --create-home edge
 COPY --from=build /opt/edge /opt/edge
 COPY config/edge.toml /etc/edge/edge.toml
