@@ -31,7 +31,7 @@ from edge.providers.pool import PoolSection
 from edge.recordings.section import RecordingsSection
 from edge.sessions.deliveries import DeliveriesSection
 from edge.sessions.inbox import InboxSection
-from edge.sessions.mail import SmtpSection
+from edge.sessions.letter import SmtpSection
 from edge.sessions.memory import MemorySection
 from edge.sessions.outbox import OutboxSection
 from edge.settings import Section, render

@@ -39,6 +39,7 @@ from edge.recordings.spool import Spool
 from edge.recordings.storage import open_storage
 from edge.recordings.table import RecordingTable
 from edge.sessions.after_recording import AfterRecording
+from edge.sessions.attachment import Attachments
 from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.canary import Canary
@@ -231,7 +232,12 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node)
         sending = TextSending(outbox, stores.owned, _micros)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
-        webhooks, mail = Webhooks(guard, stores.secrets, _now), Mail(config.smtp)
+        section, recordings = config.recordings, RecordingTable(stores.engine, writer)
+        spool = Spool(section.spool, section.free_mb * 1_000_000)
+        stack.callback(spool.close)
+        after = AfterRecording(lambda: desk, _now)
+        keeper = Keeper(section, spool, open_storage(section.storage), recordings, node=node, follow=after.run)
+        webhooks, mail = Webhooks(guard, stores.secrets, _now), Mail(config.smtp, Attachments(recordings, keeper))
         deliveries = Deliveries(
             config.deliveries, stores.engine, writer, {"webhook": webhooks.send, "email": mail.send}, node=node
         )
@@ -254,11 +260,6 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
         door = SipDoor(sip, trunks, texts, endpoint, _now)
 
-        section, recordings = config.recordings, RecordingTable(stores.engine, writer)
-        spool = Spool(section.spool, section.free_mb * 1_000_000)
-        stack.callback(spool.close)
-        after = AfterRecording(lambda: desk, _now)
-        keeper = Keeper(section, spool, open_storage(section.storage), recordings, node=node, follow=after.run)
         recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)
         book = CallBook(CallRecords(writer))
         switchboard = Switchboard(Ways(trunks, targets, stores.owned, endpoint), book)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from edge.errors import EdgeError
 from edge.flows import limits
@@ -20,20 +20,30 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def _none(value: list[Any]) -> list[Any]:
-    if value:
-        raise ValueError("attachments are not available here; leave it empty")
-    return value
+def _recording(value: Any) -> Any:
+    """The id of a recording. Raises ValueError for anything else."""
+    if not isinstance(value, dict) or not value.keys() <= {"reference_type", "reference_id"}:
+        raise ValueError("needs an object with reference_type and reference_id")
+    kind, recording_id = value.get("reference_type"), value.get("reference_id")
+    if kind != "recording":
+        raise ValueError(f"a reference_type {str(kind)[:40]!r} is not available here; recording is")
+    if not isinstance(recording_id, str) or not recording_id:
+        raise ValueError("needs the id of a recording as its reference_id")
+    return recording_id
+
+
+Recording = Annotated[str, BeforeValidator(_recording, json_schema_input_type=dict[str, str])]
 
 
 class EmailSend(Action):
     """Send an email in plain text to one or more addresses, to each its own. They are kept first, sent soon, and again
     until the mail server takes them.
 
-    Destinations are texts (`ann@example.com`) or address objects of type email.
+    Destinations are texts (`ann@example.com`) or address objects of type email. An attachment is a recording, as
+    `{"reference_type": "recording", "reference_id": ID}`; one that is still being made is waited for.
 
-    On failure (no mail server is configured, too many that wait already) the reason goes into the step log and the next
-    step follows, after every destination was tried.
+    On failure (no mail server is configured, no such recording, too many that wait already) the reason goes into the
+    step log and the next step follows, after every destination was tried.
 
         {"id": "mail", "type": "email_send", "option": {
          "destinations": [{"type": "email", "target": "ann@example.com"}],
@@ -51,8 +61,8 @@ class EmailSend(Action):
         default="", max_length=limits.SUBJECT_CHARACTERS, description="What it is about; line breaks become blanks."
     )
     content: str = Field(min_length=1, max_length=limits.CONTENT_CHARACTERS, description="What it says.")
-    attachments: Annotated[list[Any], AfterValidator(_none)] = Field(
-        default_factory=list, description="Not available here, only empty."
+    attachments: list[Recording] = Field(
+        default_factory=list, max_length=limits.ATTACHMENTS, description="Recordings of calls of the account."
     )
 
     async def run(self, session: Session, run: Run) -> Next:
@@ -60,7 +70,9 @@ class EmailSend(Action):
         sent = 0
         for address, name in self.destinations:
             try:
-                await session.outside.send_email(Email(address, name, self.subject, self.content))
+                await session.outside.send_email(
+                    Email(address, name, self.subject, self.content, tuple(self.attachments))
+                )
                 sent += 1
             except EdgeError as error:
                 failed = failed or error

@@ -47,6 +47,7 @@ ANSWER_NAMES = 100  # of an object in that, which become variables
 ANSWER_NAME_CHARACTERS = 64
 SUBJECT_CHARACTERS = 255  # of an email
 CONTENT_CHARACTERS = 65_536
+ATTACHMENTS = 10
 SOURCES = 100  # of one `play`
 DIGITS = 100  # of one `digits_send`
 TALK_CHARACTERS = 5_000  # of a text to speak, with its markup

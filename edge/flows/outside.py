@@ -29,12 +29,13 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Email:
-    """An email to one address. Its texts are of one line but the content."""
+    """An email to one address. Its texts are of one line but the content; `attachments` are ids of recordings."""
 
     address: str
     name: str  # of the receiver; "" for none
     subject: str
     content: str
+    attachments: tuple[str, ...] = ()
 
 
 class Outside(Protocol):

@@ -135,7 +135,8 @@ class Outside:
 
     async def send_email(self, email: Email) -> str:
         host, reach = self._host, self._reach
-        delivery = reach.mail.delivery_of(host.next_id(), host.customer_id, host.id, email, reach.clock())
+        email_id, now = host.next_id(), reach.clock()
+        delivery = await host.during(lambda: reach.mail.delivery_of(email_id, host.customer_id, host.id, email, now))
         await host.during(lambda: reach.deliveries.put(delivery))
         return delivery.id
 

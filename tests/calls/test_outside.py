@@ -15,7 +15,7 @@ from standardwebhooks import WebhookVerificationError
 
 from tests.calls.caller import Caller
 from tests.calls.daemon import Daemon, daemon
-from tests.calls.exchange import ANSWER, Action, Exchange, hangup
+from tests.calls.exchange import ANSWER, Action, Exchange, hangup, sleep
 from tests.calls.rtp import offer
 from tests.servers import free_port
 from tests.smtp import Post, mail_server
@@ -347,6 +347,22 @@ def test_an_email_is_tried_again_until_the_server_takes_it(outside: Exchange, ca
     row = delivery(outside, outside.record(call.id)["id"], "sent")
     assert row["attempts"] == 3
     assert len([one for one in post.took if row["id"] in one["Message-ID"]]) == 1
+
+
+def test_what_was_recorded_is_emailed(outside: Exchange, caller: Caller, post: Post) -> None:
+    recording = {"reference_type": "recording", "reference_id": "${voipbin.recording.id}"}
+    start, stop = {"type": "recording_start"}, {"type": "recording_stop"}
+    send = email(content="Somebody spoke.", attachments=[recording])
+    call = caller.call(outside.number(ANSWER, start, sleep(200), stop, send), offer(caller.media))
+    call.answered()
+    call.ended()
+    record = outside.record(call.id)
+    row = delivery(outside, record["id"], "sent")
+    (got,) = [one for one in post.took if row["id"] in one["Message-ID"]]
+    (file,) = got.iter_attachments()
+    (kept,) = outside.daemon.all(f"/v1.0/recordings?reference_id={record['id']}")
+    assert (file.get_content_type(), file.get_filename()) == ("audio/wav", kept["filenames"][0])
+    assert len(file.get_content()) == kept["edge"]["bytes"] > 1_000
 
 
 # conversation_send

@@ -140,7 +140,8 @@ class ScriptedOutside:
         return f"event-{next(self._ids)}"
 
     async def send_email(self, email: Email) -> str:
-        await self._ask("send_email", *astuple(email))
+        *texts, attachments = astuple(email)
+        await self._ask("send_email", *texts, *attachments)
         return f"email-{next(self._ids)}"
 
     async def send_to_conversation(self, conversation_id: str, text: str) -> str:

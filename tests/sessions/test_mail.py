@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
-from edge.errors import Invalid
+from edge.errors import Conflict, EdgeError, Invalid, NotFound, Unavailable
 from edge.flows.outside import Email
+from edge.recordings.table import Recording
+from edge.sessions.attachment import Attachments
 from edge.sessions.delivery import Delivery
-from edge.sessions.mail import Mail, SmtpSection, compose
+from edge.sessions.letter import SmtpSection, compose
+from edge.sessions.mail import Mail
 from edge.sms.carrier import NotNow, Refused, SendError
+from edge.store.metadata import NIL
 from tests.smtp import HOST, PASSWORD, USER, Post, certificate, mail_server
 
 NOW = datetime(2026, 8, 1, 9, tzinfo=UTC)
-CUSTOMER, CALL, EVENT = (f"{digit * 8}-1111-4111-8111-111111111111" for digit in "123")
+CUSTOMER, CALL, EVENT, TAPE = (f"{digit * 8}-1111-4111-8111-111111111111" for digit in "1234")
 FROM = "edge@voice.example.com"
 LETTER = Email("ann@example.com", "Ann Müller, Dr.", "Grüße", "Hello Ann,\n.\n.. dots\nand ☎\n")
 
@@ -36,21 +40,38 @@ def post() -> Iterator[Post]:
         yield found
 
 
-def mail(post: Post, **section: Any) -> Mail:
-    return Mail(
-        SmtpSection(
-            **{"host": HOST, "port": post.port, "tls": "none", "sender": FROM, "deadline_seconds": 5, **section}
-        )
-    )
+class Shelf:
+    """One recording of the customer, and its file."""
+
+    def __init__(self, body: bytes = b"", **change: Any) -> None:
+        begun = Recording.begun(TAPE, CUSTOMER, CALL, "ogg", NOW, node="here", on_end_flow_id=NIL)
+        self.recording: Recording | None = replace(begun, **{"state": "stored", "bytes": len(body), **change})
+        self.body = body
+        self.failure: EdgeError | None = None
+
+    async def get(self, recording_id: str, customer_id: str | None = None) -> Recording | None:
+        return self.recording if (recording_id, customer_id) == (TAPE, CUSTOMER) else None
+
+    async def read(self, recording: Recording, first: int, count: int) -> AsyncIterator[bytes]:
+        if self.failure is not None:
+            raise self.failure
+        for at in range(first, first + count, 100_000):
+            yield self.body[at : at + 100_000]
 
 
-def row(by: Mail, letter: Email = LETTER) -> Delivery:
-    return by.delivery_of(EVENT, CUSTOMER, CALL, letter, NOW)
+def mail(post: Post, shelf: Shelf | None = None, **section: Any) -> Mail:
+    shelf = shelf or Shelf()
+    given = {"host": HOST, "port": post.port, "tls": "none", "sender": FROM, "deadline_seconds": 5, **section}
+    return Mail(SmtpSection.model_validate(given), Attachments(shelf, shelf))
+
+
+async def row(by: Mail, letter: Email = LETTER) -> Delivery:
+    return await by.delivery_of(EVENT, CUSTOMER, CALL, letter, NOW)
 
 
 async def test_what_arrives(post: Post) -> None:
     by = mail(post)
-    assert await by.send(row(by)) == "queued as 1"
+    assert await by.send(await row(by)) == "queued as 1"
     (got,) = post.took
     assert post.envelopes == [(FROM, ("ann@example.com",))]
     assert got["From"] == FROM
@@ -68,7 +89,7 @@ async def test_what_arrives(post: Post) -> None:
 async def test_it_is_the_same_email_in_each_try(post: Post) -> None:
     by = mail(post)
     for attempts in range(3):
-        await by.send(row(by).tried(attempts))
+        await by.send((await row(by)).tried(attempts))
     assert len(set(post.raw)) == 1
 
 
@@ -84,15 +105,15 @@ async def test_it_is_the_same_email_in_each_try(post: Post) -> None:
         {"address": ""},
     ],
 )
-def test_nothing_gets_into_the_header(post: Post, change: dict[str, str]) -> None:
+async def test_nothing_gets_into_the_header(post: Post, change: dict[str, Any]) -> None:
     with pytest.raises(Invalid, match="the email cannot be sent"):
-        row(mail(post), replace(LETTER, **change))
+        await row(mail(post), replace(LETTER, **change))
 
 
 @pytest.mark.parametrize("text", ["hi\r\n.\r\nMAIL FROM:<eve@example.com>", "\r\n.\r\n", "From here\n>on", "x" * 5000])
 async def test_the_content_is_content_whatever_it_looks_like(post: Post, text: str) -> None:
     by = mail(post)
-    await by.send(row(by, replace(LETTER, content=text)))
+    await by.send(await row(by, replace(LETTER, content=text)))
     assert len(post.took) == 1
     assert post.took[0].get_content().split() == text.split()
 
@@ -113,29 +134,29 @@ async def test_what_was_not_taken(
     post.says = says
     by = mail(post)
     with pytest.raises(kind) as raised:
-        await by.send(row(by))
+        await by.send(await row(by))
     assert type(raised.value) is kind
     assert (raised.value.code, raised.value.sentence) == (code, sentence)
     assert post.took == []
-    await by.send(row(by))
+    await by.send(await row(by))
     assert len(post.took) == 1
 
 
 async def test_nobody_there(post: Post, unused_tcp_port: int) -> None:
     by = mail(post, port=unused_tcp_port)
     with pytest.raises(NotNow, match="the mail server cannot be reached"):
-        await by.send(row(by))
+        await by.send(await row(by))
 
 
 async def test_login_over_starttls(tls: tuple[Any, Path]) -> None:
     context, ca_file = tls
     with mail_server(tls=context, login=True) as post:
         by = mail(post, tls="starttls", ca_file=ca_file, user=USER, password=PASSWORD)
-        await by.send(row(by))
+        await by.send(await row(by))
         assert (post.secure, post.users) == ([True], [USER])
         wrong = mail(post, tls="starttls", ca_file=ca_file, user=USER, password="wrong")
         with pytest.raises(NotNow, match="the mail server refuses us") as raised:
-            await wrong.send(row(wrong))
+            await wrong.send(await row(wrong))
         assert raised.value.code == "535"
         assert "wrong" not in raised.value.sentence
 
@@ -144,22 +165,22 @@ async def test_a_server_that_nobody_vouches_for_gets_nothing(tls: tuple[Any, Pat
     with mail_server(tls=tls[0]) as post:
         by = mail(post, tls="starttls")
         with pytest.raises(NotNow, match="the mail server cannot be reached"):
-            await by.send(row(by))
+            await by.send(await row(by))
         assert post.took == []
 
 
 async def test_a_server_without_starttls_gets_nothing(post: Post) -> None:
     by = mail(post, tls="starttls")
     with pytest.raises(NotNow):
-        await by.send(row(by))
+        await by.send(await row(by))
     assert post.took == []
 
 
 async def test_without_a_server_none_is_taken_and_one_that_was_waits(post: Post) -> None:
-    kept = row(mail(post))
-    nowhere = Mail(SmtpSection())
+    kept = await row(mail(post))
+    nowhere = Mail(SmtpSection(), cast("Attachments", None))
     with pytest.raises(Invalid, match="no mail server is configured"):
-        row(nowhere)
+        await row(nowhere)
     with pytest.raises(NotNow, match="no mail server is configured"):
         await nowhere.send(kept)
 
@@ -182,8 +203,85 @@ def test_the_password_is_not_shown() -> None:
     assert "sesame" not in repr(SmtpSection(host="mail", sender=FROM, user=USER, password=PASSWORD))
 
 
-def test_the_row_of_an_email(post: Post) -> None:
+async def test_the_row_of_an_email(post: Post) -> None:
     by = mail(post)
-    found = row(by)
+    found = await row(by)
     assert (found.kind, found.target, found.host, found.resource) == ("email", "ann@example.com", "", "ann@example.com")
     assert compose(found, FROM) == compose(replace(found, attempts=3), FROM)
+
+
+# Recordings
+
+
+PARCEL = replace(LETTER, attachments=(TAPE,))
+TAPE_BODY = bytes(range(256)) * 1_000
+
+
+async def test_a_recording_arrives_as_it_is(post: Post) -> None:
+    shelf = Shelf(TAPE_BODY)
+    by = mail(post, shelf)
+    assert await by.send(await row(by, PARCEL)) == "queued as 1"
+    (got,) = post.took
+    assert (got["Subject"], got["Message-ID"]) == ("Grüße", f"<{EVENT}@voice.example.com>")
+    (file,) = got.iter_attachments()
+    assert (file.get_content_type(), file.get_content()) == ("audio/ogg", TAPE_BODY)
+    assert shelf.recording is not None
+    assert file.get_filename() == shelf.recording.filename
+    body = got.get_body()
+    assert body is not None
+    assert body.get_content().splitlines() == LETTER.content.splitlines()
+
+
+async def test_what_the_server_says_comes_back_from_the_process(post: Post, unused_tcp_port: int) -> None:
+    post.says = {"RCPT": ["550 no such user", "450 busy"]}
+    by = mail(post, Shelf(TAPE_BODY))
+    parcel = await row(by, PARCEL)
+    for kind, code in ((Refused, "550"), (NotNow, "450")):
+        with pytest.raises(kind) as raised:
+            await by.send(parcel)
+        assert raised.value.code == code
+    by = mail(post, Shelf(TAPE_BODY), port=unused_tcp_port)
+    with pytest.raises(NotNow, match="cannot be reached"):
+        await by.send(parcel)
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [
+        (Conflict("the recording is not ready yet"), NotNow),
+        (Unavailable("the recording lies at another process"), NotNow),
+        (NotFound("call_1.ogg is not there any more"), Refused),
+    ],
+)
+async def test_a_file_that_does_not_come(post: Post, failure: EdgeError, kind: type[SendError]) -> None:
+    shelf = Shelf(TAPE_BODY)
+    by = mail(post, shelf)
+    parcel = await row(by, PARCEL)
+    shelf.failure = failure
+    with pytest.raises(kind, match=failure.message):
+        await by.send(parcel)
+    assert post.tries == 0
+
+
+async def test_a_file_that_is_shorter_than_it_should_be(post: Post) -> None:
+    by = mail(post, Shelf(TAPE_BODY, bytes=len(TAPE_BODY) + 1))
+    with pytest.raises(NotNow, match="has not the size"):
+        await by.send(await row(by, PARCEL))
+    assert post.tries == 0
+
+
+async def test_files_that_are_too_large(post: Post) -> None:
+    by = mail(post, Shelf(TAPE_BODY), max_attached_bytes=len(TAPE_BODY) - 1)
+    with pytest.raises(Refused, match="the recordings are 256000 bytes, more than 255999"):
+        await by.send(await row(by, PARCEL))
+
+
+async def test_a_recording_of_others_is_none(post: Post) -> None:
+    shelf = Shelf(TAPE_BODY)
+    by = mail(post, shelf)
+    with pytest.raises(NotFound, match="there is no recording"):
+        await row(by, replace(LETTER, attachments=(EVENT,)))
+    parcel = await row(by, PARCEL)
+    shelf.recording = None  # it was deleted meanwhile
+    with pytest.raises(Refused, match="there is no recording"):
+        await by.send(parcel)

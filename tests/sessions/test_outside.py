@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -11,9 +11,11 @@ from edge.errors import EdgeError, Exhausted, Forbidden, Invalid, NotFound, Unav
 from edge.flows.outside import Email, Webhook
 from edge.flows.session import SessionEnded
 from edge.http import Answer
+from edge.sessions.attachment import Attachments
 from edge.sessions.conversation import Conversation
 from edge.sessions.delivery import Delivery
-from edge.sessions.mail import Mail, SmtpSection
+from edge.sessions.letter import SmtpSection
+from edge.sessions.mail import Mail
 from edge.sessions.outside import Outside
 from edge.store.metadata import new_id
 from tests.sessions.ground import Clock, reach
@@ -121,7 +123,7 @@ class Book:
 
 
 def beside(asking: Patient, book: Book, **smtp: Any) -> Outside:
-    mail = Mail(SmtpSection(**smtp))
+    mail = Mail(SmtpSection(**smtp), cast("Attachments", None))
     return Outside(asking, reach(deliveries=book, conversations=book, texts=book, mail=mail, clock=Clock()))
 
 

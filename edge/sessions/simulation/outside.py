@@ -96,6 +96,8 @@ class SimulatedOutside:
 
     async def send_email(self, email: Email) -> str:
         self._stage.note(f"emails {email.address}, {quoted(email.subject)}: {quoted(email.content)}")
+        for recording_id in email.attachments:
+            self._stage.note(f"with the recording {recording_id}")
         return self._stage.id()
 
     async def send_to_conversation(self, conversation_id: str, text: str) -> str:
