@@ -49,7 +49,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *calendars(services.calendars).operations(),
         *caller_lists(services.caller_lists).operations(),
         *Graphs(services.flows, services.step_counts).operations(),
-        *Calls(services.calls).operations(),
+        *Calls(services.calls, services.recordings).operations(),
         *Messages(services.messages).operations(),
         *Recordings(services.recordings, services.keeper).operations(),
         *Deliveries(services.deliveries).operations(),

@@ -6,6 +6,7 @@ below `edge`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -15,6 +16,7 @@ from edge.api.field import E164, Line, Moment, Result
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import NotFound
+from edge.recordings.table import RecordingTable
 from edge.sessions.message import Address
 from edge.sessions.record import CallTable
 from edge.store.metadata import NIL
@@ -60,8 +62,8 @@ class Call(Result):
     type: str = Field(description="flow: the call ran a flow.")
     master_call_id: str = Field(default=NIL, description=UNUSED)
     chained_call_ids: list[str] = Field(default=[], description=UNUSED)
-    recording_id: str = Field(default=NIL, description=UNUSED)
-    recording_ids: list[str] = Field(default=[], description=UNUSED)
+    recording_id: str = Field(default=NIL, description="Its last recording; nil when there is none.")
+    recording_ids: list[str] = Field(default=[], description="All of them, first one first.")
     groupcall_id: str = Field(default=NIL, description=UNUSED)
     source: Address = Field(description="Who called.")
     destination: Address = Field(description="What was called.")
@@ -101,8 +103,9 @@ class CallQuery(RecordQuery):
 class Calls:
     """The operations on calls."""
 
-    def __init__(self, table: CallTable) -> None:
+    def __init__(self, table: CallTable, recordings: RecordingTable) -> None:
         self._table = table
+        self._recordings = recordings
 
     async def page(self, ask: Ask[CallQuery, Nothing]) -> Page[Call]:
         query = ask.query
@@ -115,14 +118,24 @@ class Calls:
             after=read_token(query.page_token),
             size=query.page_size + 1,
         )
-        page = cut([Call.model_validate(row) for row in rows], query.page_size, place_of)
+        page = cut(await self._shown(rows), query.page_size, place_of)
         return Page[Call](result=list(page.items), next_page_token=page.next_token)
 
     async def get(self, ask: Ask[Nothing, Nothing]) -> Call:
         row = await self._table.get(ask.id, scope(ask.asker))
         if row is None:
             raise NotFound("there is no such call", reason="CALL_NOT_FOUND")
-        return Call.model_validate(row)
+        return (await self._shown([row]))[0]
+
+    async def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[Call]:
+        """Records as they are answered: with the recordings of their calls."""
+        found = await self._recordings.of([row["id"] for row in rows])
+        return [
+            Call.model_validate(
+                {**row, "recording_ids": ids, "recording_id": ids[-1]} if (ids := found.get(row["id"])) else row
+            )
+            for row in rows
+        ]
 
     def operations(self) -> list[AnyOperation]:
         return [

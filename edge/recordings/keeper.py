@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from edge.errors import Conflict, EdgeError, Unavailable
@@ -186,6 +187,9 @@ class Keeper:
             await self._store(await self._encoded(recording))
         except EdgeError as error:
             await self._put_off(recording, error.message)
+        except Exception as error:  # a fault of ours costs this one its turn, not the others theirs
+            log.exception("recording not stored", recording_id=recording.id)
+            await self._put_off(recording, f"{type(error).__name__}: {error}")
         finally:
             self._busy.discard(recording.id)
             self._news.set()
@@ -193,14 +197,14 @@ class Keeper:
     async def _encoded(self, recording: Recording) -> Recording:
         """The recording in its format; as the WAV that it is when that cannot be made. Raises Unavailable."""
         wanted = recording.format
-        target = self._spool.path(recording.id, wanted)
-        if target.exists():
+        source, target = self._spool.path(recording.id), self._spool.path(recording.id, wanted)
+        if target.exists() or not source.exists():
             return recording
         error = lacking(wanted)
         if not error:
             part = self._spool.path(recording.id, "part")
             try:
-                await encode(self._spool.path(recording.id), part, wanted)
+                await encode(source, part, wanted)
                 part.replace(target)
                 return recording
             except (Unavailable, OSError) as fault:
@@ -212,10 +216,9 @@ class Keeper:
 
     async def _store(self, recording: Recording) -> None:
         path = self._spool.path(recording.id, recording.format)
-        try:
-            size = path.stat().st_size
-        except OSError as fault:
-            await self._finish(replace(recording, state="failed", error=f"{path.name}: {fault.strerror}"))
+        size = _size(path)
+        if not size:
+            await self._finish(replace(recording, state="failed", error=f"{path.name} is not there any more"))
             return
         await self._storage.put(recording.path, path, CONTENT_TYPES[recording.format])
         await self._finish(replace(recording, state="stored", place=self._storage.kind, bytes=size))
@@ -225,7 +228,7 @@ class Keeper:
         section, now = self._section, self._clock()
         if now - recording.tm_create > timedelta(hours=section.give_up_hours):
             recording = replace(recording, format="wav", filename=f"{recording.recording_name}.wav")
-            size = self._spool.path(recording.id).stat().st_size
+            size = _size(self._spool.path(recording.id))
             await self._finish(replace(recording, state="failed", bytes=size, error=error))
             return
         _RETRIED.inc()
@@ -277,3 +280,10 @@ class Keeper:
         while old := await self._table.old(self._node, shared, (SPOOL, self._storage.kind), before, PURGE_BATCH):
             for recording in old:
                 await self.delete(recording)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -9,7 +9,8 @@ BEHIND_SECONDS = 20.0  # a take whose disk is so far behind is ended, before mem
 LONGEST_SECONDS = 12 * 3600  # that can be configured for one take: 1.4 GB, well below what a WAV file can say
 
 WINDOW_SECONDS = 2.0  # a packet that comes later than this is not put to its place any more: its clock begins anew
-DRIFT_SECONDS = 0.06  # what the clocks of a side and of the edge may be apart before one is set by the other
+DRIFT_SECONDS = 0.06  # what the clocks of a side and of the edge may be apart before one is set by the other …
+AHEAD_SECONDS = 0.5  # … at a moment of silence when it is ahead, up to this
 DRIFT_CHECK_SECONDS = 5.0  # a side is late when its quickest packet of this time is
 
 SILENCE_LEVEL = 256  # root mean square of a packet's samples below which it is silence: -42 dB of full scale

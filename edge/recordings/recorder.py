@@ -88,7 +88,7 @@ class Tape:
 
     def piece(self) -> Piece:
         """What is new."""
-        return Piece(self.file, *self._take.take(self._clock()))
+        return Piece(self.file, self._take.take(self._clock()))
 
 
 def _nobody() -> None:

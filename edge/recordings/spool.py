@@ -19,16 +19,16 @@ from typing import NamedTuple, TypeVar
 from edge.errors import Exhausted, Unavailable
 from edge.recordings import wav
 from edge.recordings.limits import SYNC_SECONDS
+from edge.recordings.timeline import Frames
 
 T = TypeVar("T")
 
 
 class Piece(NamedTuple):
-    """What is to be written of one take: to an open file, from this place on."""
+    """What is to be written of one take, and the open file."""
 
     file: int
-    place: int
-    pcm: bytes
+    frames: Frames
 
 
 class Spool:
@@ -85,13 +85,13 @@ class Spool:
         self._thread.shutdown(wait=True)
 
     def _write(self, pieces: Sequence[Piece]) -> list[str]:
-        said = [_told(lambda piece=piece: wav.write(*piece)) for piece in pieces]  # type: ignore[misc]
+        said = [_told(_write_piece, piece) for piece in pieces]
         until = time.monotonic() + SYNC_SECONDS
         for _ in pieces:
             if time.monotonic() > until:
                 break
             self._turn = turn = (self._turn + 1) % len(pieces)
-            said[turn] = said[turn] or _told(lambda turn=turn: os.fdatasync(pieces[turn].file))  # type: ignore[misc]
+            said[turn] = said[turn] or _told(_sync, pieces[turn])
         return said
 
     async def _do(self, work: Callable[[], T]) -> T:
@@ -112,13 +112,21 @@ def _open(path: Path) -> int:
     return file
 
 
-def _told(work: Callable[[], None]) -> str:
+def _told(work: Callable[[Piece], None], piece: Piece) -> str:
     """What went wrong; "" for nothing."""
     try:
-        work()
+        work(piece)
     except OSError as error:
         return error.strerror or str(error)
     return ""
+
+
+def _write_piece(piece: Piece) -> None:
+    wav.write(piece.file, piece.frames.place, piece.frames.stereo())
+
+
+def _sync(piece: Piece) -> None:
+    os.fdatasync(piece.file)
 
 
 def _finish(file: int, path: Path) -> int:

@@ -10,10 +10,10 @@ Names of fields are the platform's; `public` shows what only the edge knows belo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,6 +27,7 @@ from edge.store.page import after as behind
 from edge.store.writer import Statement, Writer, insert
 
 State = Literal["recording", "waiting", "stored", "failed"]
+Ids: TypeAlias = list[str]
 OnEnd = Literal["none", "pending", "done"]
 
 IDS: Final = 500  # asked for at a time
@@ -192,6 +193,18 @@ class RecordingTable:
         if after is not None:
             query = query.where(behind(after, recordings.c.tm_create, recordings.c.id))
         return await self._read(query.order_by(recordings.c.tm_create.desc(), recordings.c.id.desc()).limit(size))
+
+    async def of(self, reference_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """The ids of the recordings of these calls, first one first."""
+        query = sa.select(recordings.c.reference_id, recordings.c.id).where(
+            recordings.c.reference_id.in_(reference_ids)
+        )
+        found: dict[str, Ids] = {}
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(query.order_by(recordings.c.tm_create, recordings.c.id))
+            for reference_id, recording_id in rows:
+                found.setdefault(reference_id, []).append(recording_id)
+        return found
 
     async def left(self, node: str, state: State) -> Sequence[Recording]:
         """All that are in a state at one process; there are few in any that is open."""

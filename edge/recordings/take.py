@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from edge.recordings.limits import BEHIND_SECONDS, SILENCE_LEVEL
-from edge.recordings.timeline import RATE, WIDTH, Side, Timeline
+from edge.recordings.timeline import RATE, WIDTH, Frames, Side, Timeline
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # see media/g711.py
@@ -82,7 +82,7 @@ class Take:
         if self.ending is None:
             self.ending, self._ended = ending, now
 
-    def take(self, now: float) -> tuple[int, bytes]:
-        """What is new: its place in frames, and stereo PCM. Once it is over, the rest."""
+    def take(self, now: float) -> Frames:
+        """What is new. Once it is over, the rest."""
         over = self.ending is not None
         return self._timeline.take((self._ended if over else now) - self._began, longest=self._longest, whole=over)

@@ -5,9 +5,10 @@ came. So what one side says is put together sample for sample however its packet
 place, and what was never sent or never came is silence.
 
 The clock of the other side is not ours: it may go faster or slower, jump, or be another one from one packet to the
-next. When a side has drifted by more than `DRIFT_SECONDS` its next packet is laid by the time it came, and counted from
-there: a slow clock leaves that much silence, a fast one loses that much of what it said. A packet that is
-`WINDOW_SECONDS` off begins a new clock, too.
+next. A side that has drifted by more than `DRIFT_SECONDS` is counted anew from the time that its next packet came. One
+whose clock is slow gets that much silence there. One that is ahead, because its clock is fast or its first packet was
+late, would write over its own last words: so it waits for a moment of silence, unless it is `AHEAD_SECONDS` ahead. A
+packet that is `WINDOW_SECONDS` late begins a new clock, too.
 
 Places are samples from the beginning, of one side. What lies further back than the window has been taken and is gone
 from here, so the memory of a call of hours is that of its last seconds.
@@ -15,10 +16,21 @@ from here, so the memory of a call of hours is that of its last seconds.
 
 from __future__ import annotations
 
+import warnings
 from array import array
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
-from edge.recordings.limits import DRIFT_CHECK_SECONDS, DRIFT_SECONDS, WINDOW_SECONDS
+from edge.recordings.limits import (
+    AHEAD_SECONDS,
+    DRIFT_CHECK_SECONDS,
+    DRIFT_SECONDS,
+    SILENCE_LEVEL,
+    WINDOW_SECONDS,
+)
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)  # see media/g711.py
+    import audioop
 
 RATE: Final = 8000  # samples a second
 WIDTH: Final = 2  # bytes of a sample
@@ -26,6 +38,7 @@ FRAME: Final = 2 * WIDTH  # bytes of both sides' sample
 
 _WINDOW: Final = int(WINDOW_SECONDS * RATE)
 _DRIFT: Final = int(DRIFT_SECONDS * RATE)
+_AHEAD: Final = int(AHEAD_SECONDS * RATE)
 _CHECK: Final = int(DRIFT_CHECK_SECONDS * RATE)
 
 Side = Literal["left", "right"]
@@ -44,29 +57,45 @@ class _Clock:
 
     def place(self, timestamp: int, came: int) -> int:
         if self._timestamp is None:
-            return self._set(timestamp, came)
+            return self.set(timestamp, came)
         ahead = timestamp - self._timestamp & 0xFFFFFFFF
         place = self._place + (ahead - 0x100000000 if ahead >= 0x80000000 else ahead)
         late = came - place
-        if late > _WINDOW or late < -_DRIFT:
-            return self._set(timestamp, came)
+        if late > _WINDOW or late < -_AHEAD:
+            return self.set(timestamp, came)
         if late < self._least:
             self._least = late
         if came - self._checked >= _CHECK:
             if self._least > _DRIFT:
                 place += self._least
-            self._set(timestamp, place)
+            self.set(timestamp, place)
             self._checked = came
         return place
 
-    def _set(self, timestamp: int, place: int) -> int:
+    def set(self, timestamp: int, place: int) -> int:
         self._timestamp, self._place = timestamp, place
         self._least, self._checked = _WINDOW, place
         return place
 
 
+class Frames(NamedTuple):
+    """A piece of the line: from its place on, so many frames. A side that is shorter ends in silence."""
+
+    place: int
+    length: int
+    left: bytes
+    right: bytes
+
+    def stereo(self) -> bytes:
+        """Both sides as PCM of 16 bit: 50 µs for half a second, which is not for the loop when there are many."""
+        frames = array("h", bytes(self.length * FRAME))
+        for channel, part in enumerate((self.left, self.right)):
+            frames[channel : channel + len(part) // WIDTH * 2 : 2] = array("h", part)
+        return frames.tobytes()
+
+
 class Timeline:
-    """Takes packets, gives stereo PCM of 16 bit. All times are seconds from the beginning."""
+    """Takes packets, gives frames. All times are seconds from the beginning."""
 
     def __init__(self) -> None:
         self._clocks: dict[Side, _Clock] = {"left": _Clock(), "right": _Clock()}
@@ -77,7 +106,10 @@ class Timeline:
 
     def put(self, side: Side, timestamp: int, pcm: bytes, now: float) -> int:
         """Lay a packet that came now; returns the place behind it."""
-        place = self._clocks[side].place(timestamp, round(now * RATE))
+        came, clock = round(now * RATE), self._clocks[side]
+        place = clock.place(timestamp, came)
+        if place - came > _DRIFT and self._silent(side, came, place):
+            place = clock.set(timestamp, came)
         size = len(pcm) // WIDTH
         if place < self._base:
             pcm, place = pcm[(self._base - place) * WIDTH :], self._base
@@ -89,8 +121,13 @@ class Timeline:
             self._dirty = place
         return place + size
 
-    def take(self, now: float, *, longest: int, whole: bool = False) -> tuple[int, bytes]:
-        """What is new up to now: its place, and both sides. It may begin before the end of what was taken last.
+    def _silent(self, side: Side, start: int, end: int) -> bool:
+        """Whether nothing is lost between two places when it is written over."""
+        piece = self._heard[side][max(0, start - self._base) * WIDTH : (end - self._base) * WIDTH]
+        return audioop.rms(piece, WIDTH) < SILENCE_LEVEL
+
+    def take(self, now: float, *, longest: int, whole: bool = False) -> Frames:
+        """What is new up to now. It may begin before the end of what was taken last.
 
         Nothing behind the place `longest` is given. `whole`: with the rest of packets that reach beyond now.
         """
@@ -99,13 +136,11 @@ class Timeline:
             end = max([end, *(self._base + len(heard) // WIDTH for heard in self._heard.values())])
         end = min(end, longest)
         start = min(self._dirty, end)
-        frames = array("h", bytes((end - start) * FRAME))
-        for channel, heard in enumerate(self._heard.values()):
-            part = heard[(start - self._base) * WIDTH : (end - self._base) * WIDTH]
-            frames[channel : channel + len(part) // WIDTH * 2 : 2] = array("h", bytes(part))
+        piece = slice((start - self._base) * WIDTH, (end - self._base) * WIDTH)
+        left, right = (bytes(heard[piece]) for heard in self._heard.values())
         self.end = self._dirty = end
         keep = max(self._base, end - _WINDOW)
         for heard in self._heard.values():
             del heard[: (keep - self._base) * WIDTH]
         self._base = keep
-        return start, frames.tobytes()
+        return Frames(start, end - start, left, right)

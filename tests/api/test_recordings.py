@@ -11,8 +11,10 @@ import aiohttp
 import pytest
 
 from edge.recordings.table import Recording
-from edge.store.metadata import instant_text, new_id
-from tests.api.world import NODE, START, World
+from edge.sessions.tables import calls
+from edge.store.metadata import NIL, instant_text, new_id
+from tests.api.test_records import call, insert
+from tests.api.world import FREE, NODE, START, World
 
 SIZE = 200_000
 
@@ -170,3 +172,16 @@ async def test_deleting(world: World) -> None:
         await world.refused(404, method, f"/v1.0/recordings/{row.id}")
     under_way = await keep(world, world.a, state="recording", place="")
     assert (await world.refused(409, "DELETE", f"/v1.0/recordings/{under_way.id}"))["reason"] == "RECORDING_NOT_READY"
+
+
+async def test_a_call_names_its_recordings(each_world: World) -> None:
+    world = each_world
+    calls_of = [call(world.a, FREE, minute) for minute in range(3)]
+    await insert(world, calls, calls_of)
+    first, second = [await keep(world, world.a, minute, reference_id=calls_of[0]["id"]) for minute in (1, 2)]
+    only = await keep(world, world.a, 3, reference_id=calls_of[2]["id"])
+    shown = (await world.did("GET", "/v1.0/calls"))["result"][::-1]
+    assert [one["recording_ids"] for one in shown] == [[first.id, second.id], [], [only.id]]
+    assert [one["recording_id"] for one in shown] == [second.id, NIL, only.id]
+    one = await world.did("GET", f"/v1.0/calls/{calls_of[0]['id']}")
+    assert (one["recording_id"], one["recording_ids"]) == (second.id, [first.id, second.id])

@@ -32,6 +32,8 @@ from tests.calls.rtp import (
     sound,
     write_wav,
 )
+from tests.calls.test_recording import heard as recorded_sides
+from tests.calls.test_recording import recorded
 
 DESK, DOOR = "+14155550177", "+14155550178"
 
@@ -417,3 +419,21 @@ def test_a_callee_that_never_says_a_word_is_given_up(exchange: Exchange, caller:
     assert call.refused().status == 486
     rung.says(100)
     rung.cancelled()
+
+
+def test_both_are_recorded_each_on_his_side(exchange: Exchange, caller: Caller, callee: Callee) -> None:
+    flow = (ANSWER, {"type": "recording_start"}, connect(DESK), STAY)
+    call = caller.call(exchange.number(*flow), offer(caller.media))
+    answered = described(call.answered().body)
+    rung = callee.rung()
+    rung.answers(offer(callee.media, "8 101"))
+    said, replied = codes(0.4, "PCMU", seed=11), codes(0.4, "PCMA", seed=12)
+    say(caller, answered, said, "PCMU")
+    say(callee, described(rung.invite.body), replied, "PCMA")
+    heard(caller, "PCMU", 20)
+    call.hang_up()
+    rung.ended()
+    (recording,) = recorded(exchange, call)
+    left, right = recorded_sides(exchange, recording)
+    assert said in left
+    assert convert(replied, "PCMA", "PCMU") in right

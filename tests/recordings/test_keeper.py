@@ -140,6 +140,38 @@ async def test_a_storage_that_never_comes_back_leaves_it_in_the_spool(room: Stud
     assert len(await contents(room.keeper.read(row, 0, row.bytes))) == row.bytes
 
 
+async def test_a_file_that_somebody_took_from_the_spool_is_no_reason_to_try_for_ever(room: Studio) -> None:
+    room.shelf.away = True
+    tape = await taken(room)
+    await until(lambda: room.shelf.asked == 1)
+    room.spool.path(tape.recording.id).unlink()
+    await again(room, tape, 1)
+    row = await room.comes(tape, "failed")
+    assert (row.error, row.bytes) == (f"{row.id}.wav is not there any more", 0)
+
+
+async def test_a_fault_of_ours_puts_one_off_and_no_others(room: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = room.keeper._store
+    bad: list[str] = []
+
+    async def stumble(recording: Recording) -> None:
+        if recording.id in bad:
+            raise ValueError("oops")
+        await store(recording)
+
+    monkeypatch.setattr(room.keeper, "_store", stumble)
+    tapes = [await room.begin() for _ in range(2)]
+    bad.append(tapes[0].recording.id)
+    for tape in tapes:
+        room.speak(tape, 5)
+        tape.end("stopped")
+    await room.closed(tapes[0])
+    await room.comes(tapes[1], "stored")
+    bad.clear()
+    await again(room, tapes[0], 1)
+    await room.comes(tapes[0], "stored")
+
+
 async def test_a_restart_goes_on_with_what_waits(sqlite_url: str, tmp_path: Path) -> None:
     async with studio(sqlite_url, tmp_path) as room:
         room.shelf.away = True

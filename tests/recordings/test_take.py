@@ -39,8 +39,8 @@ def test_a_duration_is_kept_to_the_sample(seconds: float, limit: float, ending: 
     assert take.due(BEGAN + 9.99) is None
     assert take.due(BEGAN + 10) == ending
     take.end("duration", BEGAN + 10.3)
-    place, frames = take.take(BEGAN + 11)
-    assert (place, len(frames)) == (0, 10 * RATE * 4)
+    frames = take.take(BEGAN + 11)
+    assert (frames.place, len(frames.stereo())) == (0, 10 * RATE * 4)
     assert take.seconds == 10
 
 
@@ -77,8 +77,7 @@ def test_only_the_first_end_counts_and_nothing_is_taken_after_it() -> None:
     take.end("hangup", BEGAN + 2)
     speak(take, 1, 2)
     assert take.ending == "key"
-    _, frames = take.take(BEGAN + 3)
-    left, _ = sides(frames)
+    left, _ = sides(take.take(BEGAN + 3).stereo())
     assert (len(left), len(runs(left))) == (RATE, 1)
 
 
@@ -86,5 +85,4 @@ def test_a_disk_that_does_not_follow_ends_it_before_memory_is_full() -> None:
     take = take_of(Wish())
     speak(take, 0, BEHIND_SECONDS + 5)
     assert take.ending == "disk"
-    _, frames = take.take(BEGAN + 100)
-    assert len(frames) == pytest.approx(BEHIND_SECONDS * RATE * 4, rel=0.01)
+    assert len(take.take(BEGAN + 100).stereo()) == pytest.approx(BEHIND_SECONDS * RATE * 4, rel=0.01)
