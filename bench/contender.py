@@ -88,6 +88,12 @@ def floor(folder: Path) -> Iterator[Server]:
         yield Server(port, [process])
 
 
+@contextlib.contextmanager
+def nothing(folder: Path) -> Iterator[Server]:
+    """For what needs no server: the job starts what it measures."""
+    yield Server(0, [])
+
+
 def python_peer(name: str) -> Start:
     """A peer from PyPI, in a venv of its own."""
 

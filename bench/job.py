@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from bench.contender import Server
 from bench.listener import Listener, Pacing
 from bench.sipp import callee, load
 
+ROOT = Path(__file__).parent.parent
 LOCAL_PORT = 16060
 SETTLE_SECONDS = 0.5  # after the last call, for what is still being written
 
@@ -123,6 +127,14 @@ def memory(server: Server, folder: Path, *, media: bool) -> Round:
         with _Watch(server) as watch:
             result = offer(calls=HELD_CALLS if not media else 10 * rate, arguments=[*arguments, "-d", "6000"])
     return Round((watch.most - before) / held / 1000, result.calls, result.failed, result.retransmissions)
+
+
+def step(server: Server, folder: Path) -> Round:
+    """A step of a flow that waits for nothing. µs of CPU, without any server."""
+    command = [sys.executable, "-m", "bench.step"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    value, steps = json.loads(found.stdout)
+    return Round(value, steps, 0, 0)
 
 
 class _Watch:

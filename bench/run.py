@@ -69,6 +69,7 @@ def jobs() -> list[Job]:
             for rate in job.GREETING_RATES
         ),
         Job("bridge", "ms CPU/call", job.bridge, {OURS: contender.edge, **b2buas}),
+        Job("step", "µs CPU/step", job.step, {OURS: contender.nothing}),
         Job("memory signalled", "kB/call", partial(job.memory, media=False), {OURS: python[OURS]}, 1),
         Job("memory media", "kB/call", partial(job.memory, media=True), python, 1),
     ]

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import ours, run
+from bench import ours, run, step
 from bench.job import Round
 from bench.listener import Pacing, Packet, pacing
 from bench.run import Job
@@ -104,6 +104,12 @@ def test_numbers_are_ten_thousand_and_their_strangers_are_others() -> None:
     assert len(known) == len(unknown) == ours.NUMBERS
     assert not known & unknown
     assert not {ours.GREETED, ours.HELD, ours.BRIDGED, ours.CALLEE} & known
+
+
+async def test_every_step_of_the_flow_is_taken() -> None:
+    value, steps = await step.measure(2)
+    assert value > 0
+    assert steps == 2 * (4 * step.ROUNDS + 5)
 
 
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.xml")), ids=lambda path: path.stem)

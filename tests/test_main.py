@@ -79,7 +79,20 @@ def furnished(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_without_a_word_it_says_what_there_is() -> None:
     result = run()
     assert result.exit_code == 2
-    for command in ("serve", "check", "settings", "migrate", "key", "lookup", "explain", "call", "text", "version"):
+    for command in (
+        "serve",
+        "check",
+        "settings",
+        "migrate",
+        "key",
+        "lookup",
+        "explain",
+        "call",
+        "text",
+        "simulate",
+        "flow",
+        "version",
+    ):
         assert f"\n  {command} " in result.output
 
 

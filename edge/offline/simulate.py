@@ -77,7 +77,7 @@ def simulate(
     hangup: Annotated[float | None, typer.Option(help="The caller hangs up after so many seconds.")] = None,
     patience: Annotated[float, typer.Option(help="Seconds the caller waits for nothing before he hangs up.")] = 60.0,
     connect: Annotated[
-        str, typer.Option(help="What comes of dialing: answered, busy, noanswer or failed.")
+        str, typer.Option(help="What comes of dialing: answered, busy, noanswer, declined or failed.")
     ] = "answered",
     talk: Annotated[float, typer.Option(help="Seconds that who was connected stays.")] = 30.0,
     medium: Annotated[str | None, typer.Option(help="call or message, for a flow that can serve both.")] = None,
@@ -120,7 +120,7 @@ def simulate(
     except Invalid as error:
         fail("\n".join(map(str, error.faults)), status=2)
     transcript = run(_transcribe(options, script, HERE))
-    print(transcript.model_dump_json(indent=2) if as_json else golden.printed(words, transcript), end="")
+    print(transcript.model_dump_json(indent=2) + "\n" if as_json else golden.printed(words, transcript), end="")
 
 
 def _script(options: Mapping[str, Any], folder: Path) -> Script:

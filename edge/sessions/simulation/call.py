@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from edge.errors import Invalid, Unavailable
-from edge.flows.dial import Dial, Dialed
+from edge.flows.dial import Dial, Dialed, DialOutcome
 from edge.flows.external_media import ExternalMedia
 from edge.flows.session import CallSession, CallStatus, EndKey, HangupReason, RecordingFormat, SessionEnded
 from edge.flows.variables import quoted
@@ -28,14 +28,20 @@ from edge.sessions.record import Attempt
 from edge.sessions.simulation.outside import SimulatedOutside
 from edge.sessions.simulation.prompt import Lengths
 from edge.sessions.simulation.recording import SimulatedRecording
-from edge.sessions.simulation.script import Reached, Script
+from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.session import SimulatedSession
 from edge.sessions.simulation.stage import Stage
 from edge.store.metadata import micros
 
 SPOKEN_A_SECOND: Final = 15  # characters, more or less
 KEY_SECONDS: Final = 0.2  # from one key to the next: pressed for 100 ms, and a gap of as much
-STATUS_OF: Final[dict[Reached, int]] = {"answered": 200, "busy": 486, "noanswer": 408, "failed": 503}
+STATUS_OF: Final[dict[DialOutcome, int]] = {
+    "answered": 200,
+    "busy": 486,
+    "noanswer": 408,
+    "declined": 603,
+    "failed": 503,
+}
 
 
 class SimulatedCall(SimulatedSession):

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from edge.errors import Invalid
 from edge.flows.calendar import Calendar
 from edge.flows.caller_list import CallerList
+from edge.flows.dial import DialOutcome
 from edge.flows.session import Medium
 from edge.media import dtmf
 from edge.sms.text import BODY_LIMIT
@@ -26,8 +27,6 @@ SECONDS_MAX = 86_400.0
 RESOURCES_MAX = 20  # calendars; lists of callers
 ANSWERS_MAX = 50
 ANSWER_MAX = 262_144  # characters of a body
-
-Reached = Literal["answered", "busy", "noanswer", "failed"]
 
 
 def _keys(text: str) -> str:
@@ -107,7 +106,9 @@ class Script(BaseModel):
         le=SECONDS_MAX,
         description="Seconds the caller, who has nothing more to type, waits for the flow before he hangs up.",
     )
-    connect: Reached = Field(default="answered", description="What comes of dialing somebody: a connect, a transfer.")
+    connect: DialOutcome = Field(
+        default="answered", description="What comes of dialing somebody: a connect, a transfer."
+    )
     talk: float = Field(
         default=30.0, ge=0, le=SECONDS_MAX, description="Seconds that who was connected stays before he hangs up."
     )

@@ -145,7 +145,7 @@ async def test_hours_go_by_in_no_time_and_a_run_is_cut_as_in_reality() -> None:
     assert told(found)[-1].endswith("refuses the call: 500")
 
 
-@pytest.mark.parametrize(("connect", "status"), [("busy", 486), ("noanswer", 408), ("failed", 503)])
+@pytest.mark.parametrize(("connect", "status"), [("busy", 486), ("noanswer", 408), ("declined", 603), ("failed", 503)])
 async def test_a_transfer_fails_as_the_script_says(connect: str, status: int) -> None:
     send = {"id": "desk", "type": "redirect", "option": {"destinations": ["sip:desk@example.com"]}}
     found = await attempt(ANSWER, send, HANG_UP, connect=connect)
