@@ -49,10 +49,11 @@ class StepCounts:
 
 def _chosen(table: sa.Table, flow: Flow) -> sa.Subquery:
     """The records of runs of that version, among the newest of its account."""
-    columns = (table.c[name] for name in ("id", "flow_id", "flow_version", "steps"))
+    columns = (table.c[name] for name in ("id", "flow_id", "flow_version", "outcome", "steps"))
     newest = sa.select(*columns).where(table.c.customer_id == flow.customer_id)
     recent = newest.order_by(table.c.tm_create.desc()).limit(NEWEST).subquery()
     mine = (recent.c.flow_id == flow.id) & (recent.c.flow_version == flow.version)
+    mine &= recent.c.outcome != "parked"  # the record of the text with which it goes on tells all of it
     return sa.select(recent.c.id, recent.c.steps).where(mine).subquery()
 
 
