@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperCommand
 
 from edge import config as configuration
@@ -16,13 +15,21 @@ from edge.console import checked, fail, run
 from edge.errors import Fault, Invalid
 from edge.offline import golden
 from edge.offline.pair import pairs
+from edge.offline.script import script_of
 from edge.plugins import load
 from edge.sessions.simulation.script import CALLED, CALLER, Script
 
 if TYPE_CHECKING:
     from edge.sessions.simulation.transcript import Transcript
 
-LISTS: Final = ("--texts", "--variables", "--answer", "--with")  # take all words up to the next option
+LISTS: Final = (
+    "--texts",
+    "--variables",
+    "--answer",
+    "--calendar",
+    "--callers",
+    "--with",
+)  # take all words up to the next option
 WORDS: Final = "edge.offline.words"  # where the context keeps the words as they were typed
 HERE: Final = Path()
 
@@ -84,6 +91,12 @@ def simulate(
     answer: Annotated[
         list[str] | None, typer.Option(help="What web servers answer: --answer URL=FILE, or URL=503 for a status.")
     ] = None,
+    calendar: Annotated[
+        list[str] | None, typer.Option(help="A calendar of the account, as JSON: --calendar NAME=FILE.")
+    ] = None,
+    callers: Annotated[
+        list[str] | None, typer.Option(help="A list of callers of the account, as JSON: --callers NAME=FILE.")
+    ] = None,
     attestation: Annotated[str, typer.Option(help="How the caller's number is vouched for: A, B or C.")] = "",
     fallback_flow_id: Annotated[
         str, typer.Option("--fallback", help="Id of the flow that takes over when this one fails; see --with.")
@@ -116,34 +129,11 @@ def simulate(
         options["at"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}+00:00"
         words = [*words, "--at", options["at"]]
     try:
-        script = _script(options, HERE)
+        script = script_of(options, HERE)
     except Invalid as error:
         fail("\n".join(map(str, error.faults)), status=2)
     transcript = run(_transcribe(options, script, HERE))
     print(transcript.model_dump_json(indent=2) + "\n" if as_json else golden.printed(words, transcript), end="")
-
-
-def _script(options: Mapping[str, Any], folder: Path) -> Script:
-    """The script that the options of the command make. Raises Invalid with a fault for each that is wrong."""
-    given = {field: options[field] for field in Script.model_fields if options.get(field) is not None}
-    given["answers"] = {
-        url: {"status": int(file)} if file.isdigit() else {"body": _read(folder / file)}
-        for url, file in pairs(options["answer"] or [], "--answer").items()
-    }
-    given["variables"] = pairs(options["variables"] or [], "--variables")
-    try:
-        return Script.model_validate(given)
-    except ValidationError as error:
-        faults = [Fault(f"--{found['loc'][0]}", found["msg"].removeprefix("Value error, ")) for found in error.errors()]
-        raise Invalid("the command is wrong", faults=faults) from None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
-        raise Invalid("the command is wrong", faults=[Fault("--answer", f"{path}: {why}")]) from None
 
 
 async def _transcribe(options: Mapping[str, Any], script: Script, folder: Path) -> Transcript:
@@ -159,7 +149,7 @@ async def _transcribe(options: Mapping[str, Any], script: Script, folder: Path) 
         folder=folder,
         config=lambda: checked(lambda: configuration.load(Path(path) if path else None)),
         prompts=folder / options["prompts"] if options["prompts"] else None,
-        others={id: Path(file) for id, file in pairs(options["others"] or [], "--with").items()},
+        others={id: Path(file) for id, file in pairs(options["others"], "--with").items()},
     )
     async with source as found:
         return await perform(
@@ -200,7 +190,7 @@ async def _again(words: list[str], folder: Path) -> tuple[str, Transcript]:
     if context.params["at"] is None:
         raise Invalid("bad transcript", faults=[Fault("line 1", "has no --at: it would be another one each time")])
     options = {**context.params, "config": None}
-    return str(options["flow"]), await _transcribe(options, _script(options, folder), folder)
+    return str(options["flow"]), await _transcribe(options, script_of(options, folder), folder)
 
 
 _PARSER: Final = typer.Typer()

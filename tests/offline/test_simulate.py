@@ -101,6 +101,25 @@ def test_what_web_servers_answer_comes_from_files(tmp_path: Path) -> None:
     assert (refused.exit_code, "answered 503" in refused.stdout) == (0, True)
 
 
+def test_calendars_and_lists_of_callers_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "office").write_text('{"hours": [{"weekdays": [5], "from": "09:00", "to": "17:00"}]}')
+    option = {"calendar": "office", "false_target_id": "closed"}
+    steps: list[dict[str, Any]] = [
+        {"id": "open", "type": "condition_datetime", "option": option},
+        {"id": "in", "type": "answer"},
+        {"id": "closed", "type": "stop"},
+    ]
+    path = written(tmp_path, steps)
+    given = ("--calendar", f"office={tmp_path / 'office'}")
+    assert "reached 3 of 3" in simulate(path, *given, "--at", "2026-12-25T09:00Z").stdout
+    assert "never: in" in simulate(path, *given, "--at", "2026-12-25T08:59Z").stdout
+    assert "assumed: the calendar office is not known here; it is open" in simulate(path, *AT).stdout
+    (tmp_path / "office").write_text('{"hours": [{"from": "9"}]}')
+    assert simulate(path, *given, *AT).stderr.startswith("--calendar.office.hours[0].from: ")
+    (tmp_path / "office").write_text("{")
+    assert "office: is no JSON" in simulate(path, *given, *AT).stderr
+
+
 def test_another_flow_may_be_a_file(tmp_path: Path) -> None:
     id = "01910000-0000-7000-8000-000000000001"
     other = written(tmp_path, [{"id": "inner", "type": "answer"}], "other.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.sessions.simulation.trying import attempt, told
 
 ECHO = {"id": "echo", "type": "reply", "option": {"text": "You wrote: ${voipbin.conversation_message.text}"}}
@@ -43,3 +45,48 @@ async def test_steps_are_reached_by_any_of_the_texts() -> None:
 async def test_an_empty_reply_fails_as_it_would() -> None:
     found = await attempt({"id": "r", "type": "reply", "option": {"text": "${x}"}}, texts=["hi"])
     assert told(found)[0].startswith("0.0 r: fails: ")
+
+
+WAIT: list[dict[str, Any]] = [
+    {"id": "ask", "type": "reply", "option": {"text": "Your name?"}},
+    {"id": "name", "type": "text_receive", "option": {"duration": 60_000, "timeout_target_id": "never-mind"}},
+    {"id": "hello", "type": "reply", "option": {"text": "Hello ${voipbin.conversation_message.text}"}},
+    {"id": "done", "type": "stop"},
+    {"id": "never-mind", "type": "reply", "option": {"text": "Never mind."}},
+]
+
+
+async def test_a_flow_that_waits_goes_on_with_the_next_text() -> None:
+    found = await attempt(*WAIT, texts=["hi", "Ann"], every=10)
+    assert [(run.kind, run.begins, run.outcome) for run in found.runs] == [
+        ("session", 0.0, "parked"),
+        ("session", 10.0, "stopped"),
+    ]
+    assert told(found, 1)[0] == '10.0 hello: replies: "Hello Ann"'
+    assert found.never_reached == ("never-mind",)
+
+
+async def test_a_text_that_comes_too_late_begins_anew() -> None:
+    found = await attempt(*WAIT, texts=["hi", "Ann"], every=100)
+    assert [(run.kind, run.begins) for run in found.runs] == [
+        ("session", 0.0),
+        ("timeout", 60.0),
+        ("session", 100.0),
+        ("timeout", 160.0),
+    ]
+    assert told(found, 1) == ['60.0 never-mind: replies: "Never mind."']
+    assert "    60.0  no text came in time" in list(found.lines())
+
+
+async def test_what_is_remembered_is_there_with_the_next_text() -> None:
+    count: list[dict[str, Any]] = [
+        {"id": "again", "type": "reply", "option": {"text": "Before: ${memory.last:-nothing}"}},
+        {
+            "id": "keep",
+            "type": "variable_set",
+            "option": {"key": "memory.last", "value": "${voipbin.conversation_message.text}"},
+        },
+    ]
+    found = await attempt(*count, texts=["a", "b"])
+    assert told(found)[0] == '0.0 again: replies: "Before: nothing"'
+    assert told(found, 1)[0] == '5.0 again: replies: "Before: a"'
