@@ -21,6 +21,7 @@ from edge.sip.events import (
     CallEnded,
     CallFailed,
     CallOffered,
+    CallProgress,
     DigitsReceived,
     Event,
     ReinviteAnswered,
@@ -28,6 +29,7 @@ from edge.sip.events import (
     TextDone,
     TextOffered,
 )
+from edge.sip.message import parse
 from edge.sip.peer import LOOP, Peer
 from edge.sip.transport import Endpoint, is_address, outward
 from tests.sip.ladder import OURS, SDP, invite, request
@@ -252,6 +254,22 @@ async def test_a_fault_of_the_user_within_a_call_ends_it(make: Make) -> None:
     phone.send(request("INFO", branch="i", to_tag="t0", cseq=2, via=phone.via(), body=b"5", kind="application/dtmf"))
     assert status(await phone.receive()) == 200
     assert (await phone.receive()).startswith(b"BYE ")
+
+
+async def test_a_fault_of_the_user_while_it_rings_cancels_the_call(make: Make) -> None:
+    def handle(event: Event) -> None:
+        if isinstance(event, CallProgress):
+            raise RuntimeError("a fault of the router")
+
+    edge = await make(handle=handle)
+    phone = Phone(edge)
+    peer = Peer("udp", (US, edge.ports["udp"]), (THEM, phone.port))
+    edge.agent.invite(peer=peer, uri="sip:a@b", from_="sip:c@d", to="sip:a@b", sdp=OURS, now=edge.endpoint.now())
+    edge.endpoint.flush()
+    sent = parse(await phone.receive())
+    lines = [f"{name}: {sent.headers.get(name)}" for name in ("via", "from", "to", "call-id", "cseq")]
+    phone.send("\r\n".join(["SIP/2.0 180 Ringing", *lines, "", ""]).encode())
+    assert (await phone.receive()).startswith(b"CANCEL ")
 
 
 async def test_a_fault_of_ours_does_not_stop_the_reader(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
