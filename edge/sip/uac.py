@@ -17,7 +17,7 @@ from edge.sip.dialog import Dialog
 from edge.sip.events import CallAnswered, CallFailed, CallProgress
 from edge.sip.handle import Call, OutgoingCall, sdp_of, served_by
 from edge.sip.invitation import Invitation
-from edge.sip.limits import CLIENT_TRANSACTIONS, RINGING
+from edge.sip.limits import CLIENT_TRANSACTIONS, DIALOGS, RINGING
 from edge.sip.message import REASONS, Address, Malformed, Response
 from edge.sip.peer import Peer
 from edge.sip.reason import read_cause
@@ -51,7 +51,7 @@ class Uac:
         wire = self._wire
         branch, tag, call_id = wire.branch(), wire.token(), wire.token()
         outgoing = OutgoingCall(peer, call_id, tag)
-        if len(wire.clients) >= CLIENT_TRANSACTIONS:
+        if len(wire.clients) >= CLIENT_TRANSACTIONS or len(self._calls) >= DIALOGS:
             self._failed(outgoing, 503, now)
             return outgoing
         fields = list(fields)

@@ -376,8 +376,9 @@ def test_a_response_with_two_vias_is_not_for_us() -> None:
     assert not ladder.events
 
 
-def test_too_many_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uac, "CLIENT_TRANSACTIONS", 0)
+@pytest.mark.parametrize("limit", ["CLIENT_TRANSACTIONS", "DIALOGS"])
+def test_too_many_of_ours(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uac, limit, 0)
     ladder = Ladder()
     there = Peer("udp", US, THEM)
     outgoing = ladder.agent.invite(peer=there, uri="sip:a@b", from_="sip:c@d", to="sip:a@b", sdp=OURS, now=0.0)
