@@ -161,5 +161,14 @@ def test_so_many_loops_are_told_and_no_more() -> None:
 def test_what_takes_no_time_says_so() -> None:
     """Whoever adds an action to the trade decides; one that says nothing is taken to wait."""
     instant = {name for name, action in ACTIONS if action.instant}
-    assert instant >= {"branch", "goto", "condition_variable", "condition_datetime", "variable_set", "reply", "stop"}
+    assert instant >= {
+        "branch",
+        "branch_caller",
+        "goto",
+        "condition_variable",
+        "condition_datetime",
+        "variable_set",
+        "reply",
+        "stop",
+    }
     assert not instant & {"play", "beep", "digits_receive", "sleep", "fetch_flow", "hangup", "redirect"}
