@@ -39,4 +39,5 @@ class TextReceive(Action):
     )
 
     async def run(self, session: MessageSession, run: Run) -> Next:
+        run.note = f"for {self.duration / 1000:g} s at most"
         return Park(self.duration / 1000, self.timeout_target_id)

@@ -39,6 +39,22 @@ class Story(NamedTuple):
 
 STORIES = [
     Story(
+        "ask-name",
+        "a stranger is asked",
+        [["reply", "We have not met yet. What is your name?"]],
+        outcome="parked",
+        medium="message",
+        variables={TEXT: "hi"},
+    ),
+    Story(
+        "ask-name",
+        "who is known is greeted",
+        [["reply", "Hello Ann, we got: hi"]],
+        outcome="finished",
+        medium="message",
+        variables={TEXT: "hi", "memory.name": "Ann"},
+    ),
+    Story(
         "greeting-menu",
         "1 is sales",
         [["answer"], GREETING, ASK, ["redirect", "sip:sales@pbx.example.com"]],
