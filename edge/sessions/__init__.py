@@ -4,4 +4,6 @@ calls   `router.py` takes what the SIP agent tells, `route.py` finds number, acc
         flow runs on, `record.py` what is kept of it
 texts   `sip_door.py` or a webhook brings them, `texts.py` looks the number up, `inbox.py` keeps them before they
         are acknowledged and has their flow run, `texting.py` sends by way of `outbox.py`
+both    `outside.py` asks and tells the world: URLs, other flows, and by way of `deliveries.py` webhooks (`webhook.py`)
+        and emails (`mail.py`)
 """
