@@ -64,6 +64,7 @@ class ExternalMediaStart(Action):
     """
 
     type = "external_media_start"
+    instant = True
 
     external_host: Annotated[str, AfterValidator(_host)] = Field(
         min_length=1, max_length=limits.SOURCE_CHARACTERS, description="Where to: host:port, or a ws or wss URL."

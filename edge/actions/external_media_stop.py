@@ -16,6 +16,8 @@ class ExternalMediaStop(Action):
     """
 
     type = "external_media_stop"
+    instant = True
+    varies = False
 
     async def run(self, session: CallSession, run: Run) -> Next:
         run.note = f"{await session.stop_external_media()} ended"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from edge.flows import limits
 from edge.flows.action import Action, Next
@@ -16,19 +16,14 @@ from edge.media.ssml import fault
 from edge.media.voice import LANGUAGE
 
 
-def _waits(value: bool) -> bool:
-    if value:
-        raise ValueError("to go on while the text is spoken is not available here; leave it out")
-    return value
-
-
 class Talk(Action):
     """Answer the call if that was not done, speak a text to its end, then go on.
 
     The text is plain, or SSML (`speak`, `p`, `s`, `break`, `emphasis`, `prosody`, `say-as`, `sub`; of others only their
     text counts). `provider` is the name of a voice of the configuration; `gcp` and `aws`, voices of the platform, mean
     the first one here unless one has that name. With `digits_handle` `next` a key ends the talking, or leaves it out
-    when it was typed before; the key stays for the next `digits_receive`.
+    when it was typed before; the key stays for the next `digits_receive`. With `async` the flow goes on meanwhile, so a
+    `digits_receive` behind it takes keys from the first word on; the end of the flow ends the talking.
 
     On failure (nothing to say, no such voice or language, a voice that is away or too slow) the call is not answered by
     it, the reason goes into the step log and the next step follows.
@@ -52,9 +47,14 @@ class Talk(Action):
     digits_handle: Literal["", "next"] = Field(
         default="", description="next: a key ends the talking, and stays for digits_receive; empty: keys only wait."
     )
-    async_: Annotated[bool, AfterValidator(_waits)] = Field(
-        default=False, alias="async", description="To go on while the text is spoken: not available here, only false."
+    async_: bool = Field(
+        default=False,
+        alias="async",
+        description="Go on while the text is spoken, until something else is played or the caller is connected.",
     )
+
+    def at_once(self) -> bool:
+        return self.async_
 
     def doubts(self) -> Iterable[tuple[str, str]]:
         if wrong := fault(self.text):
@@ -69,5 +69,6 @@ class Talk(Action):
             voice=self.voice_id,
             provider=self.provider,
             keys_end=self.digits_handle == "next",
+            wait=not self.async_,
         )
         return None

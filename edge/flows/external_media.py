@@ -37,8 +37,8 @@ def read_host(host: str) -> tuple[str, int]:
     name, colon, port = host.rpartition(":")
     if name.startswith("[") and name.endswith("]"):
         name = name[1:-1]
-    elif ":" in name:
+    elif ":" in name and "/" not in host:
         raise ValueError("an IPv6 address stands in brackets: [2001:db8::1]:4000")
-    if not colon or not name or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    if not colon or not name or "/" in host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ValueError("is neither host:port nor a ws or wss URL")
     return name, int(port)

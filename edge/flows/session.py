@@ -76,11 +76,12 @@ class CallSession(Session, Protocol):
         cannot be played; nothing of the list is played then.
         """
 
-    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool) -> None:
+    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool, wait: bool) -> None:
         """Answer, and speak a text, plain or SSML, to its end; `language`, `voice` and `provider` may be "".
 
-        With `keys_end` a key ends it, also one typed before; the key stays for `receive_digits`. Raises EdgeError, and
-        answers nothing, when there is no such voice or it cannot speak now.
+        With `keys_end` a key ends it, also one typed before; the key stays for `receive_digits`. Without `wait` it is
+        spoken while the flow goes on, until something else is played or the caller is joined with another. Raises
+        EdgeError, and answers nothing, when there is no such voice or it cannot speak now.
         """
 
     async def beep(self) -> None:

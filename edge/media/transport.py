@@ -93,6 +93,7 @@ class Stream:
 
     __slots__ = (
         "__weakref__",
+        "_begun",
         "_engine",
         "_group",
         "_locked",
@@ -151,6 +152,7 @@ class Stream:
         self._report_at = now + rtcp.INTERVAL_SECONDS * (0.25 + random.random() / 2)  # half of one, RFC 3550 §6.2
         self._timed_out = False
         self._playing: asyncio.Future[bool] | None = None
+        self._begun = False  # what plays, if anything does, is waited for by nobody
         self._pressing: asyncio.Future[bool] | None = None
 
     @property
@@ -196,6 +198,7 @@ class Stream:
         """
         if self.closed:
             raise StreamClosed
+        self._begun = False
         self._playing = future = self._engine.future()
         self.sender.play(audio, partial(_resolve, future, True))
         try:
@@ -206,10 +209,19 @@ class Stream:
                 self._playing = None
                 self.sender.stop()
 
+    def begin(self, *audio: Audio) -> None:
+        """Play these without waiting. Whatever is played next ends them, and so does a relay. Raises StreamClosed."""
+        if self.closed:
+            raise StreamClosed
+        self._playing, self._begun = None, True
+        self.sender.play(audio, _nobody_waits)
+
     def hush(self) -> None:
         """End what is being played; its `play` returns. Without effect when nothing is."""
-        if self._playing is not None:
+        if self._begun or self._playing is not None:
+            self._begun = False
             self.sender.stop()
+        if self._playing is not None:
             _resolve(self._playing, True)
 
     async def send_digits(self, text: str, *, press_ms: int | None = None, gap_ms: int | None = None) -> None:
@@ -259,6 +271,8 @@ class Stream:
         self.unrelay()
         other.unrelay()
         for one, its in {self: other, other: self}.items():
+            if one._begun:
+                one.hush()
             one._other, one._onward = its, Relay(its.sender)
         for one in {self, other}:
             one._agree()
@@ -784,4 +798,8 @@ def _resolve(future: asyncio.Future[bool], value: bool) -> None:
 
 
 def _no_packet() -> None:
+    return None
+
+
+def _nobody_waits() -> None:
     return None

@@ -181,14 +181,18 @@ class Call:
         prompts = [await self._until(self._desk.prompts.load(source)) for source in sources]
         await self._play(prompts)
 
-    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool) -> None:
+    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool, wait: bool) -> None:
         self._alive()
         speech = list[Audio]()
         if not (keys_end and self._keys):
             speak = self._desk.speech.speak(text, language=language, voice=voice, provider=provider)
             speech.append(await self._until(speak))
         await self.answer()
-        await self._play(speech, keys_end=keys_end)
+        if wait:
+            await self._play(speech, keys_end=keys_end)
+        elif not (keys_end and self._keys):
+            self._keys_end = keys_end
+            self._media().begin(*speech)
 
     async def beep(self) -> None:
         self._alive()

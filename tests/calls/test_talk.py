@@ -105,6 +105,23 @@ def test_without_that_wish_keys_wait_until_it_has_spoken(exchange: Exchange, cal
     assert said(caller) in spoken("Please hold the line.")
 
 
+def test_keys_are_taken_while_a_text_is_spoken(exchange: Exchange, caller: Caller) -> None:
+    begun = talk(LONG + "?", digits_handle="next", **{"async": True})
+    call, there = begin(exchange, caller, begun, GATHER, JUDGE, *ENDS)
+    caller.until(lambda: len(sound(caller.packets, "PCMU")) > 10 or None, "the voice", 15)
+    for packets in presses("1"):
+        for packet in packets:
+            caller.rtp.sendto(bytes(packet), there)
+    caller.drain()
+    before = len(caller.packets)
+    caller.hear(10)
+    assert not sound(caller.packets[before + 5 :], "PCMU"), "the key ended it"
+    for packets in presses("2", first=2000, timestamp=90_000):
+        for packet in packets:
+            caller.rtp.sendto(bytes(packet), there)
+    assert call.ended().text("Reason") == "Q.850;cause=17"
+
+
 def test_a_text_is_made_once_for_all_calls(exchange: Exchange) -> None:
     def counted(outcome: str) -> float:
         return exchange.counted("edge_speech_total", outcome=outcome)

@@ -162,8 +162,8 @@ class ScriptedCall(ScriptedSession):
     async def play(self, sources: Sequence[str]) -> None:
         await self._ask("play", *sources)
 
-    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool) -> None:
-        await self._ask("say", text, language, voice, provider, keys_end)
+    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool, wait: bool) -> None:
+        await self._ask("say", text, language, voice, provider, keys_end, *([] if wait else ["without waiting"]))
 
     async def beep(self) -> None:
         await self._ask("beep")

@@ -107,7 +107,6 @@ def test_media_are_what_all_steps_can_do(actions: list[Any], media: set[str]) ->
         (document({"id": "a"}), [("actions[0].type", "needs the name of an action")]),
         (document(step("pley")), [("actions[0].type", "there is no action 'pley'; did you mean play?")]),
         (document(STOP, step("amd")), [("actions[1].type", "amd is not available here")]),
-        (document(step("amd")), [("actions[0].type", "amd is not available here")]),
         (document(step("empty")), [("actions[0].type", "empty is not available here")]),
         (
             document({"id": "a", "type": "stop", "when": 1}),
@@ -459,3 +458,36 @@ def test_a_flow_goes_through_redis_and_back() -> None:
 def test_what_is_no_flow_in_redis_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError):
         Flow.from_json(body)
+
+
+@pytest.mark.parametrize(
+    ("option", "where", "what"),
+    [
+        ({"external_host": "agent"}, ".external_host", "is neither host:port nor a ws or wss URL"),
+        ({"external_host": "agent:0"}, ".external_host", "is neither host:port"),
+        ({"external_host": "http://agent:80"}, ".external_host", "is neither host:port"),
+        ({"external_host": "::1:80"}, ".external_host", "an IPv6 address stands in brackets"),
+        ({"encapsulation": "audiosocket"}, ".encapsulation", "audiosocket is not available here"),
+        ({"encapsulation": "websocket"}, "", "external_host is the address of rtp, not of websocket"),
+        ({"external_host": "ws://a/", "encapsulation": "rtp"}, "", "is the address of websocket, not of rtp"),
+        ({"transport": "tcp"}, "", "rtp does not go over tcp"),
+        ({"external_host": "ws://a/", "transport": "udp"}, "", "websocket does not go over udp"),
+        ({"transport_data": "x"}, ".transport_data", "is not available here; leave it empty"),
+        ({"connection_type": "server"}, ".connection_type", "server is not available here, only client"),
+        ({"direction_speak": "in"}, ".direction_speak", "is not available here"),
+        ({"direction_listen": "all"}, ".direction_listen", "'none', 'in', 'out' or 'both'"),
+        ({"format": "opus"}, ".format", "'ulaw', 'alaw', 'slin' or 'slin16'"),
+    ],
+)
+def test_what_a_fork_cannot_be_is_told_when_stored(option: dict[str, Any], where: str, what: str) -> None:
+    start = step("external_media_start", **{"external_host": "198.51.100.9:4000", **option})
+    ((place, told),) = faults_of(document(start))
+    assert place == f"actions[0].option{where}"
+    assert what in told
+
+
+def test_talking_while_the_flow_goes_on_is_no_wait() -> None:
+    talk = step("talk", "t", next_id="t", text="Hello", **{"async": True})
+    ((_, told),) = faults_of(document(talk))
+    assert "without a wait" in told
+    assert compile_flow(document(step("talk", "t", next_id="t", text="Hello")))

@@ -334,8 +334,13 @@ async def test_who_takes_no_telephone_events_gets_no_keys(line: Line) -> None:
 # Talking
 
 
-def say(call: Call, text: str = "Hello", *, keys_end: bool = False) -> Coroutine[Any, Any, None]:
-    return call.say(text, language="", voice="", provider="", keys_end=keys_end)
+def say(call: Call, text: str = "Hello", *, keys_end: bool = False, wait: bool = True) -> Coroutine[Any, Any, None]:
+    return call.say(text, language="", voice="", provider="", keys_end=keys_end, wait=wait)
+
+
+def loud(call: Call) -> bool:
+    """Whether something is played."""
+    return call._stream is not None and call._stream.sender._playing is not None
 
 
 async def test_a_call_is_answered_once_its_text_can_be_heard(line: Line) -> None:
@@ -401,6 +406,34 @@ async def test_a_key_typed_while_the_voice_thinks_leaves_the_talking_out(line: L
     line.parrot.gate.set()
     await asyncio.wait_for(saying, 5)
     assert await digits(call, length=1) == "4"
+
+
+async def test_a_text_may_be_spoken_while_the_flow_goes_on(line: Line) -> None:
+    call = await up(line)
+    line.parrot.samples = 8000
+    await asyncio.wait_for(say(call, wait=False), 5)
+    assert loud(call)
+    call.typed("4")
+    assert await digits(call, length=1) == "4"
+    assert loud(call)
+    await say(call, "Bye", keys_end=True, wait=False)
+    assert loud(call)
+    call.typed("5")
+    assert not loud(call)
+    assert await digits(call, length=1) == "5"
+
+
+async def test_what_is_spoken_meanwhile_ends_when_something_else_is_played(line: Line) -> None:
+    call = await up(line)
+    line.parrot.samples = 8000
+    await say(call, keys_end=True, wait=False)
+    await asyncio.wait_for(call.play(["short.wav"]), 5)
+    assert not loud(call)
+    await say(call, wait=False)
+    await asyncio.wait_for(call.echo(0.01), 5)
+    assert not loud(call)
+    await say(call, wait=False)
+    call.close()  # with nobody to tell
 
 
 async def test_without_that_wish_a_key_ends_nothing(line: Line) -> None:

@@ -105,7 +105,7 @@ class SimulatedCall(SimulatedSession):
                 self.stage.note(f"{source} lasts {length.seconds:.1f} s: {length.assumed}", "assumed")
             self._pass(length.seconds)
 
-    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool) -> None:
+    async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool, wait: bool) -> None:
         if keys_end and self._keys:
             await self.answer()
             self.stage.note("leaves out what it would say: a key was typed")
@@ -114,9 +114,11 @@ class SimulatedCall(SimulatedSession):
         if not phrase:
             raise Invalid("there is nothing to say")
         await self.answer()
-        seconds = max(len(phrase) / SPOKEN_A_SECOND, 1.0)
         by = ", ".join(filter(None, (language, provider, voice)))
-        self.stage.note(f"says {quoted(phrase)}{by and f' ({by})'}")
+        self.stage.note(f"says {quoted(phrase)}{by and f' ({by})'}{'' if wait else ' and goes on meanwhile'}")
+        if not wait:
+            return
+        seconds = max(len(phrase) / SPOKEN_A_SECOND, 1.0)
         self.stage.note(f"that lasts {seconds:.1f} s: a second for {SPOKEN_A_SECOND} characters", "assumed")
         self._pass(seconds, until_key=keys_end)
         if keys_end and self._keys:

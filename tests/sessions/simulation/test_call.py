@@ -105,6 +105,11 @@ async def test_a_key_ends_what_is_said_and_one_before_leaves_it_out() -> None:
     ]
 
 
+async def test_a_text_said_while_the_flow_goes_on_takes_no_time() -> None:
+    found = await attempt(talk("Hello", **{"async": True}), HANG_UP)
+    assert told(found)[1:] == ['0.0 t: says "Hello" and goes on meanwhile', "0.0 bye: hangs up: BYE, cause 16"]
+
+
 async def test_a_fork_is_noted() -> None:
     start = {"id": "f", "type": "external_media_start", "option": {"external_host": "198.51.100.9:4000"}}
     found = await attempt(start, {"id": "s", "type": "external_media_stop"}, HANG_UP)
