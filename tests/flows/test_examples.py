@@ -108,6 +108,7 @@ STORIES = [
     Story("business-hours", "a Christmas", [GOODBYE, ["hangup", "noanswer"]], now="2026-12-24T12:00:00+00:00"),
     Story("redirect-by-caller", "Bob", [["redirect", "tel:+14155550177"]], variables={CALLER: "+14155550122"}),
     Story("redirect-by-caller", "no number", [["hangup", "busy"]], variables={CALLER: ""}),
+    Story("redirect-by-caller", "a hidden number", [["hangup", "busy"]], variables={CALLER: "anonymous"}),
     Story(
         "redirect-by-caller",
         "somebody else",

@@ -57,7 +57,7 @@ class SimulatedCall(SimulatedSession):
             remote="",
             dialed=script.called,
             source=script.source,
-            source_name="" if script.anonymous else script.name,
+            source_name=script.source_name,
             tm_create=micros(stage.begins),
         )
         attempt.customer_id, attempt.number_id = number.customer_id, number.id
@@ -66,6 +66,7 @@ class SimulatedCall(SimulatedSession):
         self._lengths = lengths
         self._answered = False
         self._early = False
+        self._talking = False  # with somebody who was connected, who hears his keys
         self._forks = 0
         self._coming: deque[tuple[float, str]] = deque()  # keys, each with its time
         self._keys: list[str] = []  # typed and not yet asked for
@@ -198,7 +199,9 @@ class SimulatedCall(SimulatedSession):
         if outcome == "answered":
             await self.answer()
             self.stage.note(f"{dial.destinations[0]} answers, and they talk for {self.script.talk:g} s", "outside")
+            self._talking = True
             self._pass(self.script.talk)
+            self._talking = False
             return Dialed(outcome, status, dial.destinations[0], None, self.script.talk)
         if outcome == "noanswer":
             self._pass(dial.ring_seconds * (1 if dial.together else len(dial.destinations)))
@@ -226,6 +229,10 @@ class SimulatedCall(SimulatedSession):
         raise SessionEnded("local", reason)
 
     # What the simulator does
+
+    def over(self, by: str) -> None:
+        """Nobody is on the line any more."""
+        self.attempt.hangup_by = by
 
     def hang_up(self, reason: HangupReason, status: int | None = None) -> None:
         """The end from our side, as the caller's carrier sees it."""
@@ -276,6 +283,8 @@ class SimulatedCall(SimulatedSession):
     def _type(self, key: str) -> None:
         self.stage.note(f"the caller types {key}", "outside")
         self._recording.press(key)
+        if self._talking:
+            return
         self._keys.append(key)
         del self._keys[:-TYPE_AHEAD]
         self._patience = self.script.patience

@@ -134,8 +134,12 @@ class Script(BaseModel):
 
     @property
     def source(self) -> str:
-        """The caller as the flow sees him."""
-        return "" if self.anonymous else self.caller
+        """The caller's number as the flow sees it; RFC 3323 §4.1.1.3 has the word for one that is hidden."""
+        return "anonymous" if self.anonymous else self.caller
+
+    @property
+    def source_name(self) -> str:
+        return "Anonymous" if self.anonymous else self.name
 
     def begins(self, now: datetime) -> datetime:
         """When it begins, as an aware time; `now` for a script that does not say."""

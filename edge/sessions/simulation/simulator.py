@@ -97,7 +97,11 @@ class _Simulation:
         self._lengths = lengths
         self._find_flow = find_flow
         self._find_resources = find_resources
-        self._stage = Stage(script.begins(datetime.now(UTC)))
+        self._begins = script.begins(datetime.now(UTC))
+        self._stage = Stage(self._begins.astimezone(UTC))  # in a zone of its own a clock may jump
+        self._assumed: list[str] = []
+        if script.at is not None and script.at.tzinfo is None:
+            self._assumed.append("the time it begins is in UTC: it has no zone")
         self._runs: list[Outcomes] = []
         self._reached: set[str] = set()
         self._variables: dict[str, str] = {}
@@ -117,6 +121,7 @@ class _Simulation:
                 call.hang_up("failed", 500)
             else:
                 call.hang_up("normal")
+        call.over(run.ended.by if run.ended is not None else "local")
         if call.untyped:
             stage.note(f"the caller never came to type {call.untyped}", "outside")
         self._over(run, "session", 0.0)
@@ -134,7 +139,7 @@ class _Simulation:
                 run = await self._text(outside, run, None)
                 due = stage.now + (run.parked.seconds if run.parked is not None else 0.0)
                 if len(self._runs) > RUNS_MAX:
-                    stage.note("it waits for texts again and again; this is the end of the simulation", "assumed")
+                    self._assumed.append("nothing new comes of waiting on for texts: the simulation ends while it does")
                     return
             if body is not None:
                 stage.now = max(stage.now, at)
@@ -211,7 +216,6 @@ class _Simulation:
 
     def transcript(self) -> Transcript:
         script, flow = self._script, self._flow
-        zone = script.at is not None and script.at.tzinfo is None
         return Transcript(
             flow_id=flow.id,
             flow_version=flow.version,
@@ -219,8 +223,8 @@ class _Simulation:
             medium=self._medium,
             caller=script.source,
             called=script.called,
-            at=self._stage.begins,
-            assumed=("the time it begins is in UTC: it has no zone",) if zone else (),
+            at=self._begins,
+            assumed=tuple(self._assumed),
             runs=tuple(self._runs),
             dropped=self._stage.dropped,
             variables=self._variables,

@@ -70,7 +70,7 @@ class Transcript(_Model):
     flow_version: int = Field(description="Its version, 0 for one that is not stored.")
     flow: str = Field(description="Its name.")
     medium: Medium = Field(description="What was simulated: a call or a message.")
-    caller: str = Field(description="Who called or texted; empty for a caller who hides it.")
+    caller: str = Field(description="Who called or texted.")
     called: str = Field(description="The number that was called or texted.")
     at: datetime = Field(description="When it began.")
     assumed: tuple[str, ...] = Field(description="What was taken for true from the beginning.")

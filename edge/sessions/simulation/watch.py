@@ -79,7 +79,8 @@ class WatchedRun(Run):
             case "ended":
                 told = ""  # the end of the run says it
             case _:  # what was noted while it was at work says more than its log may
-                told = note if silent or self._facts or "to " in note else ""
+                jumps = note.startswith("to ") or "; to " in note
+                told = note if silent or self._facts or jumps else ""
         what = " → ".join(part for part in (self._facts, told) if part)
         if what or (silent and outcome != "ended"):
             self._stage.note(what or "done", "outcome")

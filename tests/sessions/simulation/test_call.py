@@ -173,6 +173,12 @@ async def test_who_is_connected_talks_and_then_the_flow_goes_on() -> None:
     ]
 
 
+async def test_keys_during_a_conversation_are_for_the_other_side() -> None:
+    ring = {"id": "ring", "type": "connect", "option": {"destinations": ["sip:bob@example.com"]}}
+    found = await attempt(ring, keys(length=1), HANG_UP, digits="1,,,,2", talk=3)
+    assert [line for line in told(found) if "gets" in line] == ['4.2 ask: gets "2"']
+
+
 @pytest.mark.parametrize(
     ("connect", "status", "seconds"), [("busy", 486, 0.0), ("noanswer", 480, 40.0), ("failed", 503, 0.0)]
 )
@@ -199,7 +205,8 @@ async def test_what_the_flow_reads_of_the_caller() -> None:
     found = await attempt(say, ANSWER, state, caller="+442079460000", name="Ann")
     assert found.variables == {"who": "+442079460000", "how": "progressing"}
     assert told(found)[0] == '0.0 who: who is "+442079460000" from now on'
-    assert (await attempt(say, anonymous=True)).variables == {"who": ""}
+    assert (await attempt(say, anonymous=True)).variables == {"who": "anonymous"}
+    assert (await attempt(say, caller="")).variables == {"who": ""}
     assert (await attempt(say, variables={"voipbin.call.source.target": "x"})).variables == {"who": "x"}
 
 

@@ -59,6 +59,27 @@ async def test_a_time_without_a_zone_is_utc_and_says_so() -> None:
     assert (await attempt(STOP, at=AT)).assumed == ()
 
 
+async def test_an_hour_is_an_hour_when_the_clocks_change() -> None:
+    wait = {"id": "w", "type": "sleep", "option": {"duration": 3_600_000}}
+    late = {"id": "c", "type": "condition_datetime", "option": {"timezone": "Europe/Berlin", "hour": 3, "minute": 30}}
+    found = await attempt(wait, late, STOP, at="2026-03-29T01:30 Europe/Berlin", patience=4000)
+    assert told(found)[1] == "3600.0 c: hour 3 minute 30 == now → holds: Sun 2026-03-29 03:30 Europe/Berlin"
+    assert found.at.isoformat() == "2026-03-29T01:30:00+01:00"
+
+
+async def test_a_flow_that_waits_for_texts_for_ever_is_ended() -> None:
+    wait = {"id": "w", "type": "text_receive", "option": {"duration": 1000, "timeout_target_id": "w"}}
+    found = await attempt(wait, texts=["a"])
+    assert found.assumed == ("nothing new comes of waiting on for texts: the simulation ends while it does",)
+
+
+async def test_the_call_is_over_for_what_runs_on_completion() -> None:
+    id = "01910000-0000-7000-8000-000000000001"
+    look = {"id": "s", "type": "variable_set", "option": {"key": "how", "value": "${edge.call.status}"}}
+    after = compile_flow({"actions": [look]}, id=id)
+    assert (await attempt(STOP, others={id: after}, on_complete=id)).variables == {"how": "hangup"}
+
+
 async def test_metrics_hear_nothing_of_it() -> None:
     counts = FLOW_RUNS.labels("stopped"), ACTION_RUNS.labels("stop", "done")
     before = [count.value for count in counts]
