@@ -68,16 +68,19 @@ async def send(request: web.Request, file: Download, headers: Mapping[str, str])
     if request.method == "HEAD" or not count:
         await response.prepare(request)
         return response
-    async with aclosing(file.read(first, count)) as pieces, asyncio.timeout(SEND_SECONDS):  # type: ignore[type-var]
+    async with aclosing(file.read(first, count)) as pieces:
         piece = await anext(pieces, b"")
         await response.prepare(request)
         try:
-            while piece:
-                count -= len(piece)
-                await response.write(piece)
-                piece = await anext(pieces, b"")
-        except EdgeError as error:
-            _log.error("file not sent to its end", path=request.path, error=error.message)
+            async with asyncio.timeout(SEND_SECONDS):
+                while piece:
+                    count -= len(piece)
+                    await response.write(piece)
+                    piece = await anext(pieces, b"")
+        except ConnectionError:  # the client went away
+            raise
+        except (EdgeError, OSError) as error:
+            _log.error("file not sent to its end", path=request.path, error=str(error) or type(error).__name__)
     if count and request.transport is not None:
         request.transport.abort()
     return response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from pydantic import Field
@@ -55,7 +55,7 @@ class Graphs:
         text: str = await asyncio.to_thread(draw, graph, counts)  # a large one takes a while
         body = text.encode()
 
-        async def read(first: int, count: int) -> AsyncIterator[bytes]:
+        async def read(first: int, count: int) -> AsyncGenerator[bytes, None]:
             yield body[first : first + count]
 
         tag = hashlib.sha256(body).hexdigest()[:32]

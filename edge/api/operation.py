@@ -6,7 +6,7 @@ result model, or an `Answer` where status or header fields differ, and raises `E
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -72,7 +72,7 @@ class Download:
     content_type: str
     size: int
     tag: str
-    read: Callable[[int, int], AsyncIterator[bytes]]
+    read: Callable[[int, int], AsyncGenerator[bytes, None]]
 
 
 Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer | Download]]

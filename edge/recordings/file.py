@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from edge.errors import NotFound, Unavailable
 from edge.recordings.limits import CHUNK_BYTES
 
 
-async def read(path: Path, first: int, count: int) -> AsyncIterator[bytes]:
+async def read(path: Path, first: int, count: int) -> AsyncGenerator[bytes, None]:
     """So many bytes from one on. Raises NotFound, or Unavailable, before the first."""
     try:
         file = await asyncio.to_thread(path.open, "rb")

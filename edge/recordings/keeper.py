@@ -12,7 +12,7 @@ Not nice: what a process that never comes back has left in its spool waits there
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from edge.recordings.section import RecordingsSection
 from edge.recordings.spool import Spool
 from edge.recordings.storage import Storage
 from edge.recordings.table import SPOOL, Recording, RecordingTable, State
+from edge.store.metadata import new_id
 
 log = get_logger("recordings")
 
@@ -91,7 +92,7 @@ class Keeper:
 
     # For the API
 
-    def read(self, recording: Recording, first: int, count: int) -> AsyncIterator[bytes]:
+    def read(self, recording: Recording, first: int, count: int) -> AsyncGenerator[bytes, None]:
         """A part of the file, in pieces. Raises Conflict while there is none yet, Unavailable, NotFound."""
         if recording.state in ("recording", "waiting"):
             raise Conflict("the recording is not ready yet", reason="RECORDING_NOT_READY")
@@ -202,7 +203,7 @@ class Keeper:
             return recording
         error = lacking(wanted)
         if not error:
-            part = self._spool.path(recording.id, "part")
+            part = self._spool.path(recording.id, f"{new_id()}.part")  # an encoder of before a crash may still write
             try:
                 await encode(source, part, wanted)
                 part.replace(target)
@@ -254,12 +255,19 @@ class Keeper:
     async def _run_following(self, recording: Recording) -> None:
         async with self._few_follow:
             try:
-                await self._follow(recording)
-                await self._table.followed(recording.id)
-            except Unavailable as error:
-                log.warning("flow after a recording not done", recording_id=recording.id, error=error.message)
+                await self._insist(recording, lambda: self._follow(recording))
             except Exception:
                 log.exception("flow after a recording failed", recording_id=recording.id)
+            await self._insist(recording, lambda: self._table.followed(recording.id))
+
+    async def _insist(self, recording: Recording, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Try until it is not Unavailable."""
+        while True:
+            try:
+                return await attempt()
+            except Unavailable as error:
+                log.warning("flow after a recording waits", recording_id=recording.id, error=error.message)
+                await asyncio.sleep(self._section.first_wait_seconds)
 
     # What is old
 
@@ -268,18 +276,26 @@ class Keeper:
             try:
                 if self._section.keep_days:
                     await self.purge(self._clock() - timedelta(days=self._section.keep_days))
-            except EdgeError as error:
+            except Unavailable as error:
                 log.warning("old recordings stay for now", error=error.message)
             except Exception:
                 log.exception("old recordings stay for now")
             await asyncio.sleep(PURGE_SECONDS)
 
     async def purge(self, before: datetime) -> None:
-        """Delete what this process can of the time before. Raises EdgeError at the first that will not go."""
+        """Delete what this process can of the time before; what will not go now is left. Raises Unavailable."""
         shared = self._storage.kind if self._storage.shared else None
-        while old := await self._table.old(self._node, shared, (SPOOL, self._storage.kind), before, PURGE_BATCH):
-            for recording in old:
-                await self.delete(recording)
+        gone = True
+        while gone:
+            gone = False
+            for recording in await self._table.old(
+                self._node, shared, (SPOOL, self._storage.kind), before, PURGE_BATCH
+            ):
+                try:
+                    await self.delete(recording)
+                    gone = True
+                except EdgeError as error:
+                    log.warning("old recording stays for now", recording_id=recording.id, error=error.message)
 
 
 def _size(path: Path) -> int:

@@ -25,6 +25,7 @@ from edge.recordings.section import RecordingsSection
 from edge.recordings.spool import Piece, Spool
 from edge.recordings.table import Recording, RecordingTable, State
 from edge.recordings.take import ENDINGS, Ending, Take, Wish
+from edge.recordings.timeline import RATE
 from edge.store.metadata import NIL, new_id
 
 log = get_logger("recordings")
@@ -43,14 +44,13 @@ class Tape:
     `ended` is called once, when the take ends by itself or by `end`.
     """
 
-    __slots__ = ("_clock", "_take", "_wish", "ended", "file", "recording")
+    __slots__ = ("_clock", "_take", "ended", "file", "recording")
 
     def __init__(self, recording: Recording, file: int, wish: Wish, longest: float, clock: Callable[[], float]) -> None:
         self.recording = recording
         self.file = file
         self.ended: Callable[[], None] = _nobody
         self._clock = clock
-        self._wish = wish
         self._take = Take(wish, clock(), longest)
 
     def heard(self, timestamp: int, pcm: bytes) -> None:
@@ -137,7 +137,10 @@ class Recorder:
         if self._working is not None:
             self._working.cancel()
             await asyncio.gather(self._working, return_exceptions=True)
-        await self._round()
+        try:
+            await self._round()
+        except Exception:
+            log.exception("recordings not written")
         if self._pending:
             await asyncio.wait(self._pending, timeout=RETRY_SECONDS)
         for task in self._pending:
@@ -230,6 +233,8 @@ class Recorder:
             return True
 
     def _close(self, tape: Tape, error: str) -> None:
+        if tape not in self._tapes:  # discarded meanwhile
+            return
         self._tapes.discard(tape)
         self._keep(asyncio.get_running_loop().create_task(self._finish(tape, error)))
 
@@ -238,11 +243,10 @@ class Recorder:
         recording = tape.recording
         ending = tape.ending or "interrupted"
         _ENDED[ending].inc()
-        frames = 0
         try:
             frames = await self._spool.finish(tape.file, recording.id)
-        except Unavailable as fault:
-            error = error or fault.message
+        except Unavailable as fault:  # what was written before is there all the same
+            frames, error = round(tape.seconds * RATE), error or fault.message
         if error:
             log.error("recording cut short", recording_id=recording.id, error=error)
         ended = recording.tm_start + timedelta(seconds=tape.seconds)
@@ -251,7 +255,9 @@ class Recorder:
         while True:
             try:
                 await self._table.end(recording.id, state, ending, error, frames, ended)
-                break
+                return self._closed()
             except Unavailable:
                 await self._pause(RETRY_SECONDS)
-        self._closed()
+            except Exception:  # the next start finds it, as one that was interrupted
+                log.exception("recording not closed", recording_id=recording.id)
+                return None

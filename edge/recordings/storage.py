@@ -7,7 +7,7 @@ a file under a name, reads it back, and deletes it; it does not retry, count or 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -58,7 +58,7 @@ class Storage(ABC):
         """Keep a copy of the file; it is there to stay when this returns. The same again changes nothing."""
 
     @abstractmethod
-    def read(self, name: str, first: int, count: int) -> AsyncIterator[bytes]:
+    def read(self, name: str, first: int, count: int) -> AsyncGenerator[bytes, None]:
         """So many bytes of a file, from one on, in pieces. Raises NotFound before the first when it is not there."""
 
     @abstractmethod

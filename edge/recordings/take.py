@@ -21,7 +21,6 @@ Format = Literal["wav", "mp3", "ogg"]
 EndKey = Literal["none", "any", "*", "#"]
 Ending = Literal["stopped", "silence", "key", "duration", "hangup", "limit", "disk", "interrupted"]
 
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 ENDINGS: Final[tuple[Ending, ...]] = get_args(Ending)
 
 

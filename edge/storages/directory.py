@@ -11,7 +11,7 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +45,7 @@ class Directory(Storage):
         except OSError as error:
             raise Unavailable(f"{self._path / name}: {error.strerror}") from error
 
-    def read(self, name: str, first: int, count: int) -> AsyncIterator[bytes]:
+    def read(self, name: str, first: int, count: int) -> AsyncGenerator[bytes, None]:
         return read(self._path / name, first, count)
 
     async def delete(self, name: str) -> None:

@@ -13,7 +13,7 @@ signs requests (signature version 4); the package comes with `pip install 'edge[
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +26,7 @@ from edge.recordings.limits import CHUNK_BYTES
 from edge.recordings.storage import Storage, StorageSection
 
 CONNECT_SECONDS = 5.0
+CONNECTIONS = 64  # at once: what players fetch slowly holds one each, and more wait
 GONE = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
@@ -72,7 +73,7 @@ class S3(Storage):
         with self._told(name), path.open("rb") as file:
             await client.put_object(**self._named(name), Body=file, ContentType=content_type)
 
-    async def read(self, name: str, first: int, count: int) -> AsyncIterator[bytes]:
+    async def read(self, name: str, first: int, count: int) -> AsyncGenerator[bytes, None]:
         client = await self._connected()
         with self._told(name):
             found = await client.get_object(**self._named(name), Range=f"bytes={first}-{first + count - 1}")
@@ -148,6 +149,7 @@ def _load(section: S3Section) -> tuple[Any, Any]:
     return session, AioConfig(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=section.deadline_seconds,
+        max_pool_connections=CONNECTIONS,
         retries={"total_max_attempts": 1, "mode": "standard"},
         request_checksum_calculation="when_required",  # not every server knows the newer ones
         s3={"addressing_style": style, "payload_signing_enabled": False},  # to hash a body would halt the loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from datetime import timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from edge.api import download
 from edge.recordings.table import Recording
 from edge.sessions.tables import calls
 from edge.store.metadata import NIL, instant_text, new_id
@@ -185,3 +187,14 @@ async def test_a_call_names_its_recordings(each_world: World) -> None:
     assert [one["recording_id"] for one in shown] == [second.id, NIL, only.id]
     one = await world.did("GET", f"/v1.0/calls/{calls_of[0]['id']}")
     assert (one["recording_id"], one["recording_ids"]) == (second.id, [first.id, second.id])
+
+
+async def test_a_client_that_does_not_read_on_is_let_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "SEND_SECONDS", 0.05)
+    row = await keep(world, world.a, data=bytes(30_000_000))
+    headers = {"Authorization": f"Bearer {world.key_a}"}
+    async with world.client.get(f"{world.url}/v1.0/recordings/{row.id}/file", headers=headers) as response:
+        assert response.status == 200
+        await asyncio.sleep(0.2)  # time is what this is about
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()

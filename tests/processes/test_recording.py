@@ -40,9 +40,11 @@ def record(**option: Any) -> list[dict[str, Any]]:
     ]
 
 
-def speak(caller: Caller, call: Call, encoded: bytes) -> None:
-    """Say it, a packet for each that is heard."""
+def speak(edge: Daemon, caller: Caller, call: Call, encoded: bytes) -> None:
+    """Say it once it is recorded, a packet for each that is heard."""
     there = Described.read(call.answered().body).address
+    edge.wait_until(lambda: edge.metric("edge_recordings_active"), "a recording")
+    caller.drain()
     for count in range(len(encoded) // FRAME):
         caller.hear(1)
         part = encoded[count * FRAME : (count + 1) * FRAME]
@@ -69,7 +71,7 @@ def test_a_kill_costs_no_more_than_the_last_second(tmp_path: Path) -> None:
     spoken = codes(3.0, "PCMU", 1)
     with daemon(tmp_path) as edge, Caller(edge.sip) as caller:
         edge.bind(edge.account(), NUMBER, *record(format="wav"))
-        speak(caller, caller.call(NUMBER, offer(caller.media)), spoken)
+        speak(edge, caller, caller.call(NUMBER, offer(caller.media)), spoken)
         (recording,) = recordings(edge)
         assert recording["status"] == "recording"
         edge.kill()
@@ -149,7 +151,7 @@ access_key = "{made.access}"
         with daemon(tmp_path, extra, environ=environ) as edge, Caller(edge.sip) as caller:
             edge.bind(edge.account(), NUMBER, *record(format="ogg"))
             call = caller.call(NUMBER, offer(caller.media))
-            speak(caller, call, codes(1.0, "PCMU", 2))
+            speak(edge, caller, call, codes(1.0, "PCMU", 2))
             call.hang_up()
             edge.wait_until(lambda: edge.lines("recording not stored yet"), "a try that fails")
             assert recordings(edge)[0]["edge"]["state"] == "waiting"
@@ -175,7 +177,7 @@ access_key = "{made.access}"
 def test_a_drain_ends_the_recording_with_its_call(tmp_path: Path) -> None:
     with daemon(tmp_path, drain_seconds=0.2) as edge, Caller(edge.sip) as caller:
         edge.bind(edge.account(), NUMBER, *record())
-        speak(caller, caller.call(NUMBER, offer(caller.media)), codes(0.5, "PCMU", 3))
+        speak(edge, caller, caller.call(NUMBER, offer(caller.media)), codes(0.5, "PCMU", 3))
         since = time.monotonic()
         assert edge.stop() == 0
         assert time.monotonic() - since < 5

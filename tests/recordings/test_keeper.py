@@ -340,3 +340,51 @@ async def test_after_a_crash_that_flow_runs_again(sqlite_url: str, tmp_path: Pat
     async with studio(sqlite_url, tmp_path) as room:
         await until(lambda: room.followed)
         assert room.followed[0].id == tape.recording.id
+
+
+async def test_that_flow_waits_for_what_is_away(room: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    async def stumble(recording: Recording) -> None:
+        tries.append(recording.id)
+        if len(tries) < 3:
+            raise Unavailable("nobody knows the flow now")
+
+    monkeypatch.setattr(room.keeper, "_follow", stumble)
+    monkeypatch.setitem(room.section.__dict__, "first_wait_seconds", 0.001)
+    tape = await room.begin(on_end_flow_id=FLOW)
+    room.speak(tape, 5)
+    tape.end("stopped")
+    await room.closed(tape)
+    async with asyncio.timeout(5):
+        while (await room.row(tape)).on_end != "done":
+            await asyncio.sleep(0.002)
+    assert len(tries) == 3
+
+
+async def test_what_will_not_be_purged_does_not_keep_the_others(room: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    tapes = [await taken(room) for _ in range(3)]
+    rows = [await room.comes(tape, "stored") for tape in tapes]
+    await until(lambda: not room.keeper._busy)
+    delete = room.shelf.delete
+
+    async def refuse(name: str) -> None:
+        if name == rows[0].path:
+            raise Unavailable("not that one")
+        await delete(name)
+
+    monkeypatch.setattr(room.shelf, "delete", refuse)
+    await room.keeper.purge(room.clock.now + timedelta(hours=1))
+    assert [row["id"] for row in await room.rows()] == [rows[0].id]
+
+
+async def test_half_an_encoded_file_is_cleared_at_the_start(sqlite_url: str, tmp_path: Path) -> None:
+    async with studio(sqlite_url, tmp_path) as room:
+        room.shelf.away = True
+        tape = await taken(room)
+        await until(lambda: room.shelf.asked)
+        left = room.section.spool / f"{tape.recording.id}.{new_id()}.part"
+        left.write_bytes(b"an encoder was here")
+    async with studio(sqlite_url, tmp_path, start=False) as room:
+        await room.keeper.recover()
+        assert room.spooled() == [f"{tape.recording.id}.wav"]

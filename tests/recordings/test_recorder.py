@@ -224,3 +224,19 @@ async def test_files_are_brought_onto_the_disk_in_turn(room: Studio, monkeypatch
     for _ in range(3):
         await room.round()
     assert (len(synced), set(synced)) == (3, files)
+
+
+async def test_what_was_written_counts_even_if_the_file_cannot_be_closed(
+    room: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(file: int, recording_id: str) -> int:
+        raise Unavailable("input/output error")
+
+    tape = await room.begin()
+    room.speak(tape, 10)
+    monkeypatch.setattr(room.spool, "finish", fail)
+    tape.end("stopped")
+    await room.closed(tape)
+    row = await room.comes(tape, "stored")
+    assert (row.ending, row.error, row.frames) == ("stopped", "input/output error", 10 * SAMPLES)
+    assert len(frames_of(room.folder / "kept" / row.path)) == row.frames * 4
