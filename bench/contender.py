@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import ours
+from bench import ours, relay
 from bench.machine import HOST, Process, answers_options, free_port, running
 
 PEERS = Path(__file__).parent / "peers"
@@ -22,10 +22,12 @@ VENV_PACKAGES = ("sippy==2.5.0", "aiosipua==0.7.1", "aiortp==0.8.0")
 
 @dataclass(frozen=True)
 class Server:
-    """A server that is up: where it listens, and all processes whose CPU is its cost."""
+    """A server that is up: where it listens, and all processes whose CPU is its cost. A relay has a port for each
+    telephone."""
 
     port: int
     processes: Sequence[Process]
+    targets: Sequence[int] = ()
 
     def cpu_seconds(self) -> float:
         return sum(process.cpu_seconds() for process in self.processes)
@@ -81,8 +83,7 @@ def edge(folder: Path) -> Iterator[Server]:
 @contextlib.contextmanager
 def floor(folder: Path) -> Iterator[Server]:
     """The C program below which nothing can go."""
-    binary = folder / "floor"
-    subprocess.run(["cc", "-O2", "-o", str(binary), str(PEERS / "floor.c")], check=True)
+    binary = relay.build(PEERS / "floor.c", folder)
     port = free_port()
     with running([str(binary), str(port)], folder, lambda: True) as process:
         yield Server(port, [process])
@@ -92,6 +93,47 @@ def floor(folder: Path) -> Iterator[Server]:
 def nothing(folder: Path) -> Iterator[Server]:
     """For what needs no server: the job starts what it measures."""
     yield Server(0, [])
+
+
+def relay_alone(calls: int) -> Start:
+    """Our media engine without SIP."""
+    return _printing(calls, lambda folder: [sys.executable, "-m", "bench.relay"])
+
+
+def relay_floor(calls: int) -> Start:
+    """The C program below which no relay can go."""
+    return _printing(calls, lambda folder: [str(relay.build(PEERS / "relay_floor.c", folder))])
+
+
+def _printing(calls: int, program: Callable[[Path], Sequence[str]]) -> Start:
+    @contextlib.contextmanager
+    def start(folder: Path) -> Iterator[Server]:
+        command = [*program(folder), str(calls), str(relay.PHONES), str(relay.FIRST_PORT)]
+        log = folder / f"{Path(command[0]).name}.log"
+        log.unlink(missing_ok=True)
+        root = {"PYTHONPATH": str(PEERS.parent.parent)}
+        with running(command, folder, lambda: bool(relay.printed(log)), root) as process:
+            yield Server(relay.FIRST_PORT, [process], relay.printed(log))
+
+    return start
+
+
+def rtpengine(calls: int) -> Start:
+    """rtpengine in userspace, with one thread as we have one."""
+
+    @contextlib.contextmanager
+    def start(folder: Path) -> Iterator[Server]:
+        port = free_port()
+        command = [
+            *("rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=4", "--num-threads=1"),
+            *("--table=-1", f"--interface={HOST}", f"--listen-ng={HOST}:{port}"),
+            *(f"--port-min={relay.FIRST_PORT}", f"--port-max={relay.LAST_PORT}"),
+        ]
+        with relay.ng(port) as ng, running(command, folder, ng.ping) as process:
+            targets = [target for number in range(calls) for target in ng.call(number)]
+            yield Server(port, [process], targets)
+
+    return start
 
 
 def python_peer(name: str) -> Start:

@@ -12,8 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from bench import ours
-from bench.contender import Server
+from bench.contender import PEERS, Server
 from bench.listener import Listener, Pacing
+from bench.relay import Heard, build, talk
 from bench.sipp import callee, load
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +28,12 @@ GREETING_SECONDS = 10
 BRIDGE_RATE = 50
 BRIDGE_CALLS = 1000
 BRIDGE_SECONDS = 1.0  # how long the two are connected
+GREETINGS_AT_ONCE = (250, 500, 1000)
+GREETINGS_SECONDS = 8.0
+GREETINGS_LATE_MS = 5.0
+RELAY_CALLS = (100, 300, 600)
+RELAY_WARM_SECONDS = 1.0  # every side is known after it
+RELAY_SECONDS = 10.0
 HELD_CALLS = 500
 HELD_RATE = {False: 100, True: 20}  # calls a second, without and with media
 
@@ -40,6 +47,8 @@ class Round:
     failed: int
     retransmissions: int
     pacing: Pacing | None = None
+    heard: Heard | None = None
+    cores: float | None = None  # how much of them was used while it was measured
 
 
 def redirect(server: Server, folder: Path, *, known: bool, calls: int = REDIRECT_CALLS) -> Round:
@@ -103,6 +112,38 @@ def bridge(server: Server, folder: Path, *, rate: int = BRIDGE_RATE, calls: int 
     return Round(cpu / calls * 1e3, result.calls, result.failed, result.retransmissions)
 
 
+def greetings(server: Server, folder: Path, *, at_once: int) -> Round:
+    """So many hear a long greeting at the same time. Packets in a thousand that come too late, once all are there."""
+    rate = round(at_once / ours.LONG_SECONDS)
+    with Listener(keeps=False) as listener, _Window(server, listener, ours.LONG_SECONDS + 1, GREETINGS_SECONDS) as seen:
+        result = load(
+            "greeting",
+            folder,
+            port=server.port,
+            local_port=LOCAL_PORT,
+            calls=round(rate * (ours.LONG_SECONDS + GREETINGS_SECONDS + 2)),
+            rate=rate,
+            seconds=ours.LONG_SECONDS,
+            arguments=["-s", ours.GREETED_LONG, "-key", "rtp_port", str(listener.port)],
+            replace={'timeout="8000"': 'timeout="40000"'},
+        )
+    pacing = listener.pacing(GREETINGS_LATE_MS)
+    late = 1000 * pacing.late / max(pacing.packets, 1)
+    return Round(late, result.calls, result.failed, result.retransmissions, pacing, cores=seen.cores)
+
+
+def relaying(server: Server, folder: Path) -> Round:
+    """All calls talk. µs of CPU a packet; what is counted as calls here are packets."""
+    program = build(PEERS / "rtp_load.c", folder)
+    talk(program, list(server.targets), RELAY_WARM_SECONDS)
+    before = server.cpu_seconds()
+    heard = talk(program, list(server.targets), RELAY_SECONDS)
+    cpu = server.cpu_seconds() - before
+    lost = heard.sent - heard.received + heard.wrong
+    cores = cpu / RELAY_SECONDS
+    return Round(cpu / max(heard.received, 1) * 1e6, heard.sent, lost, 0, heard=heard, cores=cores)
+
+
 def memory(server: Server, folder: Path, *, media: bool) -> Round:
     """kB a call that is up: the most the server took over the run, less what it took before it, after a warm one.
 
@@ -135,6 +176,36 @@ def step(server: Server, folder: Path) -> Round:
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     value, steps = json.loads(found.stdout)
     return Round(value, steps, 0, 0)
+
+
+class _Window:
+    """Has the listener keep what it hears from so many seconds after the beginning on, for so long, in a thread."""
+
+    def __init__(self, server: Server, listener: Listener, after: float, seconds: float) -> None:
+        self.cores: float | None = None
+        self._server = server
+        self._listener = listener
+        self._after = after
+        self._seconds = seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> _Window:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        if self._over.wait(self._after):
+            return
+        self._listener.keeps = True
+        before = self._server.cpu_seconds()
+        if not self._over.wait(self._seconds):
+            self.cores = (self._server.cpu_seconds() - before) / self._seconds
+        self._listener.keeps = False
 
 
 class _Watch:

@@ -18,7 +18,7 @@ SO_TIMESTAMPNS = 35  # Linux, asm-generic/socket.h
 TIMESPEC = struct.Struct("qq")
 HEADER = struct.Struct("!BBHII")  # RFC 3550 §5.1
 CLOCK = 8000
-LATE_MS = 20.0
+LATE_MS = 20.0  # a packet's time
 SKIPPED = 5  # packets at the start of a stream, when the caller's side may still be settling
 
 
@@ -33,13 +33,14 @@ class Pacing:
     packets: int
     error_p50_ms: float
     error_p99_ms: float
-    late: int  # packets more than a packet's time behind where the stream's median packet is
+    late: int  # packets more than so much behind where the stream's median packet is
 
 
 class Listener:
-    """Takes packets in a thread of its own, from `with` to its end."""
+    """Takes packets in a thread of its own, from `with` to its end, and keeps them while it `keeps`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps: bool = True) -> None:
+        self.keeps = keeps
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         with contextlib.suppress(OSError):
@@ -70,14 +71,14 @@ class Listener:
                 data, ancillary, _, peer = receive(2048, 64)
             except TimeoutError:
                 continue
-            if len(data) >= HEADER.size:
+            if self.keeps and len(data) >= HEADER.size:
                 keep((data[: HEADER.size], peer[1], ancillary[0][2] if ancillary else b""))
 
-    def pacing(self) -> Pacing:
-        return pacing(self._packets)
+    def pacing(self, late_ms: float = LATE_MS) -> Pacing:
+        return pacing(self._packets, late_ms)
 
 
-def pacing(packets: Sequence[Packet]) -> Pacing:
+def pacing(packets: Sequence[Packet], late_ms: float = LATE_MS) -> Pacing:
     """What was heard; RTCP and what has no time of arrival is left out."""
     streams: dict[tuple[int, int], list[tuple[float, float]]] = defaultdict(list)
     for header, port, stamp in packets:
@@ -92,7 +93,7 @@ def pacing(packets: Sequence[Packet]) -> Pacing:
         errors += [abs((b[0] - a[0]) - (b[1] - a[1])) for a, b in itertools.pairwise(settled)]
         behind = [arrival - due for arrival, due in settled]
         usual = statistics.median(behind) if behind else 0.0
-        late += sum(delay - usual > LATE_MS for delay in behind)
+        late += sum(delay - usual > late_ms for delay in behind)
     errors.sort()
     return Pacing(
         streams=len(streams),

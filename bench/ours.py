@@ -28,12 +28,14 @@ from edge.stores import Stores, open_stores
 
 NUMBERS = 10_000
 SECONDS = 3.0
+LONG_SECONDS = 20.0  # of the greeting that many hear at once
 TARGET = "sip:flow@127.0.0.1:5099"
 GREETED = "+15559000000"  # has the greeting bound
 HELD = "+15559000001"  # rings, unanswered
 BRIDGED = "+15559000002"  # is connected to the next, which is none of ours
 CALLEE = "+15559000003"
 CALLEE_PORT = 16064
+GREETED_LONG = "+15559000004"
 
 
 def numbers() -> Iterator[str]:
@@ -67,9 +69,9 @@ def _command(*words: bytes) -> bytes:
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
 
 
-def write_greeting(path: Path) -> None:
-    """Three seconds of a tone as WAV, 8 kHz, mono, 16 bit."""
-    samples = (round(8000 * math.sin(2 * math.pi * 440 * n / 8000)) for n in range(int(8000 * SECONDS)))
+def write_greeting(path: Path, seconds: float) -> None:
+    """So long a tone as WAV, 8 kHz, mono, 16 bit."""
+    samples = (round(8000 * math.sin(2 * math.pi * 440 * n / 8000)) for n in range(int(8000 * seconds)))
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
@@ -94,7 +96,8 @@ class Plan:
         """Its configuration, and the prompt it plays."""
         prompts = self.folder / "prompts"
         prompts.mkdir(exist_ok=True)
-        write_greeting(prompts / "greeting.wav")
+        write_greeting(prompts / "greeting.wav", SECONDS)
+        write_greeting(prompts / "long.wav", LONG_SECONDS)
         self.config.write_text(
             f"""
 data = "{self.folder}/var"
@@ -166,11 +169,15 @@ async def _fill(config: Config, *, fresh: bool) -> None:
 async def _provision(stores: Stores) -> None:
     """A customer, its flows, a number for each that is not about look-ups, and ten thousand for the one that is."""
     customer = (await stores.customers.create("bench")).id
-    greet = [{"type": "answer"}, {"type": "play", "option": {"stream_urls": ["greeting.wav"]}}, {"type": "hangup"}]
+    greet, greet_long = (
+        [{"type": "answer"}, {"type": "play", "option": {"stream_urls": [file]}}, {"type": "hangup"}]
+        for file in ("greeting.wav", "long.wav")
+    )
     hold = [{"type": "sleep", "option": {"duration": 60_000}}]
     bridge = [{"type": "connect", "option": {"destinations": [CALLEE]}}]
     redirect = [{"type": "redirect", "option": {"destinations": [TARGET]}}]
-    for number, actions in ((GREETED, greet), (HELD, hold), (BRIDGED, bridge)):
+    bound = ((GREETED, greet), (GREETED_LONG, greet_long), (HELD, hold), (BRIDGED, bridge))
+    for number, actions in bound:
         flow = await stores.flows.create(customer, {"name": number, "actions": actions})
         await stores.numbers.create(NumberDraft(customer_id=customer, number=number, call_flow_id=flow.id))
     flow = await stores.flows.create(customer, {"name": "redirect", "actions": redirect})

@@ -70,9 +70,20 @@ def jobs() -> list[Job]:
         ),
         Job("bridge", "ms CPU/call", job.bridge, {OURS: contender.edge, **b2buas}),
         Job("step", "µs CPU/step", job.step, {OURS: contender.nothing}),
+        *(
+            Job(f"greetings {n}", "‰ 5 ms late", partial(job.greetings, at_once=n), {OURS: contender.edge}, 1)
+            for n in job.GREETINGS_AT_ONCE
+        ),
+        *(Job(f"relay {calls} calls", "µs CPU/packet", job.relaying, _relays(calls)) for calls in job.RELAY_CALLS),
         Job("memory signalled", "kB/call", partial(job.memory, media=False), {OURS: python[OURS]}, 1),
         Job("memory media", "kB/call", partial(job.memory, media=True), python, 1),
     ]
+
+
+def _relays(calls: int) -> dict[str, Start]:
+    floor = {FLOOR: contender.relay_floor(calls)} if shutil.which("cc") else {}
+    peer = {"rtpengine 10.5, userspace": contender.rtpengine(calls)} if shutil.which("rtpengine") else {}
+    return {OURS: contender.relay_alone(calls), **peer, **floor}
 
 
 def rows(done: Sequence[Job]) -> Iterator[dict[str, object]]:
@@ -137,6 +148,11 @@ def _story(found: Sequence[Round]) -> str:
     if heard:
         p99 = statistics.median(p.error_p99_ms for p in heard)
         words.append(f"pacing p99 {p99:.1f} ms, {sum(p.late for p in heard)} late of {sum(p.packets for p in heard)}")
+    if way := [r.heard for r in found if r.heard]:
+        p50, p99 = (statistics.median(times) for times in zip(*((h.p50_ms, h.p99_ms) for h in way), strict=True))
+        words.append(f"on the way p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    if cores := [r.cores for r in found if r.cores is not None]:
+        words.append(f"{100 * statistics.median(cores):.0f} % of a core")
     return "; ".join(words)
 
 

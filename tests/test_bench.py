@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from bench import ours, run, step
+from bench import contender, ours, relay, run, step
 from bench.job import Round
 from bench.listener import Pacing, Packet, pacing
+from bench.relay import Heard
 from bench.run import Job
 
 SCENARIOS = Path(run.__file__).parent / "scenarios"
@@ -95,15 +97,65 @@ def test_a_late_packet_is_seen_and_so_is_its_error() -> None:
     assert found.error_p99_ms == pytest.approx(30, abs=1e-3)
 
 
+def test_what_counts_as_late_can_be_said() -> None:
+    arrivals = [20.0 * n for n in range(100)]
+    arrivals[50] += 6
+    assert [pacing(packets(arrivals), late_ms).late for late_ms in (5, 7)] == [1, 0]
+
+
 def test_rtcp_is_left_out() -> None:
     assert pacing(packets([0.0, 20.0], kind=200)).packets == 0
+
+
+def test_a_relay_is_told_of_with_the_time_on_the_way() -> None:
+    heard = [Heard(1000, 1000, 0, p50, 9.0) for p50 in (1.0, 2.0, 6.0)]
+    one = Job("relay", "µs", lambda *_: Round(0, 0, 0, 0), {"edge": contender.edge})
+    one.found["edge"] = [Round(10, 1000, 0, 0, heard=each, cores=0.5) for each in heard]
+    assert list(run.table([one]))[1].endswith("10.0 10.0 10.0; on the way p50 2.0 ms, p99 9.0 ms; 50 % of a core")
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        ({"command": "ping"}, b"d7:command4:pinge"),
+        (
+            {"sdp": "v=0\r\n", "ICE": "remove", "replace": ["origin"]},
+            b"d3:ICE6:remove7:replacel6:origine3:sdp5:v=0\r\ne",
+        ),
+    ],
+)
+def test_bencode(value: dict[str, relay.Value], data: bytes) -> None:
+    assert relay.encode(value) == data
+    assert relay.decode(b"cookie " + data, 7) == (value, 7 + len(data))
+    assert relay.decode(b"d7:createdi17e5:totalli1ei2eee")[0] == {"created": "17", "total": ["1", "2"]}
+
+
+def test_the_ports_of_a_relay_are_known_when_all_are_printed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert relay.printed(log) == []
+    log.write_text("26500\n26502\n")
+    assert relay.printed(log) == []
+    log.write_text("26500\n26502\n\n")
+    assert relay.printed(log) == [26500, 26502]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.parametrize("start", [contender.relay_alone(2), contender.relay_floor(2)], ids=["ours", "floor"])
+def test_telephones_hear_each_other(tmp_path: Path, start: contender.Start) -> None:
+    program = relay.build(contender.PEERS / "rtp_load.c", tmp_path)
+    with start(tmp_path) as server:
+        heard = relay.talk(program, list(server.targets), 0.2)
+    assert heard.sent == pytest.approx(40, abs=8)
+    assert (heard.received, heard.wrong) == (heard.sent, 0)
+    assert 0 <= heard.p50_ms <= heard.p99_ms
 
 
 def test_numbers_are_ten_thousand_and_their_strangers_are_others() -> None:
     known, unknown = set(ours.numbers()), set(ours.strangers())
     assert len(known) == len(unknown) == ours.NUMBERS
     assert not known & unknown
-    assert not {ours.GREETED, ours.HELD, ours.BRIDGED, ours.CALLEE} & known
+    assert not {ours.GREETED, ours.GREETED_LONG, ours.HELD, ours.BRIDGED, ours.CALLEE} & known
 
 
 async def test_every_step_of_the_flow_is_taken() -> None:
