@@ -299,6 +299,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     caller_lists=stores.caller_lists,
                     resources=stores.resources,
                     prompts=(config.media.prompts,),
+                    book=book,
                     step_counts=StepCounts(stores.engine),
                     calls=calls,
                     messages=records,

@@ -10,6 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from edge.api import health, pages, webhooks
 from edge.api.access_keys import AccessKeys
+from edge.api.activeflows import Activeflows
 from edge.api.auth import Door
 from edge.api.available_numbers import AvailableNumbers
 from edge.api.binding import Binding
@@ -49,6 +50,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *calendars(services.calendars).operations(),
         *caller_lists(services.caller_lists).operations(),
         *Graphs(services.flows, services.step_counts).operations(),
+        *Activeflows(services.book).operations(),
         *Calls(services.calls, services.recordings).operations(),
         *Messages(services.messages).operations(),
         *Recordings(services.recordings, services.keeper).operations(),

@@ -22,6 +22,7 @@ from edge.numbers.provider import Provider
 from edge.numbers.table import NumberTable
 from edge.recordings.keeper import Keeper
 from edge.recordings.table import RecordingTable
+from edge.sessions.book import CallBook
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.message import MessageTable
 from edge.sessions.record import CallTable
@@ -51,6 +52,7 @@ class Services:
     prompts: Sequence[Path]
     step_counts: StepCounts
     calls: CallTable
+    book: CallBook
     messages: MessageTable
     recordings: RecordingTable
     keeper: Keeper

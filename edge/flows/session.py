@@ -9,7 +9,7 @@ shutdown of the daemon.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NoReturn, Protocol
 
 from edge.flows.dial import Dial, Dialed
@@ -137,6 +137,12 @@ class CallSession(Session, Protocol):
 
         Answers the call when the other side does. Raises EdgeError, saying why, when nobody could be rung at all.
         With `relay_reason` it ends with SessionEnded when nobody answered.
+        """
+
+    async def block(self, seconds: float) -> Mapping[str, str] | None:
+        """Wait until somebody outside says to go on, and return the variables he gives; None when the time was over.
+
+        Who said so before this was asked is heard at once.
         """
 
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:

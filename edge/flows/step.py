@@ -26,7 +26,7 @@ ActionClass: TypeAlias = type[Action]
 # whose action exists is not looked at.
 # fmt: off
 OF_THE_PLATFORM: Final = frozenset({
-    "ai_summary", "ai_talk", "ai_task", "amd", "block", "call", "case_create", "confbridge_join", "conference_join",
+    "ai_summary", "ai_talk", "ai_task", "amd", "call", "case_create", "confbridge_join", "conference_join",
     "connect", "empty", "mute", "queue_join", "recording_start",
     "recording_stop", "transcribe_recording", "transcribe_start", "transcribe_stop",
 })

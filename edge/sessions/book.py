@@ -40,6 +40,10 @@ class CallBook:
         """How many calls of our own making this account has."""
         return self._outgoing[customer_id]
 
+    def find(self, call_id: str) -> Call | None:
+        """The call of that id, if it is here."""
+        return next((call for call in self._calls if call.id == call_id), None)
+
     async def idle(self) -> None:
         """Wait until no call is left, and nothing that is done for one."""
         await self._idle.wait()

@@ -11,7 +11,7 @@ the call resolves that future with `SessionEnded`; nothing here is ever cancelle
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
 
@@ -110,6 +110,7 @@ class Call:
         "_recording",
         "_refer_status",
         "_stream",
+        "_told",
         "_waiting",
         "attempt",
     )
@@ -129,6 +130,7 @@ class Call:
         self._collecting = False
         self._keys_end = False  # a key ends what plays
         self._refer_status: int | None = None
+        self._told: Mapping[str, str] | None = None  # to go on, with these variables; kept until `block` asks
         self._recording: CallRecording | None = None  # once one was begun
         self._joined: Joined | None = None
 
@@ -164,6 +166,18 @@ class Call:
         deadline = loop.time() + seconds
         while (left := deadline - loop.time()) > 0:
             await self._wait(left)
+
+    async def block(self, seconds: float) -> Mapping[str, str] | None:
+        self._alive()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while self._told is None:
+            left = deadline - loop.time()
+            if left <= 0:
+                return None
+            await self._wait(left)
+        told, self._told = self._told, None
+        return told
 
     async def send_text(self, source: str, destination: str, text: str) -> str:
         self._alive()
@@ -310,6 +324,11 @@ class Call:
     @property
     def ended(self) -> SessionEnded | None:
         return self._ended
+
+    def go_on(self, variables: Mapping[str, str]) -> None:
+        """Somebody outside says so."""
+        self._told = variables
+        self._wake()
 
     def hang_up(self, reason: str = "normal", *, status: int | None = None, cause: int | None = None) -> None:
         """End the call, unless it is over: BYE after the answer, before it `status` or what `reason` means. `cause` is

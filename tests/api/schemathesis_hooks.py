@@ -63,6 +63,9 @@ def put_right(label: str, body: dict[str, Any]) -> None:
             body.update(customer_id=CUSTOMER, name="a name")
         case "POST /v1.0/carriers/loopback/inbound":
             body.update({name: body[name] or "x" for name in ("id", "from", "to")})
+    for name in ("calendars", "caller_lists"):
+        if name in body:
+            body[name] = {}
     if "timezone" in body:
         body["timezone"] = "Europe/Berlin"
     if "holidays" in body:

@@ -35,9 +35,10 @@ from edge.recordings.keeper import Keeper
 from edge.recordings.section import RecordingsSection
 from edge.recordings.spool import Spool
 from edge.recordings.table import Recording, RecordingTable
+from edge.sessions.book import CallBook
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.message import MessageTable
-from edge.sessions.record import CallTable
+from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
 from edge.sms.text import Text, Verdict
@@ -284,6 +285,7 @@ async def _running(
         caller_lists=ResourceTable(CALLER_LISTS, engine, cache, clock=clock),
         resources=Resources.open(fresh, notices, None, reader),
         prompts=(folder / "prompts",),
+        book=CallBook(CallRecords(writer)),
         step_counts=StepCounts(engine),
         calls=CallTable(engine),
         messages=MessageTable(engine),

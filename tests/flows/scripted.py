@@ -208,6 +208,10 @@ class ScriptedCall(ScriptedSession):
         answer = await self._ask("connect", *dial.destinations, unusual)
         return Dialed(**(answer or {"outcome": "answered", "status": 200, "destination": dial.destinations[0]}))
 
+    async def block(self, seconds: float) -> Mapping[str, str] | None:
+        told: Mapping[str, str] | None = await self._ask("block", seconds)
+        return told
+
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
         await self._ask("redirect", *destinations)
         raise SessionEnded("local", "redirected")

@@ -199,6 +199,7 @@ WISHES: dict[str, Callable[[Call], Coroutine[Any, Any, Any]]] = {
     "digits": lambda call: call.receive_digits(end_keys="#", length=0, seconds=60),
     "sleep": lambda call: call.sleep(60),
     "echo": lambda call: call.echo(60),
+    "block": lambda call: call.block(60),
     "send_digits": lambda call: call.send_digits("1" * 100, press_ms=1000, gap_ms=5000),
     "redirect": lambda call: call.redirect(DESTINATIONS),
     "hangup": lambda call: call.hangup("busy"),
@@ -217,7 +218,7 @@ async def test_after_the_end_no_wish_is_heard(line: Line, wish: str) -> None:
     assert (call.attempt.outcome, call.attempt.sip_code) == ("cancelled", 487)
 
 
-@pytest.mark.parametrize("wish", ["play", "beep", "digits", "sleep", "echo", "send_digits", "redirect"])
+@pytest.mark.parametrize("wish", ["play", "beep", "digits", "sleep", "block", "echo", "send_digits", "redirect"])
 async def test_a_bye_ends_whatever_waits(line: Line, wish: str) -> None:
     call = await up(line, body=KEYS)
     waiting = begun(WISHES[wish](call))
@@ -230,6 +231,34 @@ async def test_a_bye_ends_whatever_waits(line: Line, wish: str) -> None:
     end = await ended(waiting)
     assert (end.by, end.reason) == ("remote", "normal")
     assert (call.attempt.outcome, call.attempt.hangup_by) == ("answered", "remote")
+
+
+async def test_a_block_lasts_until_somebody_says_to_go_on(line: Line) -> None:
+    call = await up(line)
+    waiting = begun(call.block(60))
+    await turns()
+    assert not waiting.done()
+    call.go_on({"agent": "bob"})
+    assert await waiting == {"agent": "bob"}
+    assert await call.block(0) is None  # that was for one block
+
+
+async def test_who_says_so_too_early_is_heard_by_the_next_block(line: Line) -> None:
+    call = await up(line)
+    call.go_on({})
+    assert await call.block(60) == {}
+    assert await call.block(0) is None
+
+
+async def test_a_call_says_how_far_it_is(line: Line) -> None:
+    call = offered(line)
+    seen: list[str] = [call.status]
+    await call.answer()
+    seen.append(call.status)
+    line << 200
+    line.ack()
+    line.bye() << 200
+    assert [*seen, call.status] == ["ringing", "progressing", "hangup"]
 
 
 async def turns() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
 from edge.errors import Invalid, Unavailable
@@ -82,6 +82,11 @@ class SimulatedCall(SimulatedSession):
     async def sleep(self, seconds: float) -> None:
         self.stage.note(f"waits {seconds:g} s")
         self._pass(seconds, idle=True)
+
+    async def block(self, seconds: float) -> Mapping[str, str] | None:
+        self.stage.note(f"waits to be told to go on, {seconds:g} s at most")
+        self.stage.note("it is told so at once", "assumed")
+        return {}
 
     async def answer(self) -> None:
         if self._answered:
