@@ -81,7 +81,10 @@ class Transcript(_Model):
     never_reached: tuple[str, ...] = Field(description="The others.")
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """For people. What a terminal would obey is shown as `\\x1b`."""
+        return map(_shown, self._lines())
+
+    def _lines(self) -> Iterator[str]:
         who = self.caller or "a caller without a number"
         noun = "a call" if self.medium == "call" else "texts"
         version = f", version {self.flow_version}" if self.flow_version else ""
@@ -120,6 +123,10 @@ def table(events: Sequence[Event]) -> Iterator[str]:
         step, action = (_cut(event.step), event.action) if first else ("", "")
         before = "assumed: " if event.kind == "assumed" else ""
         yield f"{event.at:8.1f}  {step:<{steps}}  {action:<{actions}}  {before}{event.what}"
+
+
+def _shown(line: str) -> str:
+    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def _cut(step: str) -> str:

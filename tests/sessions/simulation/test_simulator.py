@@ -161,6 +161,13 @@ async def test_what_is_sent_outside_is_told_and_not_sent() -> None:
     assert found.variables["said"] == "Ann"
 
 
+async def test_nothing_in_a_flow_speaks_to_the_terminal() -> None:
+    play = {"id": "p", "type": "play", "option": {"stream_urls": ["a\x1b[2J\nend: fine"]}}
+    found = list((await attempt(play)).lines())
+    assert all(line.isprintable() for line in found)
+    assert any("plays a\\x1b[2J\\nend: fine" in line for line in found)
+
+
 async def test_a_long_transcript_is_cut_and_says_so() -> None:
     again = {"id": "g", "type": "goto", "option": {"target_id": "r", "loop_count": 10_000}}
     found = await attempt(REPLY, again, texts=["x"] * 8, every=0)
