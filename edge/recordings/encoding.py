@@ -12,6 +12,7 @@ import asyncio
 import os
 import sys
 import wave
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -68,7 +69,8 @@ async def encode(source: Path, target: Path, format: Format) -> None:
 def main(source: str, target: str, format: str) -> None:
     import soundfile  # here only, see above
 
-    os.nice(NICENESS)
+    with suppress(OSError):  # where that is not allowed it is only quicker
+        os.nice(NICENESS)
     with wave.open(source) as wav:
         form = {"samplerate": wav.getframerate(), "channels": wav.getnchannels()}
         with soundfile.SoundFile(target, "w", format=format.upper(), subtype=_SUBTYPES[format], **form) as file:

@@ -12,12 +12,15 @@ import pytest
 
 from edge.flows.flow import compile_flow
 from edge.flows.session import Medium
+from edge.store.metadata import NIL
 from tests.flows.scripted import run_through, session_for
 
 EXAMPLES = Path(__file__).parents[2] / "config" / "flows"
 
 GREETING = ["play", "demo-greeting.wav"]
 GOODBYE = ["play", "demo-goodbye.wav"]
+RECORD = ["start_recording", "wav", 0, "#", 60, True, NIL]
+HANG_UP = ["hangup", "normal"]
 ASK = ["receive_digits", "", 1, 5.0]
 TEXT = "voipbin.conversation_message.text"
 CALLER = "voipbin.call.source.target"
@@ -146,6 +149,18 @@ STORIES = [
         outcome="stopped",
         medium="message",
         variables={TEXT: "${voipbin.conversation.owner_id}", "voipbin.conversation.owner_id": "secret"},
+    ),
+    Story(
+        "voicemail",
+        "a message that # ends",
+        [["answer"], GREETING, RECORD, ["receive_digits", "#", 0, 60.0], GOODBYE, HANG_UP],
+        script={"receive_digits": ["#"]},
+    ),
+    Story(
+        "voicemail",
+        "hung up after the message",
+        [["answer"], GREETING, RECORD, ["receive_digits", "#", 0, 60.0]],
+        script={"receive_digits": [{"ended": "remote"}]},
     ),
     Story(
         "forward-text",
