@@ -24,6 +24,7 @@ HANG_UP = ["hangup", "normal"]
 ASK = ["receive_digits", "", 1, 5.0]
 TEXT = "voipbin.conversation_message.text"
 CALLER = "voipbin.call.source.target"
+ASK_SERVER = ("POST", "https://crm.example.com/callers", "application/json", '{"number":"+14155550199"}')
 PARTIES = {"voipbin.conversation.self.target": "+14155550100", "voipbin.conversation.peer.target": "+14155550199"}
 
 
@@ -41,6 +42,26 @@ class Story(NamedTuple):
 
 
 STORIES = [
+    Story(
+        "ask-a-server",
+        "a customer is sent to the desk",
+        [["call_webhook", *ASK_SERVER], ["redirect", "sip:desk@pbx.example.com"]],
+        script={"call_webhook": [[200, '{"group": "customer"}']]},
+        variables={CALLER: "+14155550199"},
+    ),
+    Story(
+        "ask-a-server",
+        "the office is told of others, also when the server is down",
+        [
+            ["call_webhook", *ASK_SERVER],
+            ["say", "Thank you for calling. We will call you back.", "", "", "", False],
+            ["send_email", "office@example.com", "", "Please call back somebody", "+14155550199 called +14155550100."],
+            ["send_webhook", "POST", "https://crm.example.com/missed", "application/json", '{"number":"+14155550199"}'],
+            ["hangup", "normal"],
+        ],
+        script={"call_webhook": [[503, ""]]},
+        variables={CALLER: "+14155550199", "voipbin.call.destination.target": "+14155550100"},
+    ),
     Story(
         "ask-name",
         "a stranger is asked",
