@@ -262,7 +262,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
 
         recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)
         book = CallBook(CallRecords(writer))
-        switchboard = Switchboard(Ways(trunks, targets, stores.owned, endpoint), book)
+        switchboard = Switchboard(Ways(trunks, targets, stores.owned, stores.routes, endpoint), book)
         desk = Desk(
             endpoint,
             media,

@@ -14,6 +14,7 @@ Raise one where the fault is found, a new instance each time, saying what and wh
     ├── NumberIncomplete   400  SIP 484, cause 28
     ├── SchemeUnsupported  400  SIP 416
     ├── NumberSuspended    403  SIP 403, cause 21
+    ├── LoopDetected       409  SIP 482, cause 25: a call came back to a number that it has passed through
     ├── Conflict           409
     ├── TooLarge           413  SIP 513
     ├── Exhausted          429  a limit of ours or of the customer's: SIP 503
@@ -102,6 +103,12 @@ class SchemeUnsupported(EdgeError):
 
 class NumberSuspended(EdgeError):
     http, status, sip, cause = 403, "PERMISSION_DENIED", 403, 21
+
+
+class LoopDetected(EdgeError):
+    """A call came back to a number of ours that it has passed through, or passed through too many of them."""
+
+    http, status, sip, cause = 409, "ABORTED", 482, 25
 
 
 class Conflict(EdgeError):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -27,7 +28,7 @@ from edge.errors import Conflict, Fault, Invalid, NotFound
 from edge.store.cache_outbox import CacheWriter
 from edge.store.cache_section import CacheSection
 from edge.store.engine import reading
-from edge.store.metadata import Instant, Uuid, instant_text, metadata, new_id, with_times
+from edge.store.metadata import Instant, Json, Uuid, instant_text, metadata, new_id, with_times
 from edge.store.notice import Notices, cache_key
 from edge.store.page import SIZE_MAX, Page, Place, after, cut, read_token
 from edge.store.reader import Lookup, Reader
@@ -35,7 +36,8 @@ from edge.store.redis import RedisTier
 from edge.store.tiers import Found, Tiers, Versioned
 
 KIND = "customer"
-WRITABLE = frozenset({"name", "detail", "status"})
+WRITABLE = frozenset({"name", "detail", "status", "destinations"})
+DESTINATIONS = 250  # prefixes of one account
 
 customers = Table(
     "customers",
@@ -44,6 +46,7 @@ customers = Table(
     Column("name", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("status", String(16), nullable=False),
+    Column("destinations", Json, nullable=False, server_default="[]"),
     Column("version", BigInteger, nullable=False),
     Column("tm_create", Instant, nullable=False),
     Column("tm_update", Instant),
@@ -53,10 +56,15 @@ customers = Table(
 
 BY_ID = Lookup(
     "customer.by_id",
-    "SELECT id, version, status, name, detail, tm_create, tm_update FROM customers "
+    "SELECT id, version, status, name, detail, destinations, tm_create, tm_update FROM customers "
     "WHERE id IN (SELECT value FROM json_each(?))",
-    "SELECT id, version, status, name, detail, tm_create, tm_update FROM customers WHERE id = ANY($1::text[])",
+    "SELECT id, version, status, name, detail, destinations, tm_create, tm_update FROM customers "
+    "WHERE id = ANY($1::text[])",
 )
+
+
+# A prefix of E.164 numbers: a country code at the least.
+Prefix = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{0,14}$")]
 
 
 class Customer(BaseModel):
@@ -68,6 +76,7 @@ class Customer(BaseModel):
     name: str = Field(default="", max_length=255)
     detail: str = Field(default="", max_length=2000)
     status: Literal["active", "suspended"] = "active"
+    destinations: tuple[Prefix, ...] = Field(default=(), max_length=DESTINATIONS)
     version: int = 1
     tm_create: datetime
     tm_update: datetime | None = None
@@ -88,6 +97,7 @@ class Customer(BaseModel):
             "name": self.name,
             "detail": self.detail,
             "status": self.status,
+            "destinations": list(self.destinations),
             "tm_create": instant_text(self.tm_create),
             "tm_update": instant_text(self.tm_update) if self.tm_update else None,
         }
@@ -104,10 +114,16 @@ class CustomerTable:
         self._clock = clock
 
     async def create(
-        self, name: str, *, detail: str = "", status: str = "active", customer_id: str | None = None
+        self,
+        name: str,
+        *,
+        detail: str = "",
+        status: str = "active",
+        destinations: Sequence[str] = (),
+        customer_id: str | None = None,
     ) -> Customer:
         """A new customer. Raises Invalid, and Conflict when a given id is taken."""
-        fields = {"name": name, "detail": detail, "status": status}
+        fields = {"name": name, "detail": detail, "status": status, "destinations": tuple(destinations)}
         customer = _checked({"id": customer_id or new_id(), "tm_create": self._clock(), **fields})
         try:
             async with self._cache.change() as change:
@@ -133,7 +149,7 @@ class CustomerTable:
         return cut([_from_row(row) for row in rows], size, lambda customer: Place(customer.tm_create, customer.id))
 
     async def update(self, customer_id: str, changes: Mapping[str, Any]) -> Customer:
-        """Change name, detail or status. Raises NotFound, Invalid."""
+        """Change name, detail, status or destinations. Raises NotFound, Invalid."""
         unknown = [Fault(name, "cannot be changed") for name in changes if name not in WRITABLE]
         if unknown:
             raise Invalid("the change is not possible", faults=unknown)
@@ -177,8 +193,9 @@ class CustomerDirectory:
         rows = await self._reader.get(BY_ID, customer_id)
         if not rows:
             return Versioned(0, None)
-        columns = ("id", "version", "status", "name", "detail", "tm_create", "tm_update")
-        customer = Customer.model_validate(with_times(dict(zip(columns, rows[0], strict=True))))
+        columns = ("id", "version", "status", "name", "detail", "destinations", "tm_create", "tm_update")
+        fields = with_times(dict(zip(columns, rows[0], strict=True)))
+        customer = Customer.model_validate({**fields, "destinations": json.loads(fields["destinations"])})
         return Versioned(customer.version, customer)
 
 

@@ -60,7 +60,7 @@ class Call(Result):
     flow_id: str = Field(description="The flow that ran; nil when none did.")
     activeflow_id: str = Field(default=NIL, description=UNUSED)
     type: str = Field(description="flow: the call ran a flow.")
-    master_call_id: str = Field(default=NIL, description=UNUSED)
+    master_call_id: str = Field(description="The call that an outgoing one was made for, else nil.")
     chained_call_ids: list[str] = Field(default=[], description=UNUSED)
     recording_id: str = Field(default=NIL, description="Its last recording; nil when there is none.")
     recording_ids: list[str] = Field(default=[], description="All of them, first one first.")

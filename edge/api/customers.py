@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from edge.accounts.customer import DESTINATIONS, CustomerTable, Prefix
 from edge.accounts.customer import Customer as Stored
-from edge.accounts.customer import CustomerTable
 from edge.api.auth import scope
 from edge.api.field import Change, Detail, Line, Model, Result, changes
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
@@ -24,6 +24,9 @@ class Customer(Result):
     name: str = Field(description="Free text.")
     detail: str = Field(description="Free text.")
     status: Status = Field(description="suspended: its keys are refused and its numbers take nothing.")
+    destinations: list[str] = Field(
+        description="Prefixes of the numbers that its flows may call; empty: its home country."
+    )
     tm_create: str = Field(description="When it was made.")
     tm_update: str | None = Field(description="When it was last changed.")
 
@@ -31,6 +34,12 @@ class Customer(Result):
 class CustomerCreate(Model):
     name: Line = Field(description="Free text.", examples=["Example Ltd"])
     detail: Detail = Field(default="", description="Free text.")
+    destinations: list[Prefix] = Field(
+        default=[],
+        max_length=DESTINATIONS,
+        description="Prefixes of the numbers that its flows may call; empty: its home country.",
+        examples=[["+1415", "+44"]],
+    )
 
 
 class CustomerChange(Change):
@@ -39,6 +48,11 @@ class CustomerChange(Change):
     name: Line = Field(default_factory=str, description="Free text.")
     detail: Detail = Field(default_factory=str, description="Free text.")
     status: Status = Field(default_factory=lambda: "active", description="suspended or active.")
+    destinations: list[Prefix] = Field(
+        default_factory=list,
+        max_length=DESTINATIONS,
+        description="Prefixes of the numbers that its flows may call; empty: its home country.",
+    )
 
 
 def shown(customer: Stored) -> Customer:
@@ -56,7 +70,9 @@ class Customers:
         return Page[Customer](result=[shown(one) for one in page.items], next_page_token=page.next_token)
 
     async def create(self, ask: Ask[Nothing, CustomerCreate]) -> Customer:
-        return shown(await self._table.create(ask.body.name, detail=ask.body.detail))
+        return shown(
+            await self._table.create(ask.body.name, detail=ask.body.detail, destinations=ask.body.destinations)
+        )
 
     async def get(self, ask: Ask[Nothing, Nothing]) -> Customer:
         customer = await self._table.get(ask.id) if scope(ask.asker) in (None, ask.id) else None

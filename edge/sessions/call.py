@@ -35,6 +35,7 @@ from edge.sessions.record import Attempt
 from edge.sessions.recording import CallRecording
 from edge.sip.events import By, Reoffer
 from edge.sip.events import Call as Dialog
+from edge.sip.peer import Peer
 from edge.sip.transport import Endpoint
 from edge.store.metadata import new_id
 
@@ -534,6 +535,18 @@ class Call:
         if self._agreed is None:
             self._wake()
         self._agreed = agreed
+
+    def _local_side(self, stream: Stream, peer: Peer) -> sdp.Local:
+        """Our side of a session at its beginning. Who calls within the edge reaches us where nobody else would."""
+        host, port = stream.local
+        ptime = self._desk.media.section.ptime_ms
+        return sdp.Local(
+            peer.local[0] if peer.inside else host,
+            port,
+            session_id=stream.sender.ssrc,
+            session_version=1,
+            ptime_default=ptime,
+        )
 
     def _describe(self, agreed: sdp.Negotiated) -> None:
         if self._joined is not None:

@@ -27,7 +27,7 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.flow.reference_data": lambda attempt, number: json_text(attempt.public()),
     "voipbin.call.id": lambda attempt, number: attempt.id,
     "voipbin.call.direction": lambda attempt, number: attempt.direction,
-    "voipbin.call.master_call_id": lambda attempt, number: NIL,
+    "voipbin.call.master_call_id": lambda attempt, number: attempt.master_call_id,
     "voipbin.call.digits": lambda attempt, number: "",  # until `digits_receive` sets it
     "voipbin.call.source.type": lambda attempt, number: kind_of(attempt.source),
     "voipbin.call.source.target": lambda attempt, number: attempt.source,

@@ -55,7 +55,14 @@ class Switchboard:
                 raise Unavailable("the call has passed through too many hands (Max-Forwards is 0)")
             call.hang_up("failed", status=SPENT, cause=CAUSE_OF_STATUS[SPENT])
         attempt = call.attempt
-        origin = Origin(attempt.customer_id, attempt.number, attempt.source, call.private, max(call.hops_left - 1, 0))
+        origin = Origin(
+            customer_id=attempt.customer_id,
+            number=attempt.number,
+            caller=attempt.source,
+            private=call.private,
+            path=call.path,
+            hops=max(call.hops_left - 1, 0),
+        )
         ways = await call.during(lambda: self._ways.find(origin, dial))
         connecting = Connecting(call, dial, ways, self._book)
         call.join(connecting)
@@ -217,6 +224,7 @@ class Connecting:
         attempt.direction = "outgoing"
         attempt.customer_id, attempt.number_id, attempt.number = master.customer_id, master.number_id, master.number
         attempt.trunk, attempt.destination = way.trunk, way.destination
+        attempt.master_call_id = master.id
         return Leg(self._caller.desk, attempt, self, self._caller.path)
 
     def _destination(self, index: int) -> str:

@@ -77,10 +77,7 @@ class Leg(Call):
         """Take a port and send the INVITE, `codec` best. Raises Exhausted, Internal."""
         endpoint, media = self._desk.endpoint, self._desk.media
         stream = self._stream = media.open(way.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
-        host, port = stream.local
-        self._local = sdp.Local(
-            host, port, session_id=stream.sender.ssrc, session_version=1, ptime_default=media.section.ptime_ms
-        )
+        self._local = self._local_side(stream, way.peer)
         self._body = sdp.offer(self._local, first=codec or CODECS[0])
         outgoing = self._outgoing = endpoint.agent.invite(
             peer=way.peer,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from edge.errors import EdgeError, Invalid
+from edge.errors import EdgeError, Invalid, LoopDetected
 from edge.flows.session import SessionEnded
 from edge.media import sdp
 from edge.media.g711 import Codec
+from edge.sessions import limits
 from edge.sessions.call import Call, Desk, Fields, warning
 from edge.sessions.record import Attempt, wall_micros
 from edge.sip.dialog import MAX_FORWARDS
@@ -16,6 +17,7 @@ from edge.sip.events import Offer
 
 DECLINED: Final = 603
 WITHHELD: Final = frozenset({"id", "user", "header"})  # words of Privacy that want the number kept from the called
+PATH_FIELD: Final = "x-edge-path"  # the numbers of ours a call passed through; from within the edge only
 NOBODYS_HOST: Final = "anonymous.invalid"  # RFC 3323 §4.1.1.3
 STATUS_OF_REASON: Final[dict[str, int]] = {  # a hangup before the answer
     "normal": 603,
@@ -59,14 +61,28 @@ class OfferedCall(Call):
         return MAX_FORWARDS if left is None else left
 
     @property
+    def inside(self) -> bool:
+        """Whether it comes from within the edge, from a flow that calls a number of ours."""
+        return self.offer.peer.inside
+
+    @property
     def private(self) -> bool:
         request = self.offer.request
         asked = {word.strip() for word in (request.headers.get("privacy") or "").lower().split(";")}
         return bool(asked & WITHHELD) or request.from_.uri.host == NOBODYS_HOST
 
-    def came_through(self, path: tuple[str, ...]) -> None:
-        """It passed through these numbers of ours before it reached this last one."""
-        self._path = path
+    def reached(self, number: str) -> None:
+        """It came to this number of ours. Raises LoopDetected when it was here before, or passed through too many.
+
+        What it passed through before is believed only of a call from within the edge.
+        """
+        said = self.offer.request.headers.get(PATH_FIELD) if self.offer.peer.inside else None
+        before = tuple(said.split(",")) if said else ()
+        self._path = (*before, number)
+        if number in before:
+            raise LoopDetected(f"the call has come to {number} before")
+        if len(before) >= limits.HOPS:
+            raise LoopDetected(f"the call has passed through {len(before)} numbers already")
 
     def ring(self) -> None:
         if self._ended is None and self._dialog is None and self._stream is None and not self._rings:
@@ -138,10 +154,7 @@ class OfferedCall(Call):
             stream = media.open(self.offer.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
         except EdgeError as error:
             raise self._impossible(error, "") from None
-        host, port = stream.local
-        local = sdp.Local(
-            host, port, session_id=stream.sender.ssrc, session_version=1, ptime_default=media.section.ptime_ms
-        )
+        local = self._local_side(stream, self.offer.peer)
         try:
             if offered is None:
                 self._offering, self._body = local, sdp.offer(local)
@@ -151,7 +164,7 @@ class OfferedCall(Call):
                 self._agree(agreed)
         except EdgeError as error:
             stream.close()
-            raise self._impossible(error, host) from None
+            raise self._impossible(error, local.host) from None
         self._stream, self._local = stream, local
 
     def _impossible(self, error: EdgeError, host: str) -> SessionEnded:

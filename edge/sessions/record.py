@@ -68,6 +68,7 @@ class Attempt:
     rtp_received = 0
     rtp_lost = 0
     jitter_ms = 0.0
+    master_call_id = NIL
     tm_ringing: int | None = None
     tm_progressing: int | None = None
     tm_hangup: int | None = None
@@ -183,6 +184,7 @@ def public(row: Mapping[str, Any] | sa.RowMapping) -> dict[str, Any]:
         "id": row["id"],
         "customer_id": row["customer_id"],
         "flow_id": row["flow_id"],
+        "master_call_id": row["master_call_id"],
         "type": "flow",
         "source": address(row["source"], row["source_name"]),
         "destination": address(row["destination"] or row["dialed"]),

@@ -52,6 +52,12 @@ class Routes:
             raise Unavailable(f"version {version} of the flow {flow_id} is not there")
         return found.value
 
+    async def destinations(self, customer_id: str) -> tuple[str, ...]:
+        """The prefixes that an account may call; none: its home country."""
+        customers = self.customers
+        found = customers.peek(customer_id, time.monotonic()) or await customers.find(customer_id)
+        return found.value.destinations if found.value is not None else ()
+
     async def flow(self, flow_id: str, owner: str) -> Flow:
         """Raises Unavailable for a flow that a number names and that is not there: its binding is being undone; the
         same for one that is not of the number's owner."""

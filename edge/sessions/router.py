@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from edge import errors
-from edge.errors import EdgeError, FlowUnbound
+from edge.errors import EdgeError, FlowUnbound, Forbidden
 from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, require_medium
@@ -195,19 +195,22 @@ class Router:
             with self._book.busy():
                 await complete(run, over, flow)
 
-    async def _begin(self, call: Call) -> tuple[Run, str]:
+    async def _begin(self, call: OfferedCall) -> tuple[Run, str]:
         """Find the number and its flow, and make the run; with it the id of the flow that takes over if it fails.
 
         Raises EdgeError, or SessionEnded when the caller gave up.
         """
         attempt = call.attempt
-        trunk = self._trunks.find(attempt.remote)
+        trunk = None if call.inside else self._trunks.find(attempt.remote)
+        if trunk is None and not call.inside:  # who is rung by its URI may answer, and not call
+            raise Forbidden("calls are taken from trunks only")
         attempt.trunk = trunk.name if trunk else ""
         e164 = attempt.number = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
         found = await self._routes.number(e164)
         attempt.lookup_source = found.source
         if found.value is not None and found.value.status in OURS:
             attempt.number_id, attempt.customer_id = found.value.id, found.value.customer_id
+        call.reached(e164)
         number = reachable(found, e164)
         await self._routes.account(number)
         attempt.flow_id = bound(number, "call")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from edge.store.metadata import Instant, Json, Uuid, metadata
+from edge.store.metadata import NIL, Instant, Json, Uuid, metadata
 
 calls = sa.Table(
     "calls",
@@ -44,7 +44,8 @@ calls = sa.Table(
     sa.Column("rtp_received", sa.BigInteger, nullable=False),
     sa.Column("rtp_lost", sa.BigInteger, nullable=False),
     sa.Column("jitter_ms", sa.Double, nullable=False),
-    sa.Column("remote", sa.Text, nullable=False),  # where the INVITE came from
+    sa.Column("remote", sa.Text, nullable=False),  # where the INVITE came from, or went
+    sa.Column("master_call_id", Uuid, nullable=False, server_default=NIL),  # that an outgoing one was made for
     sa.Column("tm_ringing", Instant),
     sa.Column("tm_progressing", Instant),
     sa.Column("tm_hangup", Instant),

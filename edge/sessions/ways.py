@@ -1,8 +1,12 @@
 """Where a call of ours goes, and whether it may.
 
-A `tel:` URI goes out by a trunk that takes calls. Who pays for it is the account, so it must be allowed to call there
-(`accounts/allowance.py`), and nobody else's number is shown: the source is a number of the account, or the number of
-who called us, where the trunk lets a call that is passed on show that.
+A `tel:` URI with a number of ours stays within the edge: it comes back as an offered call (the peer "loop" of the
+agent) and runs that number's flow, whoever owns it. It carries the numbers that it passed through, so that calls do not
+go in circles (`offered.py`).
+
+Any other number goes out by a trunk that takes calls. Who pays for it is the account, so it must be allowed to call
+there (`accounts/allowance.py`), and nobody else's number is shown: the source is a number of the account, or the number
+of who called us, where the trunk lets a call that is passed on show that.
 
 A caller who wants his number withheld stays anonymous (RFC 3323); what the trunk has to know to bill the call is in
 P-Asserted-Identity, under `Privacy: id` (RFC 3325).
@@ -11,23 +15,27 @@ P-Asserted-Identity, under `Privacy: id` (RFC 3325).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from edge.accounts.allowance import country_of, refusal
 from edge.errors import EdgeError, Forbidden, Invalid, Unavailable
 from edge.flows.dial import Dial
 from edge.numbers.e164 import read_dialed
-from edge.numbers.number import E164
+from edge.numbers.number import E164, Number
 from edge.sessions.leg import Way
+from edge.sessions.offered import PATH_FIELD
 from edge.sessions.texting import Owns
 from edge.sip.grammar import print_host
-from edge.sip.peer import Peer
+from edge.sip.peer import LOOP, Peer
 from edge.sip.transport import Endpoint
+from edge.store.tiers import Found
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
 from edge.trunks.trunk import Trunk
 
 ANY_LOCAL: Final = ("", 0)
+INSIDE: Final = Peer(LOOP, ("127.0.0.1", 5060), ("127.0.0.1", 5060))  # media of such calls stay on this machine
+OURS: Final = frozenset({"active", "suspended"})  # a released number may be somebody else's by now
 NOBODY: Final = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
 
 
@@ -38,7 +46,16 @@ class Origin(NamedTuple):
     number: str  # the account's own that is at work: what is called from where nothing is said, and what is home
     caller: str  # who called us, as he was told; "" when nobody did
     private: bool  # the caller wants his number withheld
+    path: tuple[str, ...]  # the numbers of ours that it came through
     hops: int  # what is left of Max-Forwards
+
+
+class Tables(Protocol):
+    """What has to be known of numbers and accounts (`route.Routes`)."""
+
+    async def number(self, e164: str, /) -> Found[Number]: ...
+
+    async def destinations(self, customer_id: str, /) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,7 @@ class Ways:
     trunks: TrunkTable
     targets: Targets
     owns: Owns
+    tables: Tables
     endpoint: Endpoint
 
     async def find(self, origin: Origin, dial: Dial) -> list[Way | EdgeError]:
@@ -62,7 +80,13 @@ class Ways:
 
     async def _way(self, origin: Origin, dial: Dial, destination: str) -> Way:
         number = read_dialed(destination, country_of(origin.number))
-        reason = refusal(number, (), origin.number)
+        found = (await self.tables.number(number)).value
+        if found is not None and found.status in OURS:
+            source = await self._source(origin, dial, shows=True, by="")
+            uri = f"sip:{number}@{print_host(INSIDE.local[0])}"
+            path = ((PATH_FIELD, ",".join(origin.path)),) if origin.path else ()
+            return self._signed(INSIDE, uri, origin, dial, source, number, source=source, fields=path)
+        reason = refusal(number, await self.tables.destinations(origin.customer_id), origin.number)
         if reason is not None:
             raise Forbidden(reason, reason="DESTINATION_NOT_ALLOWED")
         trunk = self._trunk(dial.trunk)
@@ -75,19 +99,37 @@ class Ways:
         peer = self._reached(Peer(target.transport, ANY_LOCAL, (address, target.port)))
         transport = ";transport=tcp" if target.transport == "tcp" else ""
         uri = f"sip:{trunk.dialed(number)}@{target.hostport}{transport}"
-        here = f"{print_host(peer.local[0])}:{peer.local[1]}"
-        shown = f"<sip:{trunk.dialed(source)}@{here}>"
+        shown = trunk.dialed(source)
+        return self._signed(peer, uri, origin, dial, shown, number, source=source, trunk=trunk.name)
+
+    def _signed(
+        self,
+        peer: Peer,
+        uri: str,
+        origin: Origin,
+        dial: Dial,
+        shown: str,
+        destination: str,
+        *,
+        source: str,
+        trunk: str = "",
+        fields: tuple[tuple[str, str], ...] = (),
+    ) -> Way:
+        """The way, with who calls in it: `shown` as the other side wants it written, or nobody."""
+        identity = f"<sip:{shown}@{print_host(peer.local[0])}:{peer.local[1]}>"
         hidden = dial.anonymous == "yes" or (dial.anonymous == "auto" and origin.private)
+        if hidden:
+            fields = (*fields, ("Privacy", "id"), ("P-Asserted-Identity", identity))
         return Way(
             peer=peer,
             uri=uri,
-            from_=NOBODY if hidden else shown,
+            from_=NOBODY if hidden else identity,
             to=f"<{uri}>",
-            fields=(("Privacy", "id"), ("P-Asserted-Identity", shown)) if hidden else (),
+            fields=fields,
             hops=origin.hops,
-            trunk=trunk.name,
+            trunk=trunk,
             source=source,
-            destination=number,
+            destination=destination,
         )
 
     def _trunk(self, name: str | None) -> Trunk:

@@ -50,6 +50,7 @@ async def test_what_was_created_is_read_back(customers: CustomerTable) -> None:
         "name": "acme",
         "detail": "first",
         "status": "active",
+        "destinations": [],
         "tm_create": "2026-08-01T00:00:00.000000Z",
         "tm_update": None,
     }

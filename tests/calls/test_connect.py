@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from edge.media.g711 import Codec, convert
+from edge.sessions import limits
 from tests.calls.callee import Callee, Rung
 from tests.calls.caller import Call, Caller
 from tests.calls.daemon import new, running
@@ -394,6 +395,88 @@ def test_a_trunk_that_shows_only_our_numbers(exchange: Exchange, caller: Caller,
     assert caller.user not in rung.invite.data.decode()
     rung.refuses(486)
     assert call.refused().status == 486
+
+
+def test_an_account_with_a_list_may_call_what_it_names(exchange: Exchange, caller: Caller, callee: Callee) -> None:
+    customer = exchange.daemon.account()
+    exchange.daemon.ask("PUT", f"/v1.0/customers/{customer}", {"destinations": ["+4420"]})
+    abroad = exchange.number(connect("+442079460000"), hangup("busy"), customer=customer)
+    call = caller.call(abroad, offer(caller.media))
+    callee.rung().refuses(486)
+    assert call.refused().status == 486
+    at_home = exchange.number(connect(DESK), customer=customer)
+    assert caller.call(at_home, offer(caller.media)).refused().status == 500
+    callee.spared()
+
+
+# From number to number
+
+
+def test_a_number_of_ours_is_reached_within_the_edge_whoever_owns_it(
+    exchange: Exchange, caller: Caller, callee: Callee
+) -> None:
+    spoken = codes(0.2, "PCMU", seed=8)
+    write_wav(exchange.prompts / "inside.wav", linear(spoken, "PCMU"))
+    digits = {"id": "keys", "type": "digits_receive", "option": {"duration": 5000, "length": 1}}
+    reached = exchange.number(ANSWER, play("inside.wav"), digits, hangup(), customer=exchange.daemon.account())
+    number = exchange.number(connect(reached), hangup())
+    call = caller.call(number, offer(caller.media))
+    there = described(call.answered().body)
+    assert heard(caller, "PCMU", 10) == filled(spoken, "PCMU", 160)
+    for packet in presses("5")[0]:
+        caller.rtp.sendto(bytes(packet), there)
+    call.ended()
+    callee.spared(0.1)
+    legs = exchange.daemon.all("/v1.0/calls")
+    (master,) = [one for one in legs if one["edge"]["call_id"] == call.id]
+    (leg,) = [one for one in legs if one["master_call_id"] == master["id"]]
+    (inner,) = [one for one in legs if one["edge"]["call_id"] == leg["edge"]["call_id"] and one["id"] != leg["id"]]
+    assert (leg["direction"], inner["direction"]) == ("outgoing", "incoming")
+    assert (inner["source"]["target"], inner["destination"]["target"]) == (caller.user, reached)
+    assert leg["customer_id"] == master["customer_id"]
+    assert inner["customer_id"] != master["customer_id"]
+    assert [step["note"] for step in inner["edge"]["steps"] if step["step"] == "keys"] == ["1 keys"]
+
+
+def test_a_number_that_calls_itself_is_482(exchange: Exchange, caller: Caller) -> None:
+    number = exchange.number(connect("${voipbin.call.destination.target}", relay_reason=True))
+    refusal = caller.call(number, offer(caller.media)).refused()
+    assert refusal.status == 482
+    assert refusal.text("Reason") == "Q.850;cause=25"
+
+
+def test_numbers_that_call_each_other_are_482(exchange: Exchange, caller: Caller) -> None:
+    first = exchange.provision()
+    second = exchange.number(connect(first["number"], relay_reason=True))
+    flow = exchange.flow(connect(second, relay_reason=True))
+    exchange.daemon.ask("PUT", f"/v1.0/numbers/{first['id']}", {"call_flow_id": flow})
+    assert caller.call(first["number"], offer(caller.media)).refused().status == 482
+
+
+def test_a_chain_of_numbers_has_an_end(exchange: Exchange, caller: Caller) -> None:
+    number = exchange.number(ANSWER, hangup())
+    for _ in range(limits.HOPS - 1):
+        number = exchange.number(connect(number, relay_reason=True))
+    call = caller.call(number, offer(caller.media))
+    call.answered()
+    call.hang_up()
+    longer = exchange.number(connect(exchange.number(connect(number, relay_reason=True)), relay_reason=True))
+    assert caller.call(longer, offer(caller.media)).refused().status == 482
+
+
+def test_what_a_stranger_says_of_a_path_is_not_believed(exchange: Exchange, caller: Caller) -> None:
+    number = exchange.number(hangup("busy"))
+    call = caller.call(number, offer(caller.media), f"X-Edge-Path: {number}")
+    assert call.refused().status == 486
+
+
+def test_a_number_of_a_suspended_account_is_not_reached(exchange: Exchange, caller: Caller, callee: Callee) -> None:
+    customer = exchange.daemon.account()
+    reached = exchange.number(ANSWER, customer=customer)
+    number = exchange.number(connect(reached, relay_reason=True))
+    exchange.daemon.ask("PUT", f"/v1.0/customers/{customer}", {"status": "suspended"})
+    assert caller.call(number, offer(caller.media)).refused().status == 403
+    callee.spared(0.1)
 
 
 def test_the_daemon_that_drains_ends_both(tmp_path: Path, sockets: list[socket.socket]) -> None:

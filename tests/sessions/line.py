@@ -45,6 +45,7 @@ from edge.sip.turn import Turn
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, reading
 from edge.store.metadata import new_id
+from edge.store.tiers import Found
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.resolve import Targets
@@ -85,6 +86,7 @@ class Line(Ladder):
         self.sent: list[tuple[str, str, str]] = []
         self.trunks = TrunkTable([LOOPBACK, OUT])
         self.owned = {NUMBER}
+        self.listed: tuple[str, ...] = ()
         self.kept: list[Attempt] = []
         self.stores: Stores
         self.router: Router
@@ -98,7 +100,7 @@ class Line(Ladder):
 
     def ways(self) -> Ways:
         """Calls of ours go out by one trunk; in a line without stores every number of `owned` is anybody's."""
-        return Ways(self.trunks, Targets(self.trunks), self.owns, self.desk.endpoint)
+        return Ways(self.trunks, Targets(self.trunks), self.owns, Known(self), self.desk.endpoint)
 
     async def owns(self, number: str, customer_id: str) -> Number | None:
         if hasattr(self, "stores"):
@@ -184,6 +186,21 @@ class Line(Ladder):
         side = "to" if self.header("from").endswith("tag=them") else "from"
         self >> request("BYE", branch="bye", cseq=9, call_id=self.header("call-id"), to_tag=tag(self.header(side)))
         return self
+
+
+class Known:
+    """What is known of numbers and accounts: what the stores know, if there are any."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    async def number(self, e164: str) -> Found[Number]:
+        line = self._line
+        return await line.stores.routes.number(e164) if hasattr(line, "stores") else Found(None, "memory")
+
+    async def destinations(self, customer_id: str) -> tuple[str, ...]:
+        line = self._line
+        return await line.stores.routes.destinations(customer_id) if hasattr(line, "stores") else line.listed
 
 
 class Door:

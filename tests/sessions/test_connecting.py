@@ -575,6 +575,15 @@ async def test_a_destination_that_is_not_allowed_is_not_rung(line: Line, destina
     nothing_left(line)
 
 
+async def test_an_account_may_list_where_it_calls(line: Line) -> None:
+    line.listed = ("+44",)
+    call = offered(line)
+    await Attempted(line, call).fails(Forbidden, "not among the destinations of this account")
+    attempted = Attempted(line, call, "tel:+442079460000")
+    assert (await attempted.rings()).invite.uri.startswith("sip:+442079460000@")
+    attempted.task.cancel()
+
+
 async def test_one_that_is_not_allowed_is_passed_over_and_told(line: Line) -> None:
     attempted = Attempted(line, offered(line), "tel:+442079460000", DESK, together=False)
     called = await attempted.rings()
