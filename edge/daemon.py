@@ -55,6 +55,7 @@ from edge.sessions.message import MessageTable
 from edge.sessions.outbox import Outbox
 from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking
+from edge.sessions.placing import Placing
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.router import Router
 from edge.sessions.sip_door import SipDoor
@@ -241,6 +242,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         deliveries = Deliveries(
             config.deliveries, stores.engine, writer, {"webhook": webhooks.send, "email": mail.send}, node=node
         )
+        book = CallBook(CallRecords(writer))
+        ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint)
+        placing = Placing(ways, book, lambda: desk, lambda leg, run: router.serve(leg, run))
         reach = Reach(
             flows=stores.library,
             http=guard,
@@ -251,6 +255,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             deliveries=deliveries,
             conversations=ConversationTable(stores.engine),
             texts=sending,
+            calls=placing,
             clock=_now,
         )
         parking = Parking(stores.engine, stores.reader, writer, _now)
@@ -261,8 +266,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         door = SipDoor(sip, trunks, texts, endpoint, _now)
 
         recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)
-        book = CallBook(CallRecords(writer))
-        switchboard = Switchboard(Ways(trunks, targets, stores.owned, stores.routes, endpoint), book)
+        switchboard = Switchboard(ways, book)
         desk = Desk(
             endpoint,
             media,
@@ -302,6 +306,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     book=book,
                     step_counts=StepCounts(stores.engine),
                     calls=calls,
+                    placing=placing,
                     messages=records,
                     recordings=recordings,
                     keeper=keeper,

@@ -15,6 +15,7 @@ from edge.api.auth import Door
 from edge.api.available_numbers import AvailableNumbers
 from edge.api.binding import Binding
 from edge.api.calendars import calendars
+from edge.api.call_orders import CallOrders
 from edge.api.caller_lists import caller_lists
 from edge.api.calls import Calls
 from edge.api.customers import Customers
@@ -52,6 +53,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Graphs(services.flows, services.step_counts).operations(),
         *Activeflows(services.book).operations(),
         *Calls(services.calls, services.recordings).operations(),
+        *CallOrders(services.placing, services.routes.library).operations(),
         *Messages(services.messages).operations(),
         *Recordings(services.recordings, services.keeper).operations(),
         *Deliveries(services.deliveries).operations(),

@@ -25,6 +25,7 @@ from edge.recordings.table import RecordingTable
 from edge.sessions.book import CallBook
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.message import MessageTable
+from edge.sessions.placing import Placing
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
@@ -53,6 +54,7 @@ class Services:
     step_counts: StepCounts
     calls: CallTable
     book: CallBook
+    placing: Placing
     messages: MessageTable
     recordings: RecordingTable
     keeper: Keeper

@@ -117,6 +117,7 @@ class Action(BaseModel):
     media: ClassVar[frozenset[Medium]]
     targets: ClassVar[tuple[str, ...]]  # the options that name steps
     variables: ClassVar[tuple[str, ...]]  # the options that name variables
+    untouched: ClassVar[frozenset[str]] = frozenset()  # options that are put in as they are: steps for another run
     counted: ClassVar[dict[str, metrics.Count]]  # the metric by outcome
 
     @abstractmethod

@@ -1,9 +1,14 @@
-"""Dialing: what a flow wants when it connects its caller to somebody else, and what came of it."""
+"""Dialing: what a flow wants when it connects its caller to somebody else, and what came of it; and calls of their own
+that it wants made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+if TYPE_CHECKING:
+    from edge.flows.flow import Flow
 
 Anonymous = Literal["yes", "no", "auto"]  # auto: as the caller asked for
 DialOutcome = Literal["answered", "busy", "noanswer", "declined", "failed"]
@@ -40,6 +45,19 @@ class Dialed:
     cause: int | None = None
     seconds: float = 0.0  # how long the two talked
     note: str = ""  # why a destination could not be tried
+
+
+@dataclass(frozen=True, slots=True)
+class CallOrder:
+    """Calls to be made, one to each destination, that have nothing to do with each other: who answers gets the flow."""
+
+    destinations: tuple[str, ...]
+    flow: Flow
+    source: str | None = None  # E.164; None: the number that is at work
+    chained: bool = False  # hung up with the call that ordered them
+    anonymous: Anonymous = "auto"
+    trunk: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)  # that the flow begins with
 
 
 def outcome_of(status: int) -> DialOutcome:

@@ -312,7 +312,7 @@ def _step(draft: _Draft, drafts: list[_Draft], places: dict[str, int], faults: l
         model=draft.model,
         option=draft.option,
         action=draft.action,
-        template=None if draft.action is not None else Template(draft.option),
+        template=None if draft.action is not None else Template(draft.option, draft.model.untouched),
     )
 
 

@@ -5,7 +5,7 @@ As with a session, what waits raises `SessionEnded` when the session is over mea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +14,7 @@ from edge.http import Answer, Method
 if TYPE_CHECKING:
     from edge.flows.calendar import Calendar
     from edge.flows.caller_list import Callers
+    from edge.flows.dial import CallOrder
     from edge.flows.flow import Flow
 
 
@@ -79,6 +80,12 @@ class Outside(Protocol):
 
     async def send_email(self, email: Email) -> str:
         """Keep an email and send it soon, in the same way; returns its id."""
+
+    async def call(self, order: CallOrder) -> Sequence[str]:
+        """Begin calls of their own; returns their ids. They ring when this returns; nobody waits for what they come to.
+
+        Raises EdgeError, saying why, when none could be begun.
+        """
 
     async def send_to_conversation(self, conversation_id: str, text: str) -> str:
         """Send a text to whom a conversation of the account is with, from its number; returns the message's id.

@@ -104,16 +104,17 @@ def read_option(
     if model is Skipped:
         return raw, Skipped(), []
     option = {name: value for name, value in raw.items() if value is not None}
+    open_ = {name: value for name, value in option.items() if name not in model.untouched}
     unknown = [
         Fault(place(where, path), wrong)
-        for path, name in _names_in(model, option)
+        for path, name in _names_in(model, open_)
         if (wrong := what_is_wrong(name, of_the_platform=skip))
     ]
     try:
         action = model.model_validate(option)
     except ValidationError as error:
         return option, None, [*option_faults(model, error, where, but_variables=True), *unknown]
-    return option, None if has_variables(option) else action, unknown
+    return option, None if has_variables(open_) else action, unknown
 
 
 def _names_in(model: type[Action], option: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -132,8 +133,10 @@ def option_faults(
 
     With `but_variables` what is wrong with a value that holds variables is left out: nobody knows it yet.
     """
+    untouched = {(name,) for name in model.untouched}
     for detail in error.errors(include_url=False):
-        if but_variables and has_variables(detail["input"]) and detail["type"] not in ("missing", "extra_forbidden"):
+        unknown = but_variables and has_variables(detail["input"]) and detail["loc"][:1] not in untouched
+        if unknown and detail["type"] not in ("missing", "extra_forbidden"):
             continue
         yield Fault(place(where, detail["loc"]), _sentence(model, detail))
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from edge.errors import Forbidden, Invalid
@@ -240,12 +240,12 @@ class Template:
 
     __slots__ = ("_nested", "_option", "_texts")
 
-    def __init__(self, option: Mapping[str, Any]) -> None:
+    def __init__(self, option: Mapping[str, Any], untouched: Container[str] = ()) -> None:
         self._option = dict(option)
         self._texts: list[tuple[str, list[str]]] = []  # texts at the top, taken apart
         self._nested: list[tuple[str, Any]] = []  # lists and objects
         for key, value in option.items():
-            if has_variables(value):
+            if key not in untouched and has_variables(value):
                 if isinstance(value, str):
                     self._texts.append((key, _taken_apart(value)))
                 else:

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
+from edge.errors import Exhausted
 from edge.flows.run import Entry, Run
 from edge.log import enabled, get_logger
 from edge.metrics import gauge
+from edge.sessions import limits
 from edge.sessions.call import Call
 from edge.sessions.record import CallRecords, wall_micros
 from edge.store.metadata import json_text
@@ -36,9 +38,10 @@ class CallBook:
     def active(self) -> int:
         return len(self._calls)
 
-    def outgoing(self, customer_id: str) -> int:
-        """How many calls of our own making this account has."""
-        return self._outgoing[customer_id]
+    def require_room(self, customer_id: str) -> None:
+        """Raises Exhausted when this account has as many calls of our making as it may."""
+        if self._outgoing[customer_id] >= limits.LEGS_PER_ACCOUNT:
+            raise Exhausted(f"this account has {limits.LEGS_PER_ACCOUNT} outgoing calls already")
 
     def find(self, call_id: str) -> Call | None:
         """The call of that id, if it is here."""

@@ -30,6 +30,7 @@ from edge.media.transport import MediaEngine, Stream
 from edge.recordings.recorder import Recorder
 from edge.recordings.take import Wish
 from edge.sessions.external_media.desk import ForkDesk
+from edge.sessions.origin import Origin
 from edge.sessions.outside import Outside, Reach
 from edge.sessions.record import Attempt
 from edge.sessions.recording import CallRecording
@@ -99,6 +100,7 @@ class Call:
     __slots__ = (
         "_agreed",
         "_body",
+        "_chained",
         "_collecting",
         "_desk",
         "_dialog",
@@ -134,6 +136,7 @@ class Call:
         self._told: Mapping[str, str] | None = None  # to go on, with these variables; kept until `block` asks
         self._recording: CallRecording | None = None  # once one was begun
         self._joined: Joined | None = None
+        self._chained: Sequence[Call] = ()  # calls that end with this one
 
     # What the flow may ask
 
@@ -160,6 +163,23 @@ class Call:
     @property
     def outside(self) -> Outside:
         return Outside(self, self._desk.reach)
+
+    @property
+    def origin(self) -> Origin:
+        attempt = self.attempt
+        return Origin(
+            customer_id=attempt.customer_id,
+            number=attempt.number,
+            caller=attempt.source if attempt.direction == "incoming" else "",
+            private=self.private,
+            path=self.path,
+            hops=max(self.hops_left - 1, 0),
+        )
+
+    def chain(self, call: Call) -> None:
+        self._chained = [*(one for one in self._chained if one.ended is None), call]
+        if self._ended is not None:
+            call.hang_up("normal")
 
     async def sleep(self, seconds: float) -> None:
         self._alive()
@@ -634,6 +654,8 @@ class Call:
                 self._waiting.set_exception(self._ended)
             if self._joined is not None:
                 self._joined.ended(self)
+            for call in self._chained:
+                call.hang_up("normal")
             self._desk.endpoint.flush()
         return self._ended
 

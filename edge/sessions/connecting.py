@@ -19,21 +19,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from edge.accounts.allowance import country_of
-from edge.errors import EdgeError, Exhausted, Invalid, Unavailable
+from edge.errors import EdgeError, Invalid, Unavailable
 from edge.flows.dial import Dial, Dialed, outcome_of
 from edge.flows.session import SessionEnded
 from edge.media.sdp import Direction
 from edge.media.stream import StreamClosed
 from edge.media.tone import ringback
-from edge.sessions import limits
 from edge.sessions.book import CallBook
 from edge.sessions.bridge import Bridge
 from edge.sessions.call import Call
 from edge.sessions.dialing import CAUSE_OF_STATUS, Cancel, Dialing, Orders, Ring
-from edge.sessions.leg import Leg, Way
-from edge.sessions.record import Attempt, wall_micros
-from edge.sessions.ways import Origin, Ways
-from edge.store.metadata import new_id
+from edge.sessions.leg import Leg, Way, attempt_of
+from edge.sessions.ways import Ways
 
 SPENT: Final = 483  # Max-Forwards is used up
 NOT_NOW: Final = 503  # the network's fault, for who decides on the next one
@@ -54,16 +51,7 @@ class Switchboard:
             if call.answered:
                 raise Unavailable("the call has passed through too many hands (Max-Forwards is 0)")
             call.hang_up("failed", status=SPENT, cause=CAUSE_OF_STATUS[SPENT])
-        attempt = call.attempt
-        origin = Origin(
-            customer_id=attempt.customer_id,
-            number=attempt.number,
-            caller=attempt.source,
-            private=call.private,
-            path=call.path,
-            hops=max(call.hops_left - 1, 0),
-        )
-        ways = await call.during(lambda: self._ways.find(origin, dial))
+        ways = await call.during(lambda: self._ways.find(call.origin, dial))
         connecting = Connecting(call, dial, ways, self._book)
         call.join(connecting)
         try:
@@ -191,40 +179,23 @@ class Connecting:
     def _ring(self, index: int) -> Orders:
         """Send the INVITE; when that is impossible the network is to blame, and the next one may do."""
         way = self._ways[index]
-        leg: Leg | None = None
         try:
             if isinstance(way, EdgeError):
                 raise way
             leg = self._leg(way)
             self._legs[leg] = index
             self._book.enter(leg)
-            leg.invite(way, self._caller.codec)
+            leg.invite_or_fail(way, self._caller.codec)
             self._rung = True
         except EdgeError as error:
             self._fault = self._fault or error
-            if leg is None:
-                return self._dialing.failed(index, NOT_NOW, error.cause, self._loop.time())
-            leg.attempt.error = error.message
-            leg.failed(NOT_NOW, error.cause)
+            return self._dialing.failed(index, NOT_NOW, error.cause, self._loop.time())
         return []
 
     def _leg(self, way: Way) -> Leg:
         master = self._caller.attempt
-        if self._book.outgoing(master.customer_id) >= limits.LEGS_PER_ACCOUNT:
-            raise Exhausted(f"this account has {limits.LEGS_PER_ACCOUNT} outgoing calls already")
-        attempt = Attempt(
-            id=new_id(),
-            call_id="",
-            remote=way.peer.remote[0],
-            dialed=way.uri,
-            source=way.source,
-            source_name="",
-            tm_create=wall_micros(),
-        )
-        attempt.direction = "outgoing"
-        attempt.customer_id, attempt.number_id, attempt.number = master.customer_id, master.number_id, master.number
-        attempt.trunk, attempt.destination = way.trunk, way.destination
-        attempt.master_call_id = master.id
+        self._book.require_room(master.customer_id)
+        attempt = attempt_of(way, master.customer_id, master.number_id, master.number, master.id)
         return Leg(self._caller.desk, attempt, self, self._caller.path)
 
     def _destination(self, index: int) -> str:

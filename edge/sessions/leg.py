@@ -19,6 +19,7 @@ from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Call as Dialog
 from edge.sip.events import OutgoingCall
 from edge.sip.peer import Peer
+from edge.store.metadata import new_id
 
 RINGS = 180  # the first provisional answer that says more than that the call was received
 
@@ -35,6 +36,23 @@ class Way(NamedTuple):
     trunk: str  # "" for one that leads to no trunk
     source: str  # who calls, as the record has it
     destination: str  # E.164, or the URI where there is no number
+
+
+def attempt_of(way: Way, customer_id: str, number_id: str, number: str, master: str) -> Attempt:
+    """What is known of a call before it is made. `number` is the account's own that is at work."""
+    attempt = Attempt(
+        id=new_id(),
+        call_id="",
+        remote=way.peer.remote[0],
+        dialed=way.uri,
+        source=way.source,
+        source_name="",
+        tm_create=wall_micros(),
+    )
+    attempt.direction = "outgoing"
+    attempt.customer_id, attempt.number_id, attempt.number = customer_id, number_id, number
+    attempt.trunk, attempt.destination, attempt.master_call_id = way.trunk, way.destination, master
+    return attempt
 
 
 class Watcher(Joined, Protocol):
@@ -92,6 +110,15 @@ class Leg(Call):
         outgoing.owner = self
         self.attempt.call_id = outgoing.call_id
         endpoint.flush()
+
+    def invite_or_fail(self, way: Way, codec: Codec | None) -> None:
+        """The same; what makes it impossible is the end of the call as well."""
+        try:
+            self.invite(way, codec)
+        except EdgeError as error:
+            self.attempt.error = error.message
+            self.failed(error.sip, error.cause)
+            raise
 
     # What the wire says
 

@@ -7,14 +7,15 @@ was away is back.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from edge.errors import NotFound, Unavailable
 from edge.flows.calendar import Calendar
 from edge.flows.caller_list import Callers
+from edge.flows.dial import CallOrder
 from edge.flows.flow import Flow
 from edge.flows.outside import Email, Webhook
 from edge.flows.resource import ResourceLibrary, Resources
@@ -23,8 +24,12 @@ from edge.sessions.conversation import Conversation, ConversationTable
 from edge.sessions.deliveries import Deliveries
 from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
+from edge.sessions.origin import Origin
 from edge.sessions.webhook import Webhooks, delivery_of
 from edge.store.tiers import Found
+
+if TYPE_CHECKING:
+    from edge.sessions.leg import Leg
 
 T = TypeVar("T")
 
@@ -45,6 +50,22 @@ class Texts(Protocol):
     ) -> str: ...
 
 
+class Master(Protocol):
+    """A session that calls are chained to."""
+
+    @property
+    def id(self) -> str: ...
+
+    def chain(self, call: Leg) -> None:
+        """Hang that call up when the session ends, or at once when it has."""
+
+
+class Calls(Protocol):
+    """Who makes calls (`placing.Placing`)."""
+
+    async def call(self, origin: Origin, order: CallOrder, master: Master | None = None) -> Sequence[Leg]: ...
+
+
 class Host(Protocol):
     """The session that asks."""
 
@@ -61,6 +82,13 @@ class Host(Protocol):
     @property
     def peer(self) -> str:
         """Who is at the other end, in E.164 if he has a number; "" when he is not known."""
+
+    @property
+    def origin(self) -> Origin:
+        """On whose behalf it makes calls."""
+
+    def chain(self, call: Leg) -> None:
+        """See `Master`."""
 
     def next_id(self) -> str:
         """An id for what the step at work makes. A run that is repeated gets the same ones again."""
@@ -81,6 +109,7 @@ class Reach:
     deliveries: Deliveries
     conversations: ConversationTable
     texts: Texts
+    calls: Calls
     clock: Callable[[], datetime]
     resources: Resources
 
@@ -150,10 +179,15 @@ class Outside:
             lambda: reach.texts.go_on(found, message_id, host.customer_id, text, reference_id=host.id)
         )
 
-    async def _once(self, ask: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
-        """Ask a URL. That it is away is its fault, and no reason for a text to try for ever."""
+    async def call(self, order: CallOrder) -> Sequence[str]:
+        host, reach = self._host, self._reach
+        made = await self._once(lambda: reach.calls.call(host.origin, order, host if order.chained else None))
+        return [call.id for call in made]
 
-        async def asked() -> Answer | Unavailable:
+    async def _once(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Ask somebody else. That he is away is his fault, and no reason for a text to try for ever."""
+
+        async def asked() -> T | Unavailable:
             try:
                 return await ask()
             except Unavailable as error:

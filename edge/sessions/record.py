@@ -90,7 +90,9 @@ class Attempt:
         """How far the call is. (`status` is that of the record, which is written when it is over.)"""
         if self.hangup_by:
             return "hangup"
-        return "progressing" if self.tm_progressing is not None else "ringing"
+        if self.tm_progressing is not None:
+            return "progressing"
+        return "dialing" if self.direction == "outgoing" and self.tm_ringing is None else "ringing"
 
     def public(self) -> dict[str, Any]:
         """What the record would say now, in its public form."""

@@ -8,9 +8,9 @@ errors of a call end here: those that know their answer give it, any other ends 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from edge import errors
 from edge.errors import EdgeError, FlowUnbound, Forbidden
@@ -157,7 +157,10 @@ class Router:
         )
         call = offer.owner = OfferedCall(offer, self._desk, attempt)
         self._book.enter(call)
-        task = start(self._serve(call))
+        self._start(self._serve(call))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = start(work)
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -191,9 +194,43 @@ class Router:
         finally:
             self._book.leave(call, run)
         if run is not None and flow is not None and flow.on_complete_flow_id != NIL:
-            over = AfterCall(call.id, call.customer_id, self._desk, number_id=call.number_id, peer=call.peer)
-            with self._book.busy():
-                await complete(run, over, flow)
+            await self._complete(call, run, flow)
+
+    async def _complete(self, call: Call, run: Run, flow: Flow) -> None:
+        over = AfterCall(
+            call.id, call.customer_id, self._desk, number_id=call.number_id, peer=call.peer, origin=call.origin
+        )
+        with self._book.busy():
+            await complete(run, over, flow)
+
+    def serve(self, leg: Leg, run: Run) -> None:
+        """A call that we made was answered: run its flow."""
+        self._start(self._serve_leg(leg, run))
+
+    async def _serve_leg(self, leg: Leg, run: Run) -> None:
+        """From its answer to its record."""
+        flow = run.flow
+        try:
+            if flow.recalls:
+                leg.attempt.peer = peer_of(leg.attempt.destination, None)
+                await recall(run, leg)
+            await execute(run, leg)
+            leg.attempt.flow_outcome = run.outcome or ""
+            _note(leg, run)
+            self._conclude(leg, run)
+        except SessionEnded:
+            pass
+        except asyncio.CancelledError:
+            leg.hang_up("normal")
+            raise
+        except Exception as error:
+            leg.attempt.error = f"{type(error).__name__}: {error}"
+            log.exception("call failed", call_id=leg.attempt.call_id)
+            self._fail(leg)
+        finally:
+            self._book.leave(leg, run)
+        if flow.on_complete_flow_id != NIL:
+            await self._complete(leg, run, flow)
 
     async def _begin(self, call: OfferedCall) -> tuple[Run, str]:
         """Find the number and its flow, and make the run; with it the id of the flow that takes over if it fails.

@@ -20,6 +20,7 @@ from edge.log import get_logger
 from edge.numbers.number import E164, Number
 from edge.sessions.conversation import Conversation
 from edge.sessions.incoming import Incoming
+from edge.sessions.origin import Origin
 from edge.sessions.outbox import Outbox, Outgoing
 from edge.sessions.outside import Outside, Reach
 from edge.sms.text import BODY_LIMIT, unstorable
@@ -198,6 +199,13 @@ class MessageSession:
     @property
     def outside(self) -> Outside:
         return Outside(self, self._reach)
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self._text.customer_id, self._text.number)
+
+    def chain(self, call: object) -> None:
+        """A text has no end that somebody could wait for."""
 
     async def sleep(self, seconds: float) -> None:
         await self._pause(seconds)

@@ -15,7 +15,7 @@ P-Asserted-Identity, under `Privacy: id` (RFC 3325).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from edge.accounts.allowance import country_of, refusal
 from edge.errors import EdgeError, Forbidden, Invalid, Unavailable
@@ -24,6 +24,7 @@ from edge.numbers.e164 import read_dialed
 from edge.numbers.number import E164, Number
 from edge.sessions.leg import Way
 from edge.sessions.offered import PATH_FIELD
+from edge.sessions.origin import Origin
 from edge.sessions.texting import Owns
 from edge.sip.grammar import print_host
 from edge.sip.peer import LOOP, Peer
@@ -37,17 +38,6 @@ ANY_LOCAL: Final = ("", 0)
 INSIDE: Final = Peer(LOOP, ("127.0.0.1", 5060), ("127.0.0.1", 5060))  # media of such calls stay on this machine
 OURS: Final = frozenset({"active", "suspended"})  # a released number may be somebody else's by now
 NOBODY: Final = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
-
-
-class Origin(NamedTuple):
-    """On whose behalf a call is made."""
-
-    customer_id: str
-    number: str  # the account's own that is at work: what is called from where nothing is said, and what is home
-    caller: str  # who called us, as he was told; "" when nobody did
-    private: bool  # the caller wants his number withheld
-    path: tuple[str, ...]  # the numbers of ours that it came through
-    hops: int  # what is left of Max-Forwards
 
 
 class Tables(Protocol):
@@ -71,6 +61,13 @@ class Ways:
     async def find(self, origin: Origin, dial: Dial) -> list[Way | EdgeError]:
         """For each destination its way, or why there is none."""
         return [await self._try(origin, dial, destination) for destination in dial.destinations]
+
+    async def owned(self, number: str, customer_id: str) -> Number:
+        """A number of the account. Raises Forbidden for one that is not, or not active."""
+        found = await self.owns(number, customer_id)
+        if found is None:
+            raise Forbidden(f"{number} is no active number of this account", reason="SOURCE_NOT_ALLOWED")
+        return found
 
     async def _try(self, origin: Origin, dial: Dial, destination: str) -> Way | EdgeError:
         try:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -22,6 +23,7 @@ from edge.api.services import Services
 from edge.carriers.loopback import Loopback, LoopbackSection
 from edge.carriers.site import Site
 from edge.errors import Fault
+from edge.flows.dial import CallOrder
 from edge.flows.library import Library
 from edge.flows.resource import CALENDARS, CALLER_LISTS, Resources, ResourceTable
 from edge.flows.table import FlowTable
@@ -37,17 +39,22 @@ from edge.recordings.spool import Spool
 from edge.recordings.table import Recording, RecordingTable
 from edge.sessions.book import CallBook
 from edge.sessions.delivery import DeliveryTable
+from edge.sessions.leg import Way, attempt_of
 from edge.sessions.message import MessageTable
+from edge.sessions.origin import Origin
+from edge.sessions.outside import Master
+from edge.sessions.placing import Placing
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
+from edge.sip.peer import Peer
 from edge.sms.text import Text, Verdict
 from edge.storages.directory import Directory as Folder
 from edge.storages.directory import DirectorySection
 from edge.store.cache_outbox import CacheWriter
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, open_engine
-from edge.store.metadata import new_id
+from edge.store.metadata import NIL, new_id
 from edge.store.notice import Notices
 from edge.store.reader import Reader
 from edge.store.writer import Writer
@@ -232,6 +239,20 @@ async def settle(database_url: str) -> Residents:
     return Residents(a, b, key_a, key_b, key_admin, clock())
 
 
+class Phones:
+    """Where calls end that the API makes: every one is begun, and nobody is called."""
+
+    async def call(self, origin: Origin, order: CallOrder, master: Master | None = None) -> list[Any]:
+        made = []
+        for destination in order.destinations:
+            there = Peer("udp", ("192.0.2.1", 5060), ("192.0.2.2", 5060))
+            way = Way(there, destination, "", "", (), 70, "carrier", order.source or "", destination)
+            attempt = attempt_of(way, origin.customer_id, NIL, origin.number, NIL)
+            attempt.flow_id = order.flow.id
+            made.append(SimpleNamespace(attempt=attempt))
+        return made
+
+
 @asynccontextmanager
 async def running(
     database_url: str, section: ApiSection | None = None, residents: Residents | None = None
@@ -288,6 +309,7 @@ async def _running(
         book=CallBook(CallRecords(writer)),
         step_counts=StepCounts(engine),
         calls=CallTable(engine),
+        placing=cast("Placing", Phones()),
         messages=MessageTable(engine),
         recordings=recordings,
         keeper=keeper,

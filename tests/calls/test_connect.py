@@ -479,6 +479,158 @@ def test_a_number_of_a_suspended_account_is_not_reached(exchange: Exchange, call
     callee.spared(0.1)
 
 
+# Calls of their own
+
+
+def order(*destinations: str, **option: Any) -> dict[str, Any]:
+    return {"id": "order", "type": "call", "option": {"destinations": list(destinations), **option}}
+
+
+def test_a_call_of_its_own_runs_its_steps_once_it_is_answered(
+    exchange: Exchange, caller: Caller, callee: Callee
+) -> None:
+    spoken = codes(0.2, "PCMU", seed=11)
+    write_wav(exchange.prompts / "told.wav", linear(spoken, "PCMU"))
+    which = {"condition": "==", "variable": "${voipbin.call.direction}", "value_type": "string"}
+    steps = [
+        {"type": "condition_variable", "option": {**which, "value_string": "outgoing", "false_target_id": "x"}},
+        play("told.wav"),
+        {"id": "x", "type": "hangup"},
+    ]
+    number = exchange.number(order(DESK, actions=steps), hangup("busy"))
+    call = caller.call(number, offer(caller.media))
+    assert call.refused().status == 486, "it goes on at once"
+    rung = callee.rung()
+    assert f"sip:{number}@" in rung.invite.text("From")
+    rung.rings()
+    rung.answers(offer(callee.media))
+    assert heard(callee, "PCMU", 10) == filled(spoken, "PCMU", 160)
+    rung.ended()
+    record = exchange.record(rung.id)
+    assert (record["direction"], record["outcome"], record["hangup_by"]) == ("outgoing", "answered", "local")
+    assert [step["outcome"] for step in record["steps"]] == ["done", "done", "ended"]
+    assert (record["source"]["target"], record["destination"]["target"]) == (number, DESK)
+
+
+def test_a_chained_call_ends_with_the_one_that_ordered_it(exchange: Exchange, caller: Caller, callee: Callee) -> None:
+    number = exchange.number(ANSWER, order(DESK, actions=[STAY], chained=True), STAY)
+    call = caller.call(number, offer(caller.media))
+    call.answered()
+    rung = callee.rung()
+    rung.answers(offer(callee.media))
+    callee.hear(3)
+    call.hang_up()
+    rung.ended()
+    assert exchange.record(rung.id)["master_call_id"] == exchange.record(call.id)["id"]
+
+
+def test_a_chained_call_that_rings_is_cancelled(exchange: Exchange, caller: Caller, callee: Callee) -> None:
+    call = caller.call(exchange.number(ANSWER, order(DESK, actions=[STAY], chained=True), STAY), offer(caller.media))
+    call.answered()
+    rung = callee.rung()
+    rung.rings()
+    call.hang_up()
+    rung.cancelled()
+
+
+def test_any_other_call_of_its_own_goes_on(exchange: Exchange, caller: Caller, callee: Callee) -> None:
+    call = caller.call(exchange.number(ANSWER, order(DESK, actions=[STAY]), STAY), offer(caller.media))
+    call.answered()
+    rung = callee.rung()
+    rung.answers(offer(callee.media))
+    call.hang_up()
+    callee.hear(5)
+    rung.hang_up()
+    assert exchange.record(rung.id)["hangup_by"] == "remote"
+
+
+def test_a_call_of_its_own_may_be_connected_further(exchange: Exchange, callee: Callee, other: Callee) -> None:
+    """Who orders a call back is rung first, then the one he wants to talk to."""
+    number = exchange.number(ANSWER)
+    body = {
+        "customer_id": exchange.customer,
+        "source": number,
+        "destinations": [{"type": "tel", "target": DESK}],
+        "actions": [connect(DOOR, trunk="other")],
+    }
+    made = exchange.daemon.ask("POST", "/v1.0/calls", body)
+    assert made["groupcalls"] == []
+    (begun,) = made["calls"]
+    assert (begun["status"], begun["direction"]) == ("dialing", "outgoing")
+    first = callee.rung()
+    first.answers(offer(callee.media))
+    second = other.rung()
+    assert f"sip:{number}@" in second.invite.text("From")
+    second.answers(offer(other.media))
+    said = codes(0.2, "PCMU", seed=12)
+    say(callee, described(first.invite.body), said, "PCMU")
+    assert heard(other, "PCMU", 10) == said
+    second.hang_up()
+    first.ended()
+    assert exchange.record(first.id)["id"] == begun["id"]
+    assert exchange.record(second.id)["master_call_id"] == begun["id"]
+
+
+def test_a_call_over_the_api_begins_with_its_variables(exchange: Exchange, callee: Callee) -> None:
+    flow = exchange.flow(
+        {
+            "id": "b",
+            "type": "branch",
+            "option": {"variable": "who", "target_ids": {"Ann": "x"}, "default_target_id": "y"},
+        },
+        {"id": "x", "type": "hangup"},
+        {"id": "y", "type": "stop"},
+    )
+    body = {
+        "customer_id": exchange.customer,
+        "source": exchange.number(ANSWER),
+        "destinations": [DESK],
+        "flow_id": flow,
+        "variables": {"who": "Ann"},
+    }
+    exchange.daemon.ask("POST", "/v1.0/calls", body)
+    rung = callee.rung()
+    rung.answers(offer(callee.media))
+    rung.ended()
+    record = exchange.record(rung.id)
+    assert [step["step"] for step in record["steps"]] == ["b", "x"]
+    assert record["flow_id"] == flow
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "reason"),
+    [
+        ({"source": "+14155550666"}, 403, "SOURCE_NOT_ALLOWED"),
+        ({"destinations": ["+442079460000"]}, 403, "DESTINATION_NOT_ALLOWED"),
+        ({"flow_id": "01910000-0000-7000-8000-00000000ffff", "actions": None}, 400, "FLOW_NOT_FOUND"),
+        ({"flow_id": "01910000-0000-7000-8000-00000000ffff"}, 400, "INVALID_ARGUMENT"),
+        ({"actions": [{"type": "nothing"}]}, 400, "INVALID_FLOW"),
+        ({"variables": {"voipbin.call.id": "x"}}, 403, "PERMISSION_DENIED"),
+        ({"destinations": []}, 400, "INVALID_ARGUMENT"),
+    ],
+)
+def test_an_order_that_cannot_be_followed_says_why(
+    exchange: Exchange, callee: Callee, change: dict[str, Any], status: int, reason: str
+) -> None:
+    body = {
+        "customer_id": exchange.customer,
+        "source": exchange.number(ANSWER),
+        "destinations": [DESK],
+        "actions": [STAY],
+    }
+    wanted = {key: value for key, value in {**body, **change}.items() if value is not None}
+    found, answer = exchange.daemon.request("POST", "/v1.0/calls", wanted)
+    assert (found, answer["error"]["reason"]) == (status, reason)
+    callee.spared(0.1)
+
+
+def test_numbers_that_order_calls_of_each_other_come_to_an_end(exchange: Exchange, caller: Caller) -> None:
+    number = exchange.number(ANSWER, order("${voipbin.call.destination.target}", actions=[STAY]), sleep(100), hangup())
+    call = caller.call(number, offer(caller.media))
+    call.answered()
+    call.ended()
+
+
 def test_the_daemon_that_drains_ends_both(tmp_path: Path, sockets: list[socket.socket]) -> None:
     host, port = sockets[0].getsockname()
     trunk = TRUNK.format(name="main", host=host, port=port, passes="true")

@@ -25,7 +25,7 @@ import edge.errors
 from edge.errors import EdgeError
 from edge.flows.calendar import Calendar
 from edge.flows.caller_list import Callers
-from edge.flows.dial import Dial, Dialed
+from edge.flows.dial import CallOrder, Dial, Dialed
 from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.external_media import ExternalMedia
@@ -107,6 +107,13 @@ class ScriptedOutside:
     def __init__(self, ask: Callable[..., Awaitable[Any]], ids: Iterator[int]) -> None:
         self._ask = ask
         self._ids = ids
+
+    async def call(self, order: CallOrder) -> Sequence[str]:
+        usual = CallOrder(order.destinations, order.flow)
+        names = ("source", "chained", "anonymous", "trunk")
+        unusual = {name: getattr(order, name) for name in names if getattr(order, name) != getattr(usual, name)}
+        made = await self._ask("call", order.flow.name, *order.destinations, unusual)
+        return [f"call-{index}" for index in range(made or len(order.destinations))]
 
     async def flow(self, flow_id: str) -> Flow:
         return compile_flow({"name": "other", "actions": await self._ask("flow", flow_id)}, id=flow_id, version=3)

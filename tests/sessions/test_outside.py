@@ -14,8 +14,10 @@ from edge.http import Answer
 from edge.sessions.attachment import Attachments
 from edge.sessions.conversation import Conversation
 from edge.sessions.delivery import Delivery
+from edge.sessions.leg import Leg
 from edge.sessions.letter import SmtpSection
 from edge.sessions.mail import Mail
+from edge.sessions.origin import Origin
 from edge.sessions.outside import Outside
 from edge.store.metadata import new_id
 from tests.sessions.ground import Clock, reach
@@ -35,6 +37,10 @@ class Patient:
 
     number_id = "01910000-0000-7000-8000-000000000003"
     peer = "+14155550199"
+    origin = Origin(customer_id, "+14155550100")
+
+    def chain(self, call: Leg) -> None:
+        raise AssertionError("nothing is chained here")
 
     def next_id(self) -> str:
         return f"{self.id}/{self.begun}"

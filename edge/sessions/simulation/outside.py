@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from edge.errors import EdgeError, Invalid, TooLarge
 from edge.flows.calendar import Calendar
 from edge.flows.caller_list import Callers
+from edge.flows.dial import CallOrder
 from edge.flows.flow import Flow
 from edge.flows.outside import Email, Outside, Webhook
 from edge.flows.variables import quoted
@@ -15,6 +16,7 @@ from edge.http import Answer, Method
 from edge.sessions.simulation.script import Script, WebAnswer
 from edge.sessions.simulation.stage import Stage
 from edge.sessions.texting import check_body
+from edge.store.metadata import NIL
 
 
 class FindResources(Protocol):
@@ -99,6 +101,12 @@ class SimulatedOutside:
         for recording_id in email.attachments:
             self._stage.note(f"with the recording {recording_id}")
         return self._stage.id()
+
+    async def call(self, order: CallOrder) -> Sequence[str]:
+        what = "flow" if order.flow.id != NIL else "steps"
+        chained = ", chained to this one" if order.chained else ""
+        self._stage.note(f"calls {', '.join(order.destinations)} with {what} of their own{chained}")
+        return [self._stage.id() for _ in order.destinations]
 
     async def send_to_conversation(self, conversation_id: str, text: str) -> str:
         check_body(text)
