@@ -48,6 +48,7 @@ from edge.sessions.conversation import ConversationTable
 from edge.sessions.deliveries import Deliveries
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.external_media.desk import ForkDesk
+from edge.sessions.guests import Guests
 from edge.sessions.inbox import Inbox
 from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
@@ -224,7 +225,12 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         stack.push_async_callback(media.close)
 
         agent = Agent(lambda: take_chance(8).hex(), advertise=config.sip.advertised())
-        endpoint = Endpoint(agent, lambda event: router.handle(event), trunks.admits)
+        guests = Guests()
+        endpoint = Endpoint(
+            agent,
+            lambda event: router.handle(event),
+            lambda address: trunks.admits(address) or guests.admits(address),
+        )
         stack.push_async_callback(endpoint.close)
         messages = SipMessages(endpoint)
         carriers = build(config.carriers, Site(messages=messages, post=guard.post, trunks=trunks, targets=targets))
@@ -242,8 +248,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         deliveries = Deliveries(
             config.deliveries, stores.engine, writer, {"webhook": webhooks.send, "email": mail.send}, node=node
         )
-        book = CallBook(CallRecords(writer))
-        ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint)
+        book = CallBook(CallRecords(writer), guests)
+        ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint, config.sip.allow_private)
         placing = Placing(ways, book, lambda: desk, lambda leg, run: router.serve(leg, run))
         reach = Reach(
             flows=stores.library,

@@ -14,6 +14,7 @@ from edge.log import enabled, get_logger
 from edge.metrics import gauge
 from edge.sessions import limits
 from edge.sessions.call import Call
+from edge.sessions.guests import Guests
 from edge.sessions.record import CallRecords, wall_micros
 from edge.store.metadata import json_text
 
@@ -25,8 +26,9 @@ ACTIVE = gauge("calls_active", "Calls that are ringing or answered.")
 class CallBook:
     """One for the daemon."""
 
-    def __init__(self, records: CallRecords) -> None:
+    def __init__(self, records: CallRecords, guests: Guests) -> None:
         self._records = records
+        self._guests = guests
         self._calls: set[Call] = set()
         self._outgoing: Counter[str] = Counter()  # by account
         self._busy = 0
@@ -72,6 +74,8 @@ class CallBook:
         self._idle.clear()
         if call.attempt.direction == "outgoing":
             self._outgoing[call.attempt.customer_id] += 1
+            if _is_to_guest(call):
+                self._guests.enter(call.attempt.remote)
 
     def leave(self, call: Call, run: Run | None = None) -> None:
         """It is over, and its run too if it had one. Without effect for one that left before."""
@@ -84,6 +88,8 @@ class CallBook:
             self._outgoing[attempt.customer_id] -= 1
             if not self._outgoing[attempt.customer_id]:
                 del self._outgoing[attempt.customer_id]
+            if _is_to_guest(call):
+                self._guests.leave(attempt.remote)
         attempt.tm_hangup = wall_micros()
         if run is not None:
             attempt.cut_by = run.cut_by or ""
@@ -108,6 +114,11 @@ class CallBook:
     def _rest(self) -> None:
         if not self._calls and not self._busy:
             self._idle.set()
+
+
+def _is_to_guest(call: Call) -> bool:
+    """Whether it went to the host of a SIP URI: by no trunk, and not within the edge."""
+    return not call.attempt.trunk and bool(call.attempt.remote)
 
 
 @lru_cache(maxsize=1024)

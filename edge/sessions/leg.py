@@ -43,7 +43,7 @@ def attempt_of(way: Way, customer_id: str, number_id: str, number: str, master: 
     attempt = Attempt(
         id=new_id(),
         call_id="",
-        remote=way.peer.remote[0],
+        remote="" if way.peer.inside else way.peer.remote[0],
         dialed=way.uri,
         source=way.source,
         source_name="",

@@ -8,31 +8,42 @@ Any other number goes out by a trunk that takes calls. Who pays for it is the ac
 there (`accounts/allowance.py`), and nobody else's number is shown: the source is a number of the account, or the number
 of who called us, where the trunk lets a call that is passed on show that.
 
+A `sip:` URI goes to its host, if that is somebody's on the Internet or in a network that the configuration names: not
+one that only we can reach, not ourselves, and not a carrier, whom numbers lead to. A name is resolved here, while the
+flow waits, to an address (A and AAAA, not the SRV of RFC 3263).
+
 A caller who wants his number withheld stays anonymous (RFC 3323); what the trunk has to know to bill the call is in
 P-Asserted-Identity, under `Privacy: id` (RFC 3325).
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final, Protocol
 
 from edge.accounts.allowance import country_of, refusal
 from edge.errors import EdgeError, Forbidden, Invalid, Unavailable
 from edge.flows.dial import Dial
+from edge.http import embedded, is_public
 from edge.numbers.e164 import read_dialed
 from edge.numbers.number import E164, Number
+from edge.sessions import limits
 from edge.sessions.leg import Way
 from edge.sessions.offered import PATH_FIELD
 from edge.sessions.origin import Origin
 from edge.sessions.texting import Owns
 from edge.sip.grammar import print_host
 from edge.sip.peer import LOOP, Peer
-from edge.sip.transport import Endpoint
+from edge.sip.transport import Endpoint, is_address
+from edge.sip.uri import Uri
 from edge.store.tiers import Found
-from edge.trunks.resolve import Targets
+from edge.trunks.resolve import Resolve, Targets, resolve
 from edge.trunks.table import TrunkTable
-from edge.trunks.trunk import Trunk
+from edge.trunks.target import SIP_PORT, TRANSPORTS
+from edge.trunks.trunk import Network, Trunk
 
 ANY_LOCAL: Final = ("", 0)
 INSIDE: Final = Peer(LOOP, ("127.0.0.1", 5060), ("127.0.0.1", 5060))  # media of such calls stay on this machine
@@ -57,6 +68,8 @@ class Ways:
     owns: Owns
     tables: Tables
     endpoint: Endpoint
+    allow_private: Sequence[Network] = ()
+    resolve: Resolve = resolve
 
     async def find(self, origin: Origin, dial: Dial) -> list[Way | EdgeError]:
         """For each destination its way, or why there is none."""
@@ -76,6 +89,8 @@ class Ways:
             return error
 
     async def _way(self, origin: Origin, dial: Dial, destination: str) -> Way:
+        if not destination.startswith("tel:"):
+            return await self._host(origin, dial, destination)
         number = read_dialed(destination, country_of(origin.number))
         found = (await self.tables.number(number)).value
         if found is not None and found.status in OURS:
@@ -99,6 +114,43 @@ class Ways:
         shown = trunk.dialed(source)
         return self._signed(peer, uri, origin, dial, shown, number, source=source, trunk=trunk.name)
 
+    async def _host(self, origin: Origin, dial: Dial, destination: str) -> Way:
+        uri = Uri.parse(destination)
+        if uri.scheme != "sip":
+            raise Invalid(f"{uri.scheme}: URIs cannot be called from here")
+        transport = (uri.params.get("transport") or "udp").lower()
+        if transport not in TRANSPORTS:
+            raise Invalid(f"SIP over {transport[:20]} is not spoken here")
+        port = uri.port or SIP_PORT
+        address = await self._address(uri.host, port)
+        trunk = self.trunks.find(address)
+        if not self._is_open(address):
+            raise Forbidden(f"{uri.host} is at an address that is not allowed", reason="DESTINATION_NOT_ALLOWED")
+        if (trunk is not None and trunk.outbound) or address in self._carriers():
+            raise Forbidden(f"{uri.host} is a trunk, which only numbers lead to", reason="DESTINATION_NOT_ALLOWED")
+        peer = self._reached(Peer(transport, ANY_LOCAL, (address, port)))
+        if peer.local == peer.remote:
+            raise Forbidden(f"{uri.host} is this edge itself", reason="DESTINATION_NOT_ALLOWED")
+        source = await self._source(origin, dial, shows=True, by="")
+        return self._signed(peer, destination, origin, dial, source, destination, source=source, trusted=False)
+
+    async def _address(self, host: str, port: int) -> str:
+        if is_address(host):
+            return host
+        try:
+            return await asyncio.create_task(_in_time(self.resolve(host, port)))
+        except (OSError, TimeoutError) as error:
+            raise Unavailable(f"{host} cannot be resolved: {error or 'no answer'}") from None
+
+    def _is_open(self, address: str) -> bool:
+        ip = ip_address(address)
+        inner = embedded(ip)
+        meant = (ip,) if inner is None else (ip, inner)
+        return is_public(ip) or any(one in network for one in meant for network in self.allow_private)
+
+    def _carriers(self) -> set[str | None]:
+        return {self.targets.address(trunk.target) for trunk in self.trunks if trunk.target is not None}
+
     def _signed(
         self,
         peer: Peer,
@@ -111,11 +163,12 @@ class Ways:
         source: str,
         trunk: str = "",
         fields: tuple[tuple[str, str], ...] = (),
+        trusted: bool = True,
     ) -> Way:
         """The way, with who calls in it: `shown` as the other side wants it written, or nobody."""
         identity = f"<sip:{shown}@{print_host(peer.local[0])}:{peer.local[1]}>"
         hidden = dial.anonymous == "yes" or (dial.anonymous == "auto" and origin.private)
-        if hidden:
+        if hidden and trusted:  # RFC 3325 §7: nobody else is told
             fields = (*fields, ("Privacy", "id"), ("P-Asserted-Identity", identity))
         return Way(
             peer=peer,
@@ -161,3 +214,8 @@ class Ways:
             return peer._replace(local=self.endpoint.local_for(peer))
         except OSError as error:
             raise Unavailable(str(error)) from None
+
+
+async def _in_time(work: Awaitable[str]) -> str:
+    async with asyncio.timeout(limits.RESOLVE_SECONDS):
+        return await work

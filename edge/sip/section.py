@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 from typing import Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, IPvAnyNetwork, field_validator
 
 from edge.settings import Section
 
@@ -24,6 +24,11 @@ class SipSection(Section):
     advertise: str | None = Field(
         default=None,
         description="Address to write into Via and Contact instead of the local one, when behind NAT.",
+    )
+
+    allow_private: list[IPvAnyNetwork] = Field(
+        default_factory=list,
+        description="Private networks that SIP URIs in flows may lead to all the same, e.g. that of a PBX next door.",
     )
 
     @field_validator("listen")

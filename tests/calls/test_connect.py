@@ -631,6 +631,31 @@ def test_numbers_that_order_calls_of_each_other_come_to_an_end(exchange: Exchang
     call.ended()
 
 
+def test_the_host_of_a_uri_may_answer_and_hang_up_but_not_call(tmp_path: Path) -> None:
+    """It belongs to no trunk: it is heard because we call it."""
+    made = new(tmp_path, environ={"EDGE_SIP__ALLOW_PRIVATE": '["127.0.0.7/32"]', "EDGE_STORE__LAZY_MS": "20"})
+    made.configure(networks="127.0.0.1/32")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sip:
+        sip.bind(("127.0.0.7", 0))
+        with running(made), Caller(made.sip) as caller, Callee(made.sip, sip) as callee:
+            exchange = Exchange(made)
+            number = exchange.number(connect(f"sip:desk@{callee.hostport}"), hangup())
+            unheard = callee.call(number, offer(callee.media))
+            callee.listen(0.3)
+            assert not callee.inbox, "nobody knows it yet"
+            call = caller.call(number, offer(caller.media))
+            rung = callee.rung()
+            assert rung.invite.uri == f"sip:desk@{callee.hostport}"
+            rung.answers(offer(callee.media))
+            call.answered()
+            assert callee.call(number, offer(callee.media)).refused().status == 403
+            rung.hang_up()
+            call.ended()
+            assert unheard.id != call.id
+            inside = exchange.number(connect("sip:desk@127.0.0.8"), hangup())
+            assert caller.call(inside, offer(caller.media)).refused().status == 500
+
+
 def test_the_daemon_that_drains_ends_both(tmp_path: Path, sockets: list[socket.socket]) -> None:
     host, port = sockets[0].getsockname()
     trunk = TRUNK.format(name="main", host=host, port=port, passes="true")

@@ -31,6 +31,7 @@ from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.connecting import Switchboard
 from edge.sessions.external_media.desk import ForkDesk
+from edge.sessions.guests import Guests
 from edge.sessions.offered import OfferedCall
 from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes
@@ -50,7 +51,7 @@ from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
-from edge.trunks.trunk import Trunk
+from edge.trunks.trunk import Network, Trunk
 from tests.media.parrot import Parrot
 from tests.sessions.ground import reach, until
 from tests.sip.ladder import Ladder, request
@@ -86,6 +87,8 @@ class Line(Ladder):
         self.sent: list[tuple[str, str, str]] = []
         self.trunks = TrunkTable([LOOPBACK, OUT])
         self.owned = {NUMBER}
+        self.names: dict[str, str] = {}
+        self.private: list[Network] = []
         self.listed: tuple[str, ...] = ()
         self.kept: list[Attempt] = []
         self.stores: Stores
@@ -100,7 +103,14 @@ class Line(Ladder):
 
     def ways(self) -> Ways:
         """Calls of ours go out by one trunk; in a line without stores every number of `owned` is anybody's."""
-        return Ways(self.trunks, Targets(self.trunks), self.owns, Known(self), self.desk.endpoint)
+        return Ways(
+            self.trunks, Targets(self.trunks), self.owns, Known(self), self.desk.endpoint, self.private, self.resolve
+        )
+
+    async def resolve(self, host: str, port: int) -> str:
+        if host not in self.names:
+            raise OSError("no such name")
+        return self.names[host]
 
     async def owns(self, number: str, customer_id: str) -> Number | None:
         if hasattr(self, "stores"):
@@ -113,7 +123,7 @@ class Line(Ladder):
 
     def wired(self, kind: type[Router], routes: Routes | None, records: CallRecords | None) -> Router:
         """A router on this line, with a book of its own."""
-        self.book = CallBook(records or cast("CallRecords", self))
+        self.book = CallBook(records or cast("CallRecords", self), Guests())
         return kind(
             trunks=self.trunks,
             routes=cast("Routes", routes),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from edge.flows.session import SessionEnded
 from edge.sessions import limits
 from edge.sessions.offered import OfferedCall
 from edge.sip.message import Request, parse
-from tests.sessions.line import CALLER, NUMBER, Line, tag, talking
+from edge.trunks.target import Target
+from tests.sessions.line import CALLER, NUMBER, OUT, Line, tag, talking
 from tests.sip.ladder import SDP, Fields, Ladder, invite, reply_to, request
 
 DESK, DOOR = "tel:+14155550177", "tel:+14155550178"
@@ -629,6 +631,68 @@ async def test_who_wants_to_be_anonymous_is(line: Line, wish: Any, privacy: str 
     else:
         assert sent.from_.uri.user == CALLER
         assert "p-asserted-identity" not in sent.headers
+    attempted.task.cancel()
+
+
+# SIP URIs
+
+
+@pytest.mark.parametrize(
+    ("destination", "address"),
+    [
+        ("sip:desk@9.9.9.9", ("9.9.9.9", 5060)),
+        ("sip:desk@9.9.9.9:5080", ("9.9.9.9", 5080)),
+        ("sip:desk@pbx.example.com", ("9.9.9.9", 5060)),
+    ],
+)
+async def test_a_uri_goes_to_its_host(line: Line, destination: str, address: tuple[str, int]) -> None:
+    line.names["pbx.example.com"] = "9.9.9.9"
+    attempted = Attempted(line, offered(line), destination)
+    called = await attempted.rings()
+    assert (called.to.transport, called.to.remote) == ("udp", address)
+    assert called.invite.uri == destination
+    assert called.invite.from_.uri.user == CALLER
+    called.says(486) << "ACK"
+    assert (await attempted.dialed()).outcome == "busy"
+    nothing_left(line)
+    assert (line.kept[0].trunk, line.kept[0].remote, line.kept[0].destination) == ("", "9.9.9.9", destination)
+
+
+@pytest.mark.parametrize(
+    ("destination", "kind", "why"),
+    [
+        ("sip:desk@10.0.0.1", Forbidden, "not allowed"),
+        ("sip:desk@127.0.0.1", Forbidden, "not allowed"),
+        ("sip:desk@[::ffff:10.0.0.1]", Forbidden, "not allowed"),
+        ("sip:desk@inside.example.com", Forbidden, "not allowed"),
+        ("sip:+882161234@9.9.9.8", Forbidden, "is a trunk, which only numbers lead to"),
+        ("sip:desk@nowhere.example.com", Unavailable, "cannot be resolved: no such name"),
+        ("sips:desk@9.9.9.9", Invalid, "sips: URIs cannot be called"),
+        ("sip:desk@9.9.9.9;transport=ws", Invalid, "SIP over ws is not spoken here"),
+        ("sip:desk@9.9.9.9;transport=tcp", Unavailable, "no address of ours can reach tcp"),
+    ],
+)
+async def test_a_uri_that_leads_where_it_should_not_is_not_called(
+    line: Line, destination: str, kind: type[EdgeError], why: str
+) -> None:
+    line.names["inside.example.com"] = "192.168.1.1"
+    carrier = OUT.model_copy(update={"name": "carrier", "networks": (), "target": Target("9.9.9.8"), "outbound": False})
+    line.trunks.replace([*line.trunks, carrier])
+    await Attempted(line, offered(line), destination).fails(kind, why)
+    nothing_left(line)
+
+
+async def test_a_private_host_may_be_allowed_but_not_ourselves(line: Line) -> None:
+    line.private = [ip_network("10.0.0.0/8"), ip_network("127.0.0.0/8")]
+    attempted = Attempted(line, offered(line), "sip:desk@10.0.0.1")
+    assert (await attempted.rings()).to.remote == ("10.0.0.1", 5060)
+    await Attempted(line, line.call, "sip:desk@127.0.0.1:5060").fails(Forbidden, "is this edge itself")
+    attempted.task.cancel()
+
+
+async def test_a_stranger_is_not_told_who_is_anonymous(line: Line) -> None:
+    attempted = Attempted(line, offered(line), "sip:desk@9.9.9.9", anonymous="yes")
+    assert CALLER not in bytes((await attempted.rings()).invite).decode()
     attempted.task.cancel()
 
 
