@@ -207,6 +207,25 @@ STORIES = [
         script={"send_text": [{"raises": "Forbidden", "message": "+14155550100 is not yours"}]},
         variables={**PARTIES, TEXT: "hello"},
     ),
+    Story(
+        "ring-the-team",
+        "somebody answers",
+        [["connect", "tel:+14155550177", "tel:+14155550178", {"together": False, "ring_seconds": 20.0}]],
+        outcome="stopped",
+        variables={CALLER: "+14155550199"},
+    ),
+    Story(
+        "ring-the-team",
+        "nobody does",
+        [
+            ["connect", "tel:+14155550177", "tel:+14155550178", {"together": False, "ring_seconds": 20.0}],
+            ["send_text", "+14155550100", "+14155550178", "Missed call from +14155550199: busy"],
+            GOODBYE,
+            ["hangup", "noanswer"],
+        ],
+        script={"connect": [{"outcome": "busy", "status": 486, "destination": "tel:+14155550177"}]},
+        variables={CALLER: "+14155550199", "voipbin.call.destination.target": "+14155550100"},
+    ),
 ]
 
 
