@@ -29,7 +29,9 @@ Outcome = Literal["answered", "redirected", "rejected", "cancelled", "failed"]
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("answered", "redirected", "rejected", "cancelled", "failed")
 CALLS = tally("calls_total", "Calls offered, by how they ended.", ("outcome",))
-_CALLS = {outcome: CALLS.labels(outcome) for outcome in OUTCOMES}
+MADE = tally("calls_made_total", "Calls that we made, by how they ended.", ("outcome",))
+_COUNTS = {"incoming": CALLS, "outgoing": MADE}
+_COUNT = {(way, outcome): count.labels(outcome) for way, count in _COUNTS.items() for outcome in OUTCOMES}
 
 
 def wall_micros() -> int:
@@ -113,7 +115,7 @@ class CallRecords:
         self._writer = writer
 
     def keep(self, attempt: Attempt) -> None:
-        _CALLS[attempt.outcome].inc()
+        _COUNT[attempt.direction, attempt.outcome].inc()
         self._writer.put_later(KEEP, [_values(attempt)])
 
 
