@@ -99,8 +99,9 @@ class Connecting:
         if self._timer is not None:
             self._timer.cancel()
         self._silence()
-        if self._bridge is not None:
-            self._bridge.close()
+        bridge, self._bridge = self._bridge, None  # which knows the legs, and they us
+        if bridge is not None:
+            bridge.close()
         for leg in list(self._legs):
             leg.hang_up("normal" if leg.answered else "cancel")
 
@@ -248,6 +249,7 @@ class Connecting:
         """No ring tone any more."""
         if self._tone is not None:
             self._tone.cancel()
+            self._tone = None
 
 
 def _relayed(status: int) -> int:

@@ -266,6 +266,26 @@ def test_our_own_offer_and_its_answer() -> None:
     assert (ours.remote, theirs.remote) == (("203.0.113.1", 30000), ("192.0.2.1", 20000))
 
 
+def test_our_offer_has_the_wanted_codec_first_and_the_wanted_direction() -> None:
+    body = sdp.offer(LOCAL, first="PCMA", direction="sendonly")
+    assert media_lines(body) == ["m=audio 20000 RTP/AVP 8 0 101"]
+    answer, theirs = sdp.answer(sdp.read(body), Local("203.0.113.1", 30000, 9, 1))
+    assert (theirs.codec, theirs.direction) == ("PCMA", "recvonly")
+    assert sdp.accept(LOCAL, sdp.read(answer)).direction == "sendonly"
+
+
+@pytest.mark.parametrize(
+    ("lines", "codec"),
+    [
+        (["m=audio 4000 RTP/AVP 18 8 0"], "PCMA"),
+        (["m=video 4000 RTP/AVP 34", "m=audio 4002 RTP/AVP 0"], "PCMU"),
+        (["m=audio 4000 RTP/AVP 18"], None),
+    ],
+)
+def test_the_codec_that_an_answer_would_take(lines: list[str], codec: str | None) -> None:
+    assert sdp.preferred(offer(*lines)) == codec
+
+
 @pytest.mark.parametrize(
     ("lines", "error"),
     [

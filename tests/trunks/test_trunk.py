@@ -72,6 +72,25 @@ def test_a_trunk_prints_as_it_is_read() -> None:
 
 
 @pytest.mark.parametrize(
+    ("dial_as", "country", "number", "dialed"),
+    [
+        ("plus", "US", "+14155550100", "+14155550100"),
+        ("digits", None, "+14155550100", "14155550100"),
+        ("national", "US", "+14155550100", "14155550100"),
+        ("national", "US", "+442079460000", "011442079460000"),
+        ("national", "GB", "+442079460000", "02079460000"),
+        ("national", "GB", "+14155550100", "0014155550100"),
+        ("national", "DE", "+4930123456", "030123456"),
+    ],
+)
+def test_numbers_are_written_as_the_trunk_wants_them(
+    dial_as: str, country: str | None, number: str, dialed: str
+) -> None:
+    fields = {"name": "acme", "networks": ["10.0.0.1"], "dial_as": dial_as, "country": country}
+    assert Trunk.model_validate(fields).dialed(number) == dialed
+
+
+@pytest.mark.parametrize(
     ("change", "place", "word"),
     [
         ({"networks": []}, "networks", "at least 1"),
@@ -82,6 +101,8 @@ def test_a_trunk_prints_as_it_is_read() -> None:
         ({"target": "sip:u@h"}, "target", "is not sip:host"),
         ({"name": "two words"}, "name", "pattern"),
         ({"colour": "red"}, "colour", "not permitted"),
+        ({"dial_as": "national"}, "", "needs the trunk's country"),
+        ({"outbound": True}, "", "needs a target"),
     ],
 )
 def test_trunk_invalid(change: dict[str, object], place: str, word: str) -> None:
