@@ -73,7 +73,9 @@ class Ways:
 
     async def find(self, origin: Origin, dial: Dial) -> list[Way | EdgeError]:
         """For each destination its way, or why there is none."""
-        return [await self._try(origin, dial, destination) for destination in dial.destinations]
+        if len(dial.destinations) == 1:
+            return [await self._try(origin, dial, dial.destinations[0])]
+        return await asyncio.gather(*(self._try(origin, dial, destination) for destination in dial.destinations))
 
     async def owned(self, number: str, customer_id: str) -> Number:
         """A number of the account. Raises Forbidden for one that is not, or not active."""

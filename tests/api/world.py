@@ -39,6 +39,7 @@ from edge.recordings.spool import Spool
 from edge.recordings.table import Recording, RecordingTable
 from edge.sessions.book import CallBook
 from edge.sessions.delivery import DeliveryTable
+from edge.sessions.guests import Guests
 from edge.sessions.leg import Way, attempt_of
 from edge.sessions.message import MessageTable
 from edge.sessions.origin import Origin
@@ -306,7 +307,7 @@ async def _running(
         caller_lists=ResourceTable(CALLER_LISTS, engine, cache, clock=clock),
         resources=Resources.open(fresh, notices, None, reader),
         prompts=(folder / "prompts",),
-        book=CallBook(CallRecords(writer)),
+        book=CallBook(CallRecords(writer), Guests()),
         step_counts=StepCounts(engine),
         calls=CallTable(engine),
         placing=cast("Placing", Phones()),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 import pytest
 
 from edge.errors import EdgeError, Exhausted, Forbidden, Invalid, NotFound, Unavailable
+from edge.flows.dial import CallOrder
+from edge.flows.flow import compile_flow
 from edge.flows.outside import Email, Webhook
 from edge.flows.session import SessionEnded
 from edge.http import Answer
+from edge.plugins import load
 from edge.sessions.attachment import Attachments
 from edge.sessions.conversation import Conversation
 from edge.sessions.delivery import Delivery
@@ -18,9 +22,11 @@ from edge.sessions.leg import Leg
 from edge.sessions.letter import SmtpSection
 from edge.sessions.mail import Mail
 from edge.sessions.origin import Origin
-from edge.sessions.outside import Outside
+from edge.sessions.outside import Master, Outside
 from edge.store.metadata import new_id
 from tests.sessions.ground import Clock, reach
+
+load("edge.actions")
 
 T = TypeVar("T")
 
@@ -92,6 +98,39 @@ async def test_a_session_that_is_over_asks_nothing() -> None:
     with pytest.raises(SessionEnded):
         await Outside(host, reach(http=web)).request("GET", "https://example.com/", headers={}, max_bytes=7)
     assert web.asked == []
+
+
+# Calls of their own
+
+
+class Switch:
+    """Makes calls, or does not."""
+
+    def __init__(self, error: EdgeError | None = None) -> None:
+        self.error = error
+        self.orders: list[Any] = []
+
+    async def call(self, origin: Origin, order: CallOrder, master: Master | None = None) -> list[Any]:
+        self.orders.append((origin, order, master))
+        if self.error is not None:
+            raise self.error
+        return [SimpleNamespace(id="one"), SimpleNamespace(id="two")]
+
+
+@pytest.mark.parametrize("chained", [True, False])
+async def test_calls_are_made_for_the_session_and_chained_to_it_if_it_wants(chained: bool) -> None:
+    switch, host = Switch(), Patient()
+    order = CallOrder(("tel:+14155550177",), compile_flow({"actions": [{"type": "beep"}]}), chained=chained)
+    assert await Outside(host, reach(calls=switch)).call(order) == ["one", "two"]
+    assert switch.orders == [(host.origin, order, host if chained else None)]
+
+
+async def test_a_call_that_cannot_be_made_now_is_not_tried_again() -> None:
+    switch, host = Switch(Unavailable("no trunk takes calls")), Patient()
+    order = CallOrder(("tel:+14155550177",), compile_flow({"actions": [{"type": "beep"}]}))
+    with pytest.raises(Unavailable, match="no trunk"):
+        await Outside(host, reach(calls=switch)).call(order)
+    assert len(switch.orders) == host.begun == 1
 
 
 # What is kept and sent later

@@ -194,6 +194,17 @@ async def test_a_connect_fails_as_the_script_says(connect: str, status: int, sec
     assert told(await attempt(relayed, HANG_UP, connect=connect))[-1] == f"{seconds} c: refuses the call: {status}"
 
 
+async def test_calls_of_their_own_are_told_and_nobody_is_called() -> None:
+    steps = [{"type": "beep"}]
+    option = {"destinations": ["+14155550177"], "actions": steps}
+    one = {"id": "c", "type": "call", "option": option}
+    two = {"id": "d", "type": "call", "option": {**option, "chained": True}}
+    assert told(await attempt(one, two, HANG_UP))[:2] == [
+        "0.0 c: calls tel:+14155550177 with steps of their own",
+        "0.0 d: calls tel:+14155550177 with steps of their own, chained to this one",
+    ]
+
+
 async def test_keys_that_are_never_typed_are_told() -> None:
     found = await attempt(GREET, digits="1,2")
     assert told(found)[-2:] == ["5.0 : refuses the call: 603", "5.0 : the caller never came to type 12"]
