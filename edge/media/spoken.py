@@ -2,7 +2,8 @@
 
 A name is the key and nothing else, so what was said is in no file name. A file comes into being whole, under its name,
 or not at all; it is its owner's only. What was longest unused goes first: reading sets the time of the file. Several
-processes may share a folder. All of it blocks, and belongs into a thread.
+processes may share a folder; the folder is looked through only now and then, so it may be a little too full. All of it
+blocks, and belongs into a thread.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from edge.errors import Invalid
 from edge.media.audio import Audio, read_wav, write_wav
 
 ROOM = 0.9  # of the limit is left when something had to go, so that not each new file has to look for another old one
+LOOK = 0.05  # of the limit may be written before the folder is looked through again
 STALE_NS = 3600 * 10**9  # a file that was begun so long ago will not be finished
 
 _ENDING = ".wav"
@@ -28,6 +30,7 @@ class SpokenFiles:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
+        self._until_look = 0.0  # bytes
 
     def read(self, key: str) -> Audio | None:
         """What is kept under the key. A file that is no audio is as good as none, and deleted."""
@@ -49,21 +52,25 @@ class SpokenFiles:
         if not self._max_bytes:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        data = write_wav(audio.pcm)
         handle, name = tempfile.mkstemp(_BEGUN, "", self._folder)
         try:
             with open(handle, "wb") as file:
-                file.write(write_wav(audio.pcm))
+                file.write(data)
             os.replace(name, self._path(key))
         except OSError:
             with suppress(OSError):
                 os.unlink(name)
             raise
-        self._trim()
+        self._until_look -= len(data)
+        if self._until_look < 0:
+            self._until_look = min(self._max_bytes * LOOK, self._max_bytes - self._trim())
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{_ENDING}"
 
-    def _trim(self) -> None:
+    def _trim(self) -> float:
+        """Delete what is too much; the bytes that are left."""
         files: list[tuple[int, int, str]] = []  # time, size, path
         with os.scandir(self._folder) as entries:
             for entry in entries:
@@ -82,3 +89,4 @@ class SpokenFiles:
             with suppress(OSError):
                 os.unlink(path)
             total -= size
+        return total

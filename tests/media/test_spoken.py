@@ -83,3 +83,19 @@ def test_a_file_that_was_begun_long_ago_goes_and_one_of_now_stays(tmp_path: Path
     (tmp_path / "notes.txt").write_text("somebody else's")
     files.write("a", SECOND)
     assert names(tmp_path) == ["a", "new", "notes"]
+
+
+def test_the_folder_is_looked_through_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = SpokenFiles(tmp_path, 100 * BYTES)
+    looked = 0
+    scan = os.scandir
+
+    def count(path: Path) -> object:
+        nonlocal looked
+        looked += 1
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", count)
+    for number in range(31):
+        files.write(str(number), SECOND)
+    assert looked == 6
