@@ -51,10 +51,11 @@ class ExternalMediaStart(Action):
     the caller ends it; the flow goes on at once.
 
     A host `name:port` gets RTP and answers to where it came from. A ws or wss URL gets a WebSocket: a JSON message
-    `start` with the ids and numbers of the call, the format and `data`, then audio in binary messages. It sends audio
-    back in the same way, and may send the JSON messages `{"type": "clear"}` (play nothing of what was sent so far),
-    `{"type": "mark", "name": …}` (answered by `marked` when that has been played) and `{"type": "stop"}`. Linear
-    samples are in network byte order in RTP, little-endian in a WebSocket. What flows play goes before what is sent.
+    `start` with the ids and numbers of the call, the format and `data`, then audio in binary messages, and `digits` for
+    keys that are typed. It sends audio back in the same way, and may send the JSON messages `{"type": "clear"}` (play
+    nothing of what was sent so far), `{"type": "mark", "name": …}` (answered by `marked` when that has been played) and
+    `{"type": "stop"}`. Linear samples are in network byte order in RTP, little-endian in a WebSocket. What flows play
+    goes before what is sent.
 
     On failure (a host that cannot be reached, or is in a private network that is not allowed; too many at once, or a
     second one that speaks) the reason goes into the step log and the next step follows.

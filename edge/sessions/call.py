@@ -515,6 +515,8 @@ class Call:
         """Keys came in, by RTP or INFO."""
         if self._recording is not None:
             self._recording.press(keys)
+        if self._stream is not None:
+            self._desk.forks.typed(self._stream, keys)
         if self._joined is not None and self._joined.talking:
             return
         self._keys.extend(keys)

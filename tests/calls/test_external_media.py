@@ -139,6 +139,7 @@ def test_an_agent_hears_the_caller_sample_for_sample_and_is_heard(
     assert agent.word("marked") == {"type": "marked", "name": "said", "played": True}
     press(caller, call)
     call.ended()
+    assert agent.word("digits") == {"type": "digits", "digits": "1"}
     assert agent.word("stop") == {"type": "stop", "reason": "hangup"}
     assert agent.closed.wait(5)
     caller.drain()

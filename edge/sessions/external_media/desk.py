@@ -58,6 +58,11 @@ class ForkDesk:
             raise
         return fork.id
 
+    def typed(self, stream: Stream, keys: str) -> None:
+        """Tell the forks of a stream of keys that came on it."""
+        for fork in self._forks.get(stream, ()):
+            fork.typed(keys)
+
     def stop(self, stream: Stream, why: str) -> int:
         """End all forks of a stream; how many there were."""
         forks = list(self._forks.get(stream, ()))

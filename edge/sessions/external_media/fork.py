@@ -56,6 +56,10 @@ class Fork(ABC):
     def told(self, timestamp: int, pcm: bytes) -> None:
         """Send a packet of what was heard or said. It is on the path of each packet: quick, and without waiting."""
 
+    @abstractmethod
+    def typed(self, keys: str) -> None:
+        """The caller typed these keys."""
+
     def end(self, why: str) -> None:
         """Leave the stream and the other side. Without effect when done before."""
         if self.over:

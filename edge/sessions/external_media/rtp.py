@@ -57,6 +57,9 @@ class RtpFork(Fork):
             except OSError:  # no room, or an ICMP message about one of those before
                 _unsent.inc()
 
+    def typed(self, keys: str) -> None:
+        """No telephone-event was agreed on: a host without SDP is told of audio only."""
+
     def leave(self, why: str) -> None:
         made, self._socket = self._socket, None
         if made is not None:

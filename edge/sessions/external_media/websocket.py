@@ -4,6 +4,7 @@ We say
 
     {"type": "start", "id", "call_id", "source", "destination", "format", "sample_rate", "listen", "speak", "data"}
     {"type": "marked", "name", "played"}      what was sent before that mark has been played (or not: cleared, dropped)
+    {"type": "digits", "digits"}              keys that the caller typed
     {"type": "stop", "reason"}                before we close: stopped, hangup
 
 and understand
@@ -93,6 +94,9 @@ class WebSocketFork(Fork):
             _unsent.inc()
         self._audio.append(data)
         self._due.set()
+
+    def typed(self, keys: str) -> None:
+        self._say("digits", digits=keys)
 
     def leave(self, why: str) -> None:
         self._say("stop", reason=why)
