@@ -10,7 +10,7 @@ import pytest
 from edge.errors import Fault, Invalid
 from edge.flows import limits
 from edge.flows.action import FINISH, NEXT, START
-from edge.flows.flow import Flow, compile_flow, require_medium
+from edge.flows.flow import Flow, compile_flow, name_steps, require_medium
 from edge.store.metadata import NIL
 from tests.flows.scripted import run_through, session_for
 
@@ -491,3 +491,19 @@ def test_talking_while_the_flow_goes_on_is_no_wait() -> None:
     ((_, told),) = faults_of(document(talk))
     assert "without a wait" in told
     assert compile_flow(document(step("talk", "t", next_id="t", text="Hello")))
+
+
+def test_steps_without_an_id_can_be_given_one_that_is_the_same_each_time() -> None:
+    plain = document(step("answer"), step("beep", NIL), step("beep", "step-1"), "no step", STOP)
+    named = name_steps(plain)
+    assert [action["id"] for action in named["actions"] if action != "no step"] == [
+        "step-1-",
+        "step-2",
+        "step-1",
+        "end",
+    ]
+    assert plain["actions"][0]["id"] is None
+    assert named == name_steps(plain)
+    others: list[Any] = [[], {}, {"actions": {}}, None]
+    for other in others:
+        assert name_steps(other) == other

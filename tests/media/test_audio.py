@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge.errors import Invalid
 from edge.media import audio
-from edge.media.audio import Audio, Recording, read_wav, write_wav
+from edge.media.audio import Audio, Recording, read_wav, wav_seconds, write_wav
 from edge.media.g711 import CODECS, decode, encode
 from tests.media.conftest import chunk, sine, wav
 
@@ -67,6 +67,14 @@ def test_g711_in_a_wav(kind: int, codec: str) -> None:
     assert read_wav(wav(data, bits=8, kind=kind), "x.wav").encoded(law) == data
     stereo = bytes(byte for byte in data for _ in range(2))
     assert read_wav(wav(stereo, channels=2, bits=8, kind=kind), "x.wav").pcm == decode(data, law)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (48000, 2)])
+def test_how_long_a_file_lasts_is_known_without_its_samples(rate: int, channels: int) -> None:
+    data = wav(bytes(rate * channels), rate, channels)
+    assert wav_seconds(data, "x.wav") == 0.5
+    with pytest.raises(Invalid, match="cut off"):
+        wav_seconds(data[:-1], "x.wav")
 
 
 def test_channels_are_averaged() -> None:

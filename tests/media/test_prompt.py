@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,7 @@ import pytest
 from edge.errors import Invalid, Unavailable
 from edge.media import prompt
 from edge.media.audio import Audio
-from edge.media.prompt import RECHECK_SECONDS, REFETCH_SECONDS, Prompts
+from edge.media.prompt import RECHECK_SECONDS, REFETCH_SECONDS, Prompts, read_seconds
 from tests.media.conftest import sine, wav
 
 T = TypeVar("T")
@@ -116,6 +117,12 @@ async def test_what_is_refused_is_named(directory: Path, source: str, what: str)
         await World(directory).load(source)
     assert what in caught.value.message
     assert caught.value.message.startswith(source[:200].replace("\0", "\\0") + ": ")
+    with pytest.raises(Invalid, match=f"^{re.escape(caught.value.message)}$"):
+        read_seconds(directory, source)
+
+
+def test_how_long_a_file_lasts(directory: Path) -> None:
+    assert read_seconds(directory, "hello.wav") == len(PCM) / 16000
 
 
 async def test_a_file_is_read_once_and_looked_at_now_and_then(directory: Path) -> None:
