@@ -46,10 +46,10 @@ class DeliveriesSection(SenderSection):
 
     at_once: PositiveInt = Field(default=64, description="How many of a kind are sent at the same time.")
     held: PositiveInt = Field(
-        default=10_000, description="How many of a kind wait in memory; more stay in the database."
+        default=2_000, description="How many of a kind wait in memory, 64 kB each at most; more stay in the database."
     )
     of_one_account: PositiveInt = Field(
-        default=1_000, description="How many of a kind one account may have waiting; more are not taken."
+        default=500, description="How many of a kind one account may have waiting; more are not taken."
     )
 
 
