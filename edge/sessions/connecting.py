@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from edge.accounts.allowance import country_of
@@ -141,10 +142,10 @@ class Connecting:
             return
         index = self._legs.pop(call)
         self._book.leave(call)
-        if self._closed:
-            return
         if call is self._early:
             self._early = None
+        if self._closed:
+            return
         if index == self._dialing.winner:
             talked = self._loop.time() - self._since if self._bridge is not None else 0.0
             self._finish(Dialed("answered", 200, self._destination(index), None, talked))
@@ -236,14 +237,12 @@ class Connecting:
         return True
 
     async def _ring_tone(self) -> None:
-        stream = self._caller.stream
-        ring = ringback(self._dial.ringback or country_of(self._caller.attempt.number))
+        country = self._dial.ringback or country_of(self._caller.attempt.number)
+        ring = await asyncio.to_thread(ringback, country)  # the first of a country takes longer than a packet may wait
         rings = int((len(self._ways) * self._dial.ring_seconds) // ring.seconds) + 1
-        try:
-            if stream is not None:
-                await stream.play(*[ring] * rings)
-        except StreamClosed:
-            pass
+        if self._caller.stream is not None:
+            with suppress(StreamClosed):
+                await self._caller.stream.play(*[ring] * rings)
 
     def _silence(self) -> None:
         """No ring tone any more."""

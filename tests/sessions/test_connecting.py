@@ -7,6 +7,7 @@ tests/calls/test_connect.py.
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from collections.abc import AsyncIterator
 from ipaddress import ip_network
@@ -19,9 +20,11 @@ from edge.errors import EdgeError, Exhausted, Forbidden, Invalid, Unavailable
 from edge.flows.dial import Dial, Dialed
 from edge.flows.session import SessionEnded
 from edge.sessions import limits
+from edge.sessions.leg import Leg
 from edge.sessions.offered import OfferedCall
 from edge.sip.message import Request, parse
 from edge.trunks.target import Target
+from tests.sessions.ground import until
 from tests.sessions.line import CALLER, NUMBER, OUT, Line, tag, talking
 from tests.sip.ladder import SDP, Fields, Ladder, invite, reply_to, request
 
@@ -414,14 +417,12 @@ async def test_an_answered_caller_hears_a_ring_until_somebody_answers(line: Line
     called = await attempted.rings()
     called.says(180)
     assert line.quiet()
-    assert call.stream is not None
-    await asyncio.sleep(0)
-    assert call.stream.sender._playing is not None
+    sender = call.stream.sender if call.stream is not None else None
+    assert sender is not None
+    await until(lambda: sender._playing is not None)
     called.says(200, SDP) << "ACK"
     assert line.quiet(), "he is answered already"
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert call.stream.sender._playing is None
+    await until(lambda: sender._playing is None)
     called.asks("BYE") << 200
     await attempted.dialed()
 
@@ -723,3 +724,23 @@ async def test_the_end_of_the_daemon_ends_both(line: Line) -> None:
     await attempted.ended()
     methods = sorted(one.method for _, data in line.out if isinstance(one := parse(data), Request))
     assert methods == ["BYE", "BYE"]
+
+
+def legs_in_memory() -> int:
+    return sum(isinstance(one, Leg) for one in gc.get_objects())
+
+
+async def test_what_is_over_leaves_no_ring_for_the_collector(line: Line) -> None:
+    gc.collect()
+    before = legs_in_memory()
+    call, attempted, called = await talk(line, early_media=True)
+    gc.disable()
+    try:
+        assert legs_in_memory() == before + 1
+        called.asks("BYE") << 200
+        await attempted.dialed()
+        line.events.clear()
+        assert legs_in_memory() == before
+    finally:
+        gc.enable()
+    assert call.ended is None
