@@ -512,6 +512,16 @@ def test_a_call_of_its_own_runs_its_steps_once_it_is_answered(
     assert (record["source"]["target"], record["destination"]["target"]) == (number, DESK)
 
 
+def test_a_text_may_order_a_call(exchange: Exchange, caller: Caller, callee: Callee) -> None:
+    number = exchange.number(texts=(order("${voipbin.conversation.peer.target}", actions=[hangup()]),))
+    assert caller.answer(caller.text(number, "call me")).status == 202
+    rung = callee.rung()
+    assert rung.invite.uri.startswith(f"sip:{caller.user}@")
+    assert f"sip:{number}@" in rung.invite.text("From")
+    rung.answers(offer(callee.media))
+    rung.ended()
+
+
 def test_a_chained_call_ends_with_the_one_that_ordered_it(exchange: Exchange, caller: Caller, callee: Callee) -> None:
     number = exchange.number(ANSWER, order(DESK, actions=[STAY], chained=True), STAY)
     call = caller.call(number, offer(caller.media))
