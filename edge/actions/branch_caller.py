@@ -17,7 +17,7 @@ from edge.flows.variables import Variables, quoted
 
 ATTESTATION: Final = "edge.call.attestation"
 SOURCE: Final[dict[Medium, str]] = {
-    "call": "voipbin.call.source.target",
+    "call": "edge.call.caller",
     "message": "voipbin.conversation.peer.target",
 }
 
@@ -37,6 +37,8 @@ class BranchCaller(Action):
     """Look the caller, or the sender of a text, up among callers named here and in a list of the account, and go on
     where the most specific match says: the number itself, then the longest beginning, then `anonymous`, then the
     attestation. When both know him equally well, `callers` counts.
+
+    Numbers are compared as E.164, however the carrier writes them.
 
     `callers` has a target for each match: `+14155550199`, `+44*`, `anonymous`, `attestation:A` (B, C, none). A match of
     the `caller_list` goes to the target of its label in `target_ids`, or else to `match_target_id`. Where no target is

@@ -75,6 +75,7 @@ KNOWN: Final[Mapping[str, str]] = {
     "voipbin.conversation_message.text": "what it says",
     "voipbin.conversation_message.direction": "inbound",
     "edge.call.status": "ringing, progressing or hangup",
+    "edge.call.caller": "the caller's number as E.164 where it can be read so, else as it came",
     "edge.call.sip_call_id": "the Call-ID on the wire",
     "edge.call.trunk": "the trunk the call came by",
     "edge.call.attestation": "who vouches for the caller's number: A, B or C; empty when nobody does",

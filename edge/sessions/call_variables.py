@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from edge.numbers.number import Number
+from edge.sessions.memory import peer_of
 from edge.sessions.record import Attempt, kind_of
 from edge.store.metadata import NIL, json_text
 
@@ -47,6 +48,7 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.recording.filenames": _of_recording("filename"),
     "edge.call.status": lambda attempt, number: attempt.status_now,
     "edge.call.attestation": lambda attempt, number: attempt.attestation,
+    "edge.call.caller": lambda attempt, number: peer_of(attempt.source, attempt.country),
     "edge.call.sip_call_id": lambda attempt, number: attempt.call_id,
     "edge.call.trunk": lambda attempt, number: attempt.trunk,
     "edge.number.id": lambda attempt, number: number.id,

@@ -46,6 +46,7 @@ class Attempt:
     """
 
     trunk = ""
+    country: str | None = None  # where the trunk's national numbers are from
     attestation = ""  # A, B or C when somebody vouches for the source
     customer_id = NIL
     number_id = NIL

@@ -241,7 +241,8 @@ class Router:
         trunk = None if call.inside else self._trunks.find(attempt.remote)
         if trunk is None and not call.inside:  # who is rung by its URI may answer, and not call
             raise Forbidden("calls are taken from trunks only")
-        attempt.trunk = trunk.name if trunk else ""
+        if trunk is not None:
+            attempt.trunk, attempt.country = trunk.name, trunk.country
         e164 = attempt.number = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
         found = await self._routes.number(e164)
         attempt.lookup_source = found.source
@@ -266,7 +267,7 @@ class Router:
             raise call.ended
         run = Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number))
         if flow.recalls:
-            attempt.peer = peer_of(attempt.source, trunk.country if trunk else None)
+            attempt.peer = peer_of(attempt.source, attempt.country)
             await recall(run, call)
         return run, fallback
 

@@ -103,6 +103,23 @@ def test_how_far_the_call_is() -> None:
     assert view["edge.call.status"] == "hangup"
 
 
+@pytest.mark.parametrize(
+    ("source", "country", "caller"),
+    [
+        ("+14155550199", None, "+14155550199"),
+        ("4155550199", "US", "+14155550199"),
+        ("030123456", "DE", "+4930123456"),
+        ("4155550199", None, "4155550199"),
+        ("anonymous", "US", "anonymous"),
+        ("", "US", ""),
+    ],
+)
+def test_the_caller_is_a_number_where_he_can_be_one(source: str, country: str | None, caller: str) -> None:
+    seen = attempt()
+    seen.source, seen.country = source, country
+    assert CallVariables(seen, NUMBER)["edge.call.caller"] == caller
+
+
 def test_who_vouches_for_the_caller() -> None:
     seen = attempt()
     assert CallVariables(seen, NUMBER)["edge.call.attestation"] == ""
