@@ -74,8 +74,7 @@ from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
-from edge.voices.site import Site as Studio
-from edge.voices.site import build_voices, open_speech
+from edge.voices.studio import Studio, build_voices, open_speech
 
 log = get_logger("daemon")
 

@@ -36,7 +36,7 @@ class VoiceSection(KindSection):
 
 
 class Voice(ABC):
-    """A voice, or the many of an engine. A kind sets `kind` and `section`, and is built with its section and site."""
+    """A voice, or the many of an engine. A kind sets `kind` and `section`, and is built with its section and studio."""
 
     kind: ClassVar[str]
     section: ClassVar[type[VoiceSection]]
@@ -46,7 +46,7 @@ class Voice(ABC):
         VOICES.add(cls.kind, cls)
 
     @abstractmethod
-    def __init__(self, section: Any, site: Any) -> None: ...
+    def __init__(self, section: Any, studio: Any) -> None: ...
 
     @abstractmethod
     def lack(self) -> str:

@@ -24,7 +24,7 @@ from edge.media.audio import MAX_SECONDS, Audio, read_wav
 from edge.media.ssml import Phrase
 from edge.media.voice import Voice, VoiceSection
 from edge.settings import NAME
-from edge.voices.site import Site
+from edge.voices.studio import Studio
 
 RATE: Final = 22_050  # samples a second that it speaks in
 MAX_BYTES: Final = int(MAX_SECONDS * RATE * 2)
@@ -55,7 +55,7 @@ class Espeak(Voice):
     kind = "espeak"
     section = EspeakSection
 
-    def __init__(self, section: EspeakSection, site: Site) -> None:
+    def __init__(self, section: EspeakSection, studio: Studio) -> None:
         self._program = section.program
         self._speed = str(section.words_per_minute)
         self._listed: Listed | None = None

@@ -22,7 +22,7 @@ from edge.media.audio import Audio, read_wav
 from edge.media.ssml import Phrase
 from edge.media.voice import Voice, VoiceSection
 from edge.settings import NAME
-from edge.voices.site import Site
+from edge.voices.studio import Studio
 
 SORRY = frozenset({400, 404, 422})  # it will say the same to this text again
 
@@ -42,10 +42,10 @@ class Http(Voice):
     kind = "http"
     section = HttpVoiceSection
 
-    def __init__(self, section: HttpVoiceSection, site: Site) -> None:
+    def __init__(self, section: HttpVoiceSection, studio: Studio) -> None:
         self._name = section.name
         self._url = str(section.url)
-        self._guard = site.guard
+        self._guard = studio.guard
         self._headers = {"Content-Type": "application/json", "Accept": "audio/wav"}
         if section.authorization is not None:
             self._headers["Authorization"] = section.authorization.get_secret_value()

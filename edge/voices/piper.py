@@ -30,7 +30,7 @@ from edge.media.g711 import WIDTH
 from edge.media.ssml import Phrase
 from edge.media.voice import Voice, VoiceSection
 from edge.settings import NAME
-from edge.voices.site import Site
+from edge.voices.studio import Studio
 
 
 class PiperSection(VoiceSection):
@@ -55,7 +55,7 @@ class Piper(Voice):
     kind = "piper"
     section = PiperSection
 
-    def __init__(self, section: PiperSection, site: Site) -> None:
+    def __init__(self, section: PiperSection, studio: Studio) -> None:
         self._section = section
         self._model: Model | None = None
         self._thread = ThreadPoolExecutor(1, f"piper-{section.name}")

@@ -16,7 +16,7 @@ from edge.media.audio import Audio
 from edge.media.speech import Speaker, Speech, SpeechSection
 from edge.media.ssml import Phrase
 from edge.media.voice import Voice, VoiceSection
-from edge.voices.site import open_speech
+from edge.voices.studio import open_speech
 
 
 class ParrotSection(VoiceSection):

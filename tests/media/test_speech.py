@@ -14,7 +14,7 @@ from edge.media import speech as module
 from edge.media.audio import Audio
 from edge.media.speech import Speech, SpeechSection
 from edge.metrics import REGISTRY
-from edge.voices.site import open_speech
+from edge.voices.studio import open_speech
 from tests.media.parrot import Parrot, said
 
 

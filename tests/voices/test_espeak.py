@@ -19,9 +19,9 @@ from edge.media.audio import Audio
 from edge.media.ssml import Phrase
 from edge.voices import espeak
 from edge.voices.espeak import Espeak, EspeakSection, Listed, choose, read_lists
-from edge.voices.site import Site
+from edge.voices.studio import Studio
 
-HERE = Site(Guard(HttpSection()))
+HERE = Studio(Guard(HttpSection()))
 VOICES = b"""Pty Language       Age/Gender VoiceName          File                 Other Languages
  5  cmn             --/M      Chinese_(Mandarin,_latin_as_English) sit/cmn              (zh-cmn 5)(zh 5)
  2  en-gb           --/M      English_(Great_Britain) gmw/en               (en 2)

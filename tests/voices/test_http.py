@@ -16,7 +16,7 @@ from edge.http import Guard, HttpSection
 from edge.media import ssml
 from edge.media.audio import write_wav
 from edge.voices.http import Http, HttpVoiceSection
-from edge.voices.site import Site
+from edge.voices.studio import Studio
 from tests.media.conftest import sine, wav
 
 PCM = sine(440, 8000, 0.1).tobytes()
@@ -57,7 +57,7 @@ async def guard() -> AsyncIterator[Guard]:
 
 
 def voice(guard: Guard, url: str, **settings: Any) -> Http:
-    return Http(HttpVoiceSection.model_validate({"url": url, **settings}), Site(guard))
+    return Http(HttpVoiceSection.model_validate({"url": url, **settings}), Studio(guard))
 
 
 async def test_what_it_is_sent_and_what_it_says(server: Server, guard: Guard) -> None:

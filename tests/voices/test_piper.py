@@ -16,12 +16,12 @@ from edge.media import ssml
 from edge.media.audio import Audio
 from edge.voices import piper as module
 from edge.voices.piper import Piper, PiperSection
-from edge.voices.site import Site
+from edge.voices.studio import Studio
 from tests.voices.model import LETTER, write_model
 
 pytest.importorskip("piper", reason="optional: piper-tts is not installed")
 
-HERE = Site(Guard(HttpSection()))
+HERE = Studio(Guard(HttpSection()))
 
 
 def voice(model: Path, **settings: Any) -> Piper:

@@ -15,11 +15,11 @@ from edge.plugins import load
 from edge.settings import render
 from edge.voices.espeak import Espeak, EspeakSection
 from edge.voices.http import Http
-from edge.voices.site import Site, build_voices
+from edge.voices.studio import Studio, build_voices
 
 load("edge.voices")
 
-HERE = Site(Guard(HttpSection()))
+HERE = Studio(Guard(HttpSection()))
 
 
 class Tree(BaseModel):

@@ -18,13 +18,13 @@ from edge.media.voice import VOICES, VoiceSection
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Studio:
     """Where a voice stands."""
 
     guard: Guard
 
 
-def build_voices(sections: Sequence[VoiceSection], site: Site) -> dict[str, Speaker]:
+def build_voices(sections: Sequence[VoiceSection], studio: Studio) -> dict[str, Speaker]:
     """All voices by name. Raises Invalid when two have one name. `edge.voices` must be loaded."""
     speakers: dict[str, Speaker] = {}
     for index, section in enumerate(sections):
@@ -34,7 +34,7 @@ def build_voices(sections: Sequence[VoiceSection], site: Site) -> dict[str, Spea
                 faults=[Fault(f"voices[{index}].name", f"{section.name} is the name of another voice already")],
             )
         kind: Any = VOICES.get(section.kind)
-        speakers[section.name] = Speaker(section, kind(section, site))
+        speakers[section.name] = Speaker(section, kind(section, studio))
     return speakers
 
 
