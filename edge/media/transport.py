@@ -7,9 +7,9 @@ packet is thus read up to one packet time after it came, which does not matter f
 each packet.
 
 Between two people time counts. So what comes for a stream that is relayed to another one is sent on at once: its socket
-moves to a second epoll, which the loop watches as one file. As a wake-up costs more than the packet, it is not watched
-while packets come at less than `PAUSE_SECONDS` from each other: then we look every `PAUSE_SECONDS`, and find many.
-While a stream is relayed the clock only counts its time, and sends nothing for it.
+moves to a second epoll, which the loop watches as one file. With many calls a wake-up for each packet would cost more
+than the packet: then it is not watched, and we look every `PAUSE_SECONDS`. While a stream is relayed the clock only
+counts its time, and sends nothing for it.
 
 A stream's socket hears anybody until the first packet that could be of its session; from then on it is locked: the
 socket is connected to where that came from, whatever the SDP said (symmetric RTP, RFC 4961), so that the kernel drops
@@ -61,8 +61,9 @@ BIND_TRIES = 64  # pairs of ports tried for one stream, when others hold some of
 MAX_DATAGRAM = 2048  # bytes read of a packet; no G.711 packet is longer
 ROUNDS = 16  # packets read from one socket in one tick; the rest waits for the next
 STRANGERS = 512  # datagrams read from a socket that is being locked
-PAUSE_SECONDS = 0.001  # between two looks at the sockets of relayed streams
-QUIET_LOOKS = 3  # looks that find nothing, before the loop looks again
+PAUSE_SECONDS = 0.001  # between two looks at the sockets of relayed streams, when we are busy:
+BUSY = 2.0  # when more packets than this would come in a pause
+SPAN_SECONDS = 0.02  # over which they are counted
 SWEEP_SECONDS = 0.5  # between two looks at silence and reports
 EARLY_SECONDS = 0.0005  # some event loops wake up a little too soon
 
@@ -512,9 +513,10 @@ class MediaEngine:
         self._groups: Groups[Stream, Line] = Groups()
         self._slow, self._fast = _Ears(), _Ears()  # the fast ones are those of relayed streams
         self.passed_on = 0  # packets of relayed streams that were sent and not counted yet
-        self._passed_on_at = 0.0
         self._looking: asyncio.TimerHandle | None = None
-        self._quiet = 0  # looks in a row that found nothing
+        self._busy = False  # so many packets are relayed that we look for them ourselves
+        self._span_began = 0.0  # since when they are counted to know that
+        self._span_packets = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -706,18 +708,15 @@ class MediaEngine:
 
     def _wake(self) -> None:
         """The loop saw a packet for a relayed stream."""
-        now = time.monotonic()
-        self._pass_on(now)
-        if now - self._passed_on_at < PAUSE_SECONDS:
+        self._pass_on(time.monotonic())
+        if self._busy:
             self._running().remove_reader(self._fast.epoll.fileno())
-            self._quiet = 0
             self._look_later()
-        self._passed_on_at = now
 
     def _look(self) -> None:
-        """Look by ourselves, as packets come so fast; when none do, the loop is asked to look again."""
-        self._quiet = 0 if self._pass_on(time.monotonic()) else self._quiet + 1
-        if self._quiet < QUIET_LOOKS:
+        """Look by ourselves, as long as it is worth it."""
+        self._pass_on(time.monotonic())
+        if self._busy:
             self._look_later()
         else:
             self._looking = None
@@ -726,13 +725,17 @@ class MediaEngine:
     def _look_later(self) -> None:
         self._looking = self._running().call_later(PAUSE_SECONDS, self._look)
 
-    def _pass_on(self, now: float) -> int:
+    def _pass_on(self, now: float) -> None:
         ready, heard = self._fast.hear(now)
         if ready:
             _received.inc(heard)
             _sent.inc(self.passed_on)
             self.passed_on = 0
-        return ready
+        self._span_packets += ready
+        span = now - self._span_began
+        if span >= SPAN_SECONDS:
+            self._busy = self._span_packets * PAUSE_SECONDS > BUSY * span
+            self._span_began, self._span_packets = now, 0
 
 
 class _Ears:

@@ -82,7 +82,9 @@ async def test_a_relay_invents_nothing_and_waits_for_no_clock(bridge: Bridge) ->
     two.rtp.setblocking(False)
 
 
-async def test_when_packets_come_fast_all_of_them_pass_and_so_does_one_that_comes_later(bridge: Bridge) -> None:
+@pytest.mark.parametrize("busy", [0.0, transport.BUSY, 1e9], ids=["looking", "as it comes", "waiting"])
+async def test_fast_or_slow_all_packets_pass(bridge: Bridge, monkeypatch: pytest.MonkeyPatch, busy: float) -> None:
+    monkeypatch.setattr(transport, "BUSY", busy)
     one, two = bridge.phones
     heard: list[Packet] = []
     for number in range(200):
@@ -92,8 +94,10 @@ async def test_when_packets_come_fast_all_of_them_pass_and_so_does_one_that_come
     await until(lambda: bridge.streams[0].stats.received_packets == 200)
     heard += two.packets()
     assert [packet.payload[0] for packet in heard] == list(range(200))
-    await asyncio.sleep(10 * transport.PAUSE_SECONDS)  # nobody looks any more, but the loop
+    await asyncio.sleep(3 * transport.SPAN_SECONDS)  # now they come slowly again
     await bridge.talk(1)
+    await asyncio.sleep(3 * transport.SPAN_SECONDS)
+    await bridge.talk(1, way=1)
 
 
 async def test_a_prompt_then_a_relay_then_a_prompt_are_one_stream(engine: MediaEngine, phone: Phone) -> None:
