@@ -7,6 +7,7 @@ the digits of a branch, `false` of a condition, `failure`. Ways of one step to t
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -83,7 +84,7 @@ def graph_of(flow: Flow) -> Graph:
     end = len(flow.steps)  # of this flow; what lies beyond is the end of the whole run, and drawn as the same
     for step in flow.steps:
         if step.model.goes_on:
-            ways.setdefault((step.index, min(step.next, end)), []).append("next" if step.model.targets else "")
+            ways.setdefault((step.index, min(step.next, end)), []).append("next")
         if step.failure is not None:
             ways.setdefault((step.index, min(step.failure, end)), []).append("failure")
         for path, target in targets_of(step.model, step.option):
@@ -92,7 +93,7 @@ def graph_of(flow: Flow) -> Graph:
             elif target:
                 place = step.next if target == NEXT else flow.places[target]
                 ways.setdefault((step.index, min(place, end)), []).append(_word(path))
-    merged = tuple(Way(*ends, _joined(labels)) for ends, labels in ways.items())
+    merged = _merged(ways)
     reached = _reached(end, merged, open_)
     nodes = tuple(Node(s.index, s.id, s.type, _detail(s), s.index in reached) for s in flow.steps)
     return Graph(flow.name, nodes, merged, frozenset(open_))
@@ -143,11 +144,13 @@ def _word(path: tuple[str, ...]) -> str:
     return WORDS.get(name, name.removesuffix("_target_id").replace("_", " "))
 
 
-def _joined(labels: list[str]) -> str:
-    words = list(dict.fromkeys(label for label in labels if label))
-    if "next" in words and len(words) > 1:
-        return ""  # whatever comes out, it leads there
-    return cut(", ".join(words), LABEL)
+def _merged(ways: Mapping[tuple[int, int], list[str]]) -> tuple[Way, ...]:
+    """The ways with their words. One that is the only one of its step, whatever comes out there, needs none."""
+    out = Counter(source for source, _ in ways)
+    return tuple(
+        Way(source, target, "" if out[source] == 1 and "next" in words else cut(", ".join(dict.fromkeys(words)), LABEL))
+        for (source, target), words in ways.items()
+    )
 
 
 def _detail(step: Step) -> str:

@@ -62,6 +62,17 @@ def test_a_jump_to_the_step_that_follows_anyway_is_one_way_without_a_word() -> N
     assert graph(condition, END).ways == (Way(0, 1, ""),)
 
 
+def test_the_way_of_a_failure() -> None:
+    beep = {"id": "b", "type": "beep", "failure_id": "sorry"}
+    sorry = {"id": "sorry", "type": "answer", "failure_id": "end"}
+    assert graph(beep, {"id": "a", "type": "answer", "next_id": "end"}, sorry, END).ways == (
+        Way(0, 1, "next"),
+        Way(0, 2, "failure"),
+        Way(1, 3, ""),
+        Way(2, 3, ""),
+    )
+
+
 def test_places_that_are_no_steps() -> None:
     found = graph(branch({"1": FINISH, "2": NEXT, "3": START}), END)
     assert set(found.ways) == {Way(0, 2, "1"), Way(0, 1, "2"), Way(0, 0, "3")}

@@ -73,7 +73,8 @@ class WatchedRun(Run):
         silent = self._stage.told == self._told
         match outcome:
             case "failed":
-                told = f"fails: {note}; the flow goes on"
+                where = " at its failure_id" if self._step.failure is not None else ""
+                told = f"fails: {note}; the flow goes on{where}"
             case "fatal":
                 told = f"fails: {note}; the run fails"
             case "ended":

@@ -262,3 +262,10 @@ async def test_a_recording_is_noted_and_ends_by_key_or_time_or_when_the_flow_say
 async def test_a_call_that_is_not_answered_is_not_recorded() -> None:
     found = await attempt(record(), HANG_UP)
     assert told(found)[0].startswith("0.0 rec: fails: only an answered call can be recorded")
+
+
+async def test_a_failure_goes_where_the_step_says() -> None:
+    send = {"id": "go", "type": "redirect", "option": {"destinations": ["sip:a@b"]}, "failure_id": "sorry"}
+    found = await attempt(ANSWER, send, HANG_UP, {"id": "sorry", "type": "beep"}, connect="busy")
+    assert told(found)[3] == "0.0 go: fails: the transfer failed with 486; the flow goes on at its failure_id"
+    assert found.never_reached == ("bye",)
