@@ -30,7 +30,7 @@ from edge.sessions.book import CallBook
 from edge.sessions.bridge import Bridge
 from edge.sessions.call import Call
 from edge.sessions.dialing import CAUSE_OF_STATUS, Cancel, Dialing, Orders, Ring
-from edge.sessions.leg import Leg, Way, attempt_of
+from edge.sessions.leg import ELSEWHERE, Leg, Way, attempt_of
 from edge.sessions.ways import Ways
 
 SPENT: Final = 483  # Max-Forwards is used up
@@ -123,7 +123,7 @@ class Connecting:
             self._tone = self._loop.create_task(self._ring_tone())
 
     def answered(self, leg: Leg) -> None:
-        self._obey(self._dialing.answered(self._legs[leg]))
+        self._obey(self._dialing.answered(self._legs[leg]), why=ELSEWHERE)
         if self._dialing.winner != self._legs[leg] or self._caller.ended is not None:
             leg.hang_up("normal")
             return
@@ -162,7 +162,8 @@ class Connecting:
 
     # What is done about it
 
-    def _obey(self, orders: Orders) -> None:
+    def _obey(self, orders: Orders, *, why: str = "cancel") -> None:
+        """Ring who is to be rung, and give up others, `why` as the record has it."""
         waiting = deque(orders)
         while waiting:
             match waiting.popleft():
@@ -170,7 +171,7 @@ class Connecting:
                     waiting.extend(self._ring(index))
                 case Cancel(index):
                     for leg in [leg for leg, its in self._legs.items() if its == index]:
-                        leg.hang_up("cancel")
+                        leg.hang_up(why)
         self._set_timer()
         verdict = self._dialing.verdict
         if self._dialing.over and self._dialing.winner is None and verdict is not None:
@@ -217,7 +218,7 @@ class Connecting:
 
     def _time_is_over(self) -> None:
         self._timer = None
-        self._obey(self._dialing.wake(self._loop.time()))
+        self._obey(self._dialing.wake(self._loop.time()), why="noanswer")
 
     # What the caller hears
 

@@ -21,6 +21,8 @@ from edge.sip.events import OutgoingCall
 from edge.sip.peer import Peer
 from edge.store.metadata import new_id
 
+ELSEWHERE = "elsewhere"  # why a call is given up: another one was answered
+ELSEWHERE_SAID = 'SIP;cause=200;text="Call completed elsewhere"'  # RFC 3326 §3.1: so that no phone calls it missed
 RINGS = 180  # the first provisional answer that says more than that the call was received
 
 
@@ -192,7 +194,9 @@ class Leg(Call):
         self.refusal = 487
         if self._outgoing is not None:
             endpoint = self._desk.endpoint
-            endpoint.agent.cancel(self._outgoing, endpoint.now())
+            endpoint.agent.cancel(
+                self._outgoing, endpoint.now(), reason=ELSEWHERE_SAID if reason == ELSEWHERE else None
+            )
         self._end("local", reason)
 
     def _open_early(self) -> None:

@@ -32,6 +32,7 @@ from edge.numbers.e164 import read_dialed
 from edge.numbers.number import E164, Number
 from edge.sessions import limits
 from edge.sessions.leg import Way
+from edge.sessions.memory import peer_of
 from edge.sessions.offered import PATH_FIELD
 from edge.sessions.origin import Origin
 from edge.sessions.texting import Owns
@@ -73,6 +74,8 @@ class Ways:
 
     async def find(self, origin: Origin, dial: Dial) -> list[Way | EdgeError]:
         """For each destination its way, or why there is none."""
+        if origin.caller:
+            origin = origin._replace(caller=peer_of(origin.caller, country_of(origin.number)))
         if len(dial.destinations) == 1:
             return [await self._try(origin, dial, dial.destinations[0])]
         return await asyncio.gather(*(self._try(origin, dial, destination) for destination in dial.destinations))

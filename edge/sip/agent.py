@@ -307,9 +307,9 @@ class Agent:
             peer=peer, uri=uri, from_=from_, to=to, sdp=sdp, now=now, fields=fields, max_forwards=max_forwards
         )
 
-    def cancel(self, outgoing: OutgoingCall, now: float) -> None:
-        """CANCEL, once there was a 1xx. A 200 that was faster is acknowledged and ended."""
-        self._uac.cancel(outgoing, now)
+    def cancel(self, outgoing: OutgoingCall, now: float, *, reason: str | None = None) -> None:
+        """CANCEL, once there was a 1xx. A 200 that was faster is acknowledged and ended. `reason` is as in `end`."""
+        self._uac.cancel(outgoing, now, reason)
 
     # The end
 

@@ -124,7 +124,7 @@ class ClientTransaction(Timed):
 
 
 class InviteClient(ClientTransaction):
-    __slots__ = ("_ack", "_invitation", "_patience", "cancelled")
+    __slots__ = ("_ack", "_invitation", "_patience", "_reason", "cancelled")
 
     def __init__(
         self,
@@ -145,6 +145,7 @@ class InviteClient(ClientTransaction):
         self._invitation = invitation
         self._patience = patience
         self._ack: bytes | None = None
+        self._reason: str | None = None  # of a CANCEL
         self.cancelled = False
 
     def received(self, response: Response, now: float) -> None:
@@ -180,16 +181,17 @@ class InviteClient(ClientTransaction):
                 self.wire.timers.set(self, now, GIVE_UP)
             self.responded(response, now)
 
-    def cancel(self, now: float) -> None:
+    def cancel(self, now: float, reason: str | None = None) -> None:
         """CANCEL, once there is a 1xx. Without effect after the final answer."""
         if self.waits and not self.cancelled:
             self.cancelled = True
+            self._reason = reason
             if self.state is PROCEEDING:
                 self._send_cancel(now)
 
     def _send_cancel(self, now: float) -> None:
         key = (self.key[0], "CANCEL")
-        PlainClient(self.wire, key, self.peer, self._invitation.cancel(), now, _ignore, _ignore)
+        PlainClient(self.wire, key, self.peer, self._invitation.cancel(self._reason), now, _ignore, _ignore)
         self.wire.timers.set(self, now, GIVE_UP)
 
     def abandon(self, now: float) -> None:

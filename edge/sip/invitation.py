@@ -28,6 +28,7 @@ class Invitation(NamedTuple):
         REQUESTS_SENT["ACK"]()
         return request_bytes("ACK", self.uri, fields)
 
-    def cancel(self) -> bytes:
-        """The CANCEL (§9.1): as the INVITE, the branch too."""
-        return request_bytes("CANCEL", self.uri, [*self.fields, ("CSeq", f"{self.number} CANCEL")])
+    def cancel(self, reason: str | None = None) -> bytes:
+        """The CANCEL (§9.1): as the INVITE, the branch too. `reason` is the value of its Reason field (RFC 3326)."""
+        reasons = [] if reason is None else [("Reason", reason)]
+        return request_bytes("CANCEL", self.uri, [*self.fields, ("CSeq", f"{self.number} CANCEL"), *reasons])

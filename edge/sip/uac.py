@@ -80,10 +80,10 @@ class Uac:
         )
         return outgoing
 
-    def cancel(self, outgoing: OutgoingCall, now: float) -> None:
+    def cancel(self, outgoing: OutgoingCall, now: float, reason: str | None) -> None:
         """Without effect after the final answer."""
         if outgoing._transaction is not None:
-            outgoing._transaction.cancel(now)
+            outgoing._transaction.cancel(now, reason)
 
     def _responded(self, outgoing: OutgoingCall, response: Response, now: float) -> None:
         status = response.status

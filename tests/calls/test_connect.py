@@ -305,6 +305,7 @@ def test_all_are_rung_at_once_and_the_losers_are_cancelled(exchange: Exchange, c
     call.answered()
     rung[0].cancelled()
     rung[2].cancelled()
+    assert exchange.record(rung[0].id)["hangup_reason"] == "elsewhere"
     rung[1].hang_up()
     call.ended()
 

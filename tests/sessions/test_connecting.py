@@ -209,6 +209,7 @@ async def test_a_caller_who_gives_up_cancels_the_other(line: Line) -> None:
     line >> request("CANCEL") << 200 << 487
     line << "CANCEL"
     assert line.request.via.branch == called.invite.via.branch
+    assert "reason" not in line.request.headers
     await attempted.ended()
     nothing_left(line)
     called.says(487) << "ACK"
@@ -340,6 +341,7 @@ async def test_the_first_answer_wins_and_the_others_are_cancelled(line: Line) ->
     other.says(200, SDP) << "ACK"
     line << "CANCEL"
     assert line.request.call_id == one.invite.call_id
+    assert line.header("reason") == 'SIP;cause=200;text="Call completed elsewhere"'
     line << 200
     line.ack()
     one.says(200, SDP) << "ACK" << "BYE"
@@ -600,6 +602,15 @@ async def test_one_that_is_not_allowed_is_passed_over_and_told(line: Line) -> No
 async def test_a_source_that_is_nobodys_is_refused(line: Line) -> None:
     await Attempted(line, offered(line), source="+14155550666").fails(Forbidden, "no active number of this account")
     nothing_left(line)
+
+
+@pytest.mark.parametrize("written", ["+14155550199", "14155550199", "4155550199"])
+async def test_the_callers_own_number_is_known_however_it_is_written(line: Line, written: str) -> None:
+    call = offered(line)
+    call.attempt.source = written
+    attempted = Attempted(line, call, source=CALLER)
+    assert (await attempted.rings()).invite.from_.uri.user == CALLER
+    attempted.task.cancel()
 
 
 async def test_a_source_of_the_accounts_is_shown(line: Line) -> None:

@@ -217,6 +217,7 @@ def test_cancel_while_it_rings() -> None:
     cancel = ladder.request
     assert (cancel.uri, cancel.via, cancel.to_tag, cancel.call_id) == (sent.uri, sent.via, None, sent.call_id)
     assert str(cancel.cseq) == "1 CANCEL"
+    assert "reason" not in cancel.headers
     assert ladder.quiet()
     ladder >> reply_to(ladder, 200)
     ladder >> final << "ACK"
@@ -228,10 +229,11 @@ def test_cancel_while_it_rings() -> None:
 def test_cancel_waits_for_a_1xx() -> None:
     ladder, outgoing = calling()
     trying = reply_to(ladder, 100)
-    ladder.agent.cancel(outgoing, 0.0)
+    ladder.agent.cancel(outgoing, 0.0, reason='SIP;cause=200;text="Call completed elsewhere"')
     ladder.drain()
     assert ladder.quiet()  # §9.1
     ladder >> trying << "CANCEL"
+    assert ladder.header("reason") == 'SIP;cause=200;text="Call completed elsewhere"'  # RFC 3326 §3.1
     ladder.gone()
 
 
