@@ -62,6 +62,8 @@ class Call(Action):
 
     type = "call"
     fatal = True
+    instant = True
+    varies = False
     untouched = frozenset({"actions"})
 
     source: Annotated[Number | None, BeforeValidator(_none)] = Field(
