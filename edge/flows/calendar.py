@@ -170,6 +170,10 @@ class Calendar(_Model):
             is_open = any(span.holds(minute, next_day=True) for span in spans)
         return State(is_open, local, holiday)
 
+    def to_json(self) -> bytes:
+        """The form in Redis."""
+        return self.model_dump_json(by_alias=True).encode()
+
     def _holiday(self, day: date) -> Holiday | None:
         found = find_day(self._by_date, day)
         return self._by_date[found] if found is not None else None

@@ -24,6 +24,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from edge.flows import limits
 from edge.flows.address import E164, SEPARATORS
+from edge.store.metadata import json_text
 
 ANONYMOUS: Final = "anonymous"
 ATTESTATION: Final = "attestation:"
@@ -91,6 +92,12 @@ class Callers:
     def from_stored(cls, content: Mapping[str, Any]) -> Callers:
         """Out of what `CallerList` has checked and written."""
         return cls({entry["match"]: entry["label"] for entry in content["entries"]})
+
+    def to_json(self) -> bytes:
+        """The form in Redis."""
+        return json_text(
+            {"entries": [{"match": match, "label": label} for match, label in self._labels.items()]}
+        ).encode()
 
     def find(self, caller: Caller) -> Listed | None:
         """The most specific entry."""

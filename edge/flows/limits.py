@@ -65,4 +65,8 @@ STEP_CALLERS = 1_000  # that one step names itself
 
 # A customer.
 RESOURCES_PER_CUSTOMER = 1_000  # calendars; lists of callers
+
+# What one process keeps in memory of those of all customers.
+CALENDARS_IN_MEMORY = 10_000
+CALLER_LISTS_IN_MEMORY = 500  # a full one takes 2 MB
 FLOWS_PER_CUSTOMER = 10_000

@@ -85,12 +85,15 @@ _BY_REFERENCE: Final = (  # the key is the account's id, a slash, and the id or 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[R]):
-    """One kind of them. `model` checks what is stored; `ready` makes of it what flows work with."""
+    """One kind of them. `model` checks what is stored, `ready` makes of it what flows work with, `written` is the way
+    back."""
 
     name: str  # in SQL, and in the keys of the caches
     noun: str
     model: type[BaseModel]
     ready: Callable[[Mapping[str, Any]], R]
+    written: Callable[[R], bytes]
+    in_memory: int  # how many at most
 
     @property
     def reason(self) -> str:
@@ -98,8 +101,12 @@ class Kind(Generic[R]):
         return f"{self.name.upper()}_NOT_FOUND"
 
 
-CALENDARS: Final = Kind("calendar", "calendar", Calendar, Calendar.model_validate)
-CALLER_LISTS: Final = Kind("caller_list", "caller list", CallerList, Callers.from_stored)
+CALENDARS: Final = Kind(
+    "calendar", "calendar", Calendar, Calendar.model_validate, Calendar.to_json, limits.CALENDARS_IN_MEMORY
+)
+CALLER_LISTS: Final = Kind(
+    "caller_list", "caller list", CallerList, Callers.from_stored, Callers.to_json, limits.CALLER_LISTS_IN_MEMORY
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,8 @@ class ResourceTable(Generic[R]):
             version = await self._next_version(change, customer_id)
             live = self._mine(select(func.count()).select_from(resources), customer_id)
             if (await change.connection.execute(live)).scalar_one() >= limits.RESOURCES_PER_CUSTOMER:
-                raise Exhausted(f"more than {limits.RESOURCES_PER_CUSTOMER} of them", reason="TOO_MANY")
+                most, noun = limits.RESOURCES_PER_CUSTOMER, self.kind.noun
+                raise Exhausted(f"more than {most} {noun}s", reason=f"TOO_MANY_{self.kind.name.upper()}S")
             made = Resource(new_id(), customer_id, version, name, detail, checked, self._clock())
             await self._write(change, insert(resources).values(kind=self.kind.name, **_columns(made)), name)
             await self._tell(change, made)
@@ -290,40 +298,40 @@ class ResourceLibrary(Generic[R]):
             _BY_REFERENCE.format(keys="json_each(?) wanted", kind=kind.name),
             _BY_REFERENCE.format(keys="unnest($1::text[]) wanted(value)", kind=kind.name),
         )
-        self._tiers: Tiers[_Cached[R]] = Tiers(
+        self._tiers: Tiers[R] = Tiers(
             kind.name,
-            section=section,
+            section=section.model_copy(update={"entries": min(section.entries, kind.in_memory)}),
             notices=notices,
             redis=redis,
             load=self._load,
-            encode=lambda cached: cached.body,
+            encode=kind.written,
             decode=self._decode,
         )
 
     def peek(self, customer_id: str, reference: str, now: float) -> R | None:
         """What memory has; None also when it does not know. Never waits."""
         found = self._tiers.peek(_key(customer_id, reference), now)
-        return found.value.ready if found is not None and found.value is not None else None
+        return found.value if found is not None else None
 
     async def find(self, customer_id: str, reference: str) -> R:
         """Raises NotFound, Unavailable when no tier knows and none can."""
         found = await self._tiers.find(_key(customer_id, reference))
         if found.value is None:
             raise NotFound(f"there is no {self.kind.noun} {reference[:60]!r}", reason=self.kind.reason)
-        return found.value.ready
+        return found.value
 
-    def _decode(self, body: bytes) -> _Cached[R]:
+    def _decode(self, body: bytes | str) -> R:
         try:
-            return _Cached(body, self.kind.ready(json.loads(body)))
+            return self.kind.ready(json.loads(body))
         except (TypeError, KeyError) as error:
             raise ValueError(f"not a {self.kind.noun}: {error}") from None
 
-    async def _load(self, key: str) -> Versioned[_Cached[R]]:
+    async def _load(self, key: str) -> Versioned[R]:
         rows = await self._reader.get(self._lookup, key)
         if not rows:
             return Versioned(0, None)
         _, version, content = rows[0]
-        return Versioned(version, self._decode(content.encode()))
+        return Versioned(version, self._decode(content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,14 +361,6 @@ class AccountResources:
     async def caller_list(self, reference: str) -> Callers:
         """By its id or name. Raises NotFound, Unavailable."""
         return await self.resources.caller_lists.find(self.customer_id, reference)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cached(Generic[R]):
-    """One with its form in Redis beside it, since what is ready cannot be written down again."""
-
-    body: bytes
-    ready: R
 
 
 def _key(customer_id: str, reference: str) -> str:

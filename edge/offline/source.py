@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Final
@@ -90,7 +90,9 @@ def read_flow(path: Path, id: str | None = None) -> Flow:
         named = name_steps(document)
         return compile_flow(named) if id is None else compile_flow(named, id=id)
     except Invalid as error:
-        faults = [Fault(f"{path}: {fault.where}" if fault.where else str(path), fault.what) for fault in error.faults]
+        faults = [
+            replace(fault, where=f"{path}: {fault.where}" if fault.where else str(path)) for fault in error.faults
+        ]
         raise Invalid(error.message, faults=faults, reason=error.reason) from None
 
 

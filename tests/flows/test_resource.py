@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -221,6 +222,16 @@ async def test_callers_are_listed(office: Office) -> None:
     found = callers.find(Caller("+14155550199"))
     assert found is not None
     assert found.label == "bob"
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [(CALENDARS, {**ALL_DAY, "holidays": ["12-25"]}), (CALLER_LISTS, BOB)],
+    ids=["calendar", "list"],
+)
+def test_what_is_ready_can_be_written_down_again(kind: Any, content: dict[str, Any]) -> None:
+    stored = kind.model.model_validate(content).model_dump(mode="json", by_alias=True)
+    assert json.loads(kind.written(kind.ready(stored))) == stored
 
 
 @pytest.mark.server

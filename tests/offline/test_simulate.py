@@ -141,7 +141,11 @@ def test_another_flow_may_be_a_file(tmp_path: Path) -> None:
         (["{file}", "--texts", "hi"], 1, "texts: the flow is for a call"),
         (["{folder}/not-there.json"], 1, "not-there.json: No such file or directory"),
         (["{folder}/broken.json"], 1, "broken.json: is no JSON"),
-        (["{folder}/wrong.json"], 1, "wrong.json: actions[0].type: there is no action 'anser'; did you mean answer?"),
+        (
+            ["{folder}/wrong.json"],
+            1,
+            "wrong.json: actions[0].type (id step-1): there is no action 'anser'; did you mean answer?",
+        ),
         ([], 1, "which flow?"),
         (["{file}", "--check", "{folder}"], 2, "either FLOW or --check"),
     ],
