@@ -54,8 +54,9 @@ async def encode(source: Path, target: Path, format: Format) -> None:
         async with asyncio.timeout(ENCODE_SECONDS):
             _, said = await process.communicate()
     except BaseException as error:
-        process.kill()
-        await process.wait()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
         target.unlink(missing_ok=True)
         if isinstance(error, TimeoutError):
             raise Unavailable(f"{format} was not made within {ENCODE_SECONDS:g} seconds") from None

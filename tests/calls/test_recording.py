@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from edge.media.g711 import encode
+from edge.recordings.limits import DRIFT_SECONDS
 from tests.calls.caller import Call, Caller
 from tests.calls.exchange import ANSWER, STAY, Action, Exchange, hangup, play, sleep
 from tests.calls.rtp import Address, Described, Packet, codes, linear, offer, presses, sound, write_wav
@@ -120,7 +121,9 @@ def test_the_caller_is_left_and_we_are_right_on_one_time_line(exchange: Exchange
     answered = caller.packets.index(sound(caller.packets, "PCMU")[0])
     apart = (at - begun) - (first - answered) * FRAME
     print(f"\na packet is {apart} samples after the one that it answered")
-    assert -FRAME <= apart <= 2 * FRAME
+    assert (
+        0 <= apart <= FRAME + DRIFT_SECONDS * 8000
+    )  # it is read a packet time later, and more when the machine is busy
     assert exchange.record(call.id)["steps"][1]["note"] == f"recording {found['id']}"
 
 
@@ -151,7 +154,7 @@ def test_it_ends_when_nobody_is_heard_and_the_flow_goes_on(exchange: Exchange, c
     assert found["edge"]["ending"] == "silence"
     left, _ = heard(exchange, found)
     end = (left.index(spoken) + len(spoken)) / 8000
-    assert 1.0 <= found["edge"]["seconds"] - end <= 1.6
+    assert 1.0 <= found["edge"]["seconds"] - end <= 2.0
     steps = exchange.record(call.id)["steps"]
     assert (steps[3]["outcome"], steps[3]["note"]) == ("failed", "no recording is under way")
 

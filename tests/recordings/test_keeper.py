@@ -91,13 +91,6 @@ async def test_nor_what_lost_its_encoder_meanwhile(room: Studio, monkeypatch: py
     assert (row.format, row.error[:24]) == ("wav", "ogg needs the package so")
 
 
-async def test_an_encoder_that_fails_leaves_nothing_and_says_why(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_text("This is not audio, though it is long enough for a header.")
-    with pytest.raises(Unavailable, match=r"mp3 cannot be made: .*RIFF"):
-        await encoding.encode(tmp_path / "a.wav", tmp_path / "a.mp3", "mp3")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav"]
-
-
 async def again(room: Studio, tape: Tape, attempts: int) -> Recording:
     """Let the time pass until the next try."""
 
