@@ -52,7 +52,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *caller_lists(services.caller_lists).operations(),
         *Graphs(services.flows, services.step_counts).operations(),
         *Activeflows(services.book).operations(),
-        *Calls(services.calls, services.recordings).operations(),
+        *Calls(services.calls, services.book, services.recordings).operations(),
         *CallOrders(services.placing, services.routes.library).operations(),
         *Messages(services.messages).operations(),
         *Recordings(services.recordings, services.keeper).operations(),

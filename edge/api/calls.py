@@ -1,4 +1,4 @@
-"""Calls: the records of what was offered, refused attempts included.
+"""Calls: those that are up at this edge, and the records of all that were, refused attempts included.
 
 The keys are the platform's; what it keeps and we have no use for is there and empty. What only this edge knows stands
 below `edge`.
@@ -17,6 +17,8 @@ from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import NotFound
 from edge.recordings.table import RecordingTable
+from edge.sessions.book import CallBook
+from edge.sessions.call import Call as Session
 from edge.sessions.message import Address
 from edge.sessions.record import CallTable
 from edge.store.metadata import NIL
@@ -96,6 +98,10 @@ class RecordQuery(PageQuery):
     until: Moment | None = Field(default=None, description="Only before this time.")
 
 
+def _missing() -> NotFound:
+    return NotFound("there is no such call", reason="CALL_NOT_FOUND")
+
+
 class CallQuery(RecordQuery):
     call_id: Line | None = Field(default=None, description="Only with this SIP Call-ID.")
 
@@ -103,8 +109,9 @@ class CallQuery(RecordQuery):
 class Calls:
     """The operations on calls."""
 
-    def __init__(self, table: CallTable, recordings: RecordingTable) -> None:
+    def __init__(self, table: CallTable, book: CallBook, recordings: RecordingTable) -> None:
         self._table = table
+        self._book = book
         self._recordings = recordings
 
     async def page(self, ask: Ask[CallQuery, Nothing]) -> Page[Call]:
@@ -122,10 +129,23 @@ class Calls:
         return Page[Call](result=list(page.items), next_page_token=page.next_token)
 
     async def get(self, ask: Ask[Nothing, Nothing]) -> Call:
-        row = await self._table.get(ask.id, scope(ask.asker))
+        call = self._live(ask)
+        row = call.attempt.public() if call is not None else await self._table.get(ask.id, scope(ask.asker))
         if row is None:
-            raise NotFound("there is no such call", reason="CALL_NOT_FOUND")
+            raise _missing()
         return (await self._shown([row]))[0]
+
+    async def hang_up(self, ask: Ask[Nothing, Nothing]) -> Call:
+        call = self._live(ask)
+        if call is None:
+            raise _missing()
+        call.hang_up()
+        return (await self._shown([call.attempt.public()]))[0]
+
+    def _live(self, ask: Ask[Nothing, Nothing]) -> Session | None:
+        """A call that rings or is up at this edge, if it is the asker's."""
+        call, mine = self._book.find(ask.id), scope(ask.asker)
+        return call if call is not None and mine in (None, call.customer_id) else None
 
     async def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[Call]:
         """Records as they are answered: with the recordings of their calls."""
@@ -154,9 +174,21 @@ class Calls:
                 path="/v1.0/calls/{id}",
                 tag="calls",
                 summary="Read one call",
+                detail="One that is up is known to the edge that has it; its record to all, once it is over.",
                 query=Nothing,
                 body=Nothing,
                 result=Call,
                 handler=self.get,
+            ),
+            Operation(
+                method="POST",
+                path="/v1.0/calls/{id}/hangup",
+                tag="calls",
+                summary="End a call",
+                detail="One that rings or is up at this edge.",
+                query=Nothing,
+                body=Nothing,
+                result=Call,
+                handler=self.hang_up,
             ),
         ]

@@ -29,7 +29,7 @@ class CallBook:
     def __init__(self, records: CallRecords, guests: Guests) -> None:
         self._records = records
         self._guests = guests
-        self._calls: set[Call] = set()
+        self._calls: dict[str, Call] = {}  # by id
         self._outgoing: Counter[str] = Counter()  # by account
         self._busy = 0
         self._idle = asyncio.Event()
@@ -47,7 +47,7 @@ class CallBook:
 
     def find(self, call_id: str) -> Call | None:
         """The call of that id, if it is here."""
-        return next((call for call in self._calls if call.id == call_id), None)
+        return self._calls.get(call_id)
 
     async def idle(self) -> None:
         """Wait until no call is left, and nothing that is done for one."""
@@ -66,11 +66,11 @@ class CallBook:
 
     def hang_up_all(self) -> None:
         """The end of the drain: BYE for what is answered, 503 for what is not, CANCEL for what we ring."""
-        for call in list(self._calls):
+        for call in list(self._calls.values()):
             call.hang_up("normal", status=503)
 
     def enter(self, call: Call) -> None:
-        self._calls.add(call)
+        self._calls[call.id] = call
         self._idle.clear()
         if call.attempt.direction == "outgoing":
             self._outgoing[call.attempt.customer_id] += 1
@@ -79,9 +79,8 @@ class CallBook:
 
     def leave(self, call: Call, run: Run | None = None) -> None:
         """It is over, and its run too if it had one. Without effect for one that left before."""
-        if call not in self._calls:
+        if self._calls.pop(call.id, None) is None:
             return
-        self._calls.discard(call)
         self._rest()
         attempt = call.attempt
         if attempt.direction == "outgoing":

@@ -582,6 +582,22 @@ def test_a_call_of_its_own_may_be_connected_further(exchange: Exchange, callee: 
     assert exchange.record(second.id)["master_call_id"] == begun["id"]
 
 
+def test_a_call_that_is_up_is_read_and_ended_over_the_api(exchange: Exchange, callee: Callee) -> None:
+    number = exchange.number(ANSWER)
+    body = {"customer_id": exchange.customer, "source": number, "destinations": [DESK], "actions": [STAY]}
+    (begun,) = exchange.daemon.ask("POST", "/v1.0/calls", body)["calls"]
+    path = f"/v1.0/calls/{begun['id']}"
+    rung = callee.rung()
+    rung.answers(offer(callee.media))
+    exchange.wait(lambda: exchange.daemon.ask("GET", path)["status"] == "progressing", "the call that is up")
+    ended = exchange.daemon.ask("POST", f"{path}/hangup", {})
+    assert (ended["id"], ended["status"], ended["hangup_by"]) == (begun["id"], "hangup", "local")
+    rung.ended()
+    assert exchange.record(rung.id)["id"] == begun["id"]
+    found, answer = exchange.daemon.request("POST", f"{path}/hangup", {})
+    assert (found, answer["error"]["reason"]) == (404, "CALL_NOT_FOUND")
+
+
 def test_a_call_over_the_api_begins_with_its_variables(exchange: Exchange, callee: Callee) -> None:
     flow = exchange.flow(
         {
