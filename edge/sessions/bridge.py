@@ -13,8 +13,6 @@ When the bridge ends, a side that was told of a hold is taken back from it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 from edge.errors import Invalid
 from edge.media.sdp import Direction
@@ -51,7 +49,9 @@ class Bridge:
         idle = not self._keys[other]
         self._keys[other] = (self._keys[other] + digits)[:WAITING_KEYS]
         if idle:
-            self._start(self._press(other))
+            task = asyncio.get_running_loop().create_task(self._press(other))
+            self._pressing.add(task)
+            task.add_done_callback(self._pressing.discard)
 
     def close(self) -> None:
         """Each speaks for itself again."""
@@ -70,20 +70,15 @@ class Bridge:
             raise StreamClosed
         one.stream.relay(other.stream)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._pressing.add(task)
-        task.add_done_callback(self._pressing.discard)
-
     async def _press(self, call: Call) -> None:
         """The relay pauses meanwhile: what is relayed leaves no room for packets of our own."""
         while (digits := self._keys[call]) and call.stream is not None and not self._closed:
             call.stream.unrelay()
             try:
                 await call.stream.send_digits(digits)
-            except (Invalid, StreamClosed):
-                self._keys[call] = digits  # it takes none
-            finally:
                 self._keys[call] = self._keys[call][len(digits) :]
+            except (Invalid, StreamClosed):  # it takes none
+                self._keys[call] = ""
+            finally:
                 if not self._closed and all(one.stream is not None for one in self._other):
                     self._relay()
