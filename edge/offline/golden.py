@@ -65,7 +65,7 @@ async def replay(folder: Path, transcribe: Transcribe) -> list[Golden]:
 
 
 async def _replay(path: Path, folder: Path, transcribe: Transcribe) -> Golden:
-    old = path.read_text(encoding="utf-8")
+    old = path.read_text(encoding="utf-8", errors="replace")
     first = old.partition("\n")[0]
     try:
         words = _words(first)

@@ -22,14 +22,8 @@ from edge.sessions.simulation.script import CALLED, CALLER, Script
 if TYPE_CHECKING:
     from edge.sessions.simulation.transcript import Transcript
 
-LISTS: Final = (
-    "--texts",
-    "--variables",
-    "--answer",
-    "--calendar",
-    "--callers",
-    "--with",
-)  # take all words up to the next option
+# Options that take all words up to the next one.
+LISTS: Final = ("--texts", "--variables", "--answer", "--calendar", "--callers", "--with")
 WORDS: Final = "edge.offline.words"  # where the context keeps the words as they were typed
 HERE: Final = Path()
 
@@ -164,33 +158,45 @@ async def _transcribe(options: Mapping[str, Any], script: Script, folder: Path) 
 def _check(folder: Path, *, update: bool) -> None:
     """Print how the kept transcripts differ from what they would be today; status 1 when one does."""
     goldens = run(golden.replay(folder, _again))
-    changed = [one for one in goldens if not one.same]
+    broken = [one for one in goldens if one.error]
+    changed = [one for one in goldens if not one.same and not one.error]
+    for one in broken:
+        print(f"{one.path}: {one.error}")
     for one in changed:
-        if one.error:
-            print(f"{one.path}: {one.error}")
-        elif update:
+        if update:
             one.path.write_text(one.new, encoding="utf-8")
             print(f"{one.path}: written")
         else:
             print("\n".join(one.diff()))
     for flow, steps in golden.never_reached(goldens).items():
         print(f"{flow}: no transcript reaches {', '.join(steps)}")
-    noun = "transcript" if len(goldens) == 1 else "transcripts"
-    print(f"{len(goldens)} {noun}, {len(changed)} {'written' if update else 'changed'}")
-    if any(one.error or not update for one in changed):
+    told = [f"{len(goldens)} transcript{'s' if len(goldens) != 1 else ''}"]
+    told.append(f"{len(changed)} {'written' if update else 'changed'}")
+    if broken:
+        told.append(f"{len(broken)} cannot be made")
+    print(", ".join(told))
+    if broken or (changed and not update):
         raise typer.Exit(1)
 
 
 async def _again(words: list[str], folder: Path) -> tuple[str, Transcript]:
-    """What a command that is kept does today."""
+    """What a command that is kept does today. It is about a file: what is in a database is another thing elsewhere."""
+    from edge.offline.source import is_file
+
     try:
         context = _COMMAND.make_context("edge simulate", list(words))
-    except typer.TyperException as error:
-        raise Invalid("bad transcript", faults=[Fault("line 1", str(error))]) from None
-    if context.params["at"] is None:
-        raise Invalid("bad transcript", faults=[Fault("line 1", "has no --at: it would be another one each time")])
-    options = {**context.params, "config": None}
+    except (typer.TyperException, typer.Exit) as error:
+        raise _bad(str(error)) from None
+    options = context.params
+    if options["at"] is None:
+        raise _bad("has no --at: it would be another one each time")
+    if options["flow"] is None or not is_file(options["flow"], folder):
+        raise _bad(f"{options['flow'] or 'it'} is no file beside the transcripts' folder")
     return str(options["flow"]), await _transcribe(options, script_of(options, folder), folder)
+
+
+def _bad(what: str) -> Invalid:
+    return Invalid("bad transcript", faults=[Fault("line 1", what)])
 
 
 _PARSER: Final = typer.Typer()

@@ -211,19 +211,23 @@ def test_steps_that_no_transcript_reaches_are_told(tmp_path: Path) -> None:
         ("$ edge simulate 'menu.json", "line 1: No closing quotation"),
         ("$ edge simulate menu.json --sing", "line 1: No such option"),
         ("$ edge simulate menu.json", "line 1: has no --at"),
+        ("$ edge simulate menu --at 2026-12-25T09:00", "line 1: menu is no file"),
+        ("$ edge simulate --at 2026-12-25T09:00", "line 1: it is no file"),
+        ("\udcff", "line 1: is not a command"),
         ("$ edge simulate gone.json --at 2026-12-25T09:00", "gone.json: No such file"),
     ],
 )
 def test_a_transcript_that_cannot_be_made_again_is_a_difference(tmp_path: Path, line: str, error: str) -> None:
     written(tmp_path, MENU, "menu.json")
     path = kept(tmp_path)
-    path.write_text(line + "\n")
+    path.write_text(line + "\n", errors="surrogateescape")
     for words in (["--check", str(tmp_path)], ["--check", str(tmp_path), "--update"]):
         result = simulate(*words)
         assert result.exit_code == 1
         assert f"{path}: " in result.stdout
         assert error in result.stdout
-    assert path.read_text() == line + "\n"
+        assert result.stdout.endswith(", 1 cannot be made\n")
+    assert path.read_text(errors="surrogateescape") == line + "\n"
 
 
 def test_a_folder_without_transcripts_is_a_mistake(tmp_path: Path) -> None:
