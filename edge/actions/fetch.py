@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 from pydantic import BeforeValidator, Field
 
-from edge.errors import EdgeError, Invalid, Unavailable
+from edge.errors import Invalid, Unavailable
 from edge.flows import limits
-from edge.flows.action import Action, Jump, Next, StepId
+from edge.flows.action import Action, Next
 from edge.flows.address import WebUrl
 from edge.flows.flow import compile_flow
 from edge.flows.run import Run
@@ -52,7 +52,7 @@ class Fetch(Action):
     that list as `actions`. They are checked like a flow that is stored, and have the same variables.
 
     On failure (no answer in time, another status, too large, anything that is no such list or cannot run here) the run
-    fails, unless `failure_target_id` names a step to go on with.
+    fails, unless the step has a `failure_id`.
 
         {"id": "ask", "type": "fetch", "option": {"event_url": "https://example.com/steps", "event_method": "POST"}}
     """
@@ -65,23 +65,16 @@ class Fetch(Action):
     event_method: Annotated[Literal["GET", "POST", "PUT"], BeforeValidator(_method)] = Field(
         default="GET", description="How to ask."
     )
-    failure_target_id: StepId = Field(default="", description="The step to go on with when it fails.")
 
     async def run(self, session: Session, run: Run) -> Next:
-        try:
-            actions = _actions(await self._ask(session, run))
-            if not actions:
-                run.note = "no steps"
-                return None
-            document = {"name": "fetched", "actions": _named(actions, run), "unavailable": run.flow.unavailable}
-            flow = compile_flow(document, customer_id=session.customer_id)
-            run.note = f"{len(flow.steps)} steps"
-            return run.enter(flow)
-        except EdgeError as error:
-            if not self.failure_target_id:
-                raise
-            run.note = error.message
-            return Jump(self.failure_target_id)
+        actions = _actions(await self._ask(session, run))
+        if not actions:
+            run.note = "no steps"
+            return None
+        document = {"name": "fetched", "actions": _named(actions, run), "unavailable": run.flow.unavailable}
+        flow = compile_flow(document, customer_id=session.customer_id)
+        run.note = f"{len(flow.steps)} steps"
+        return run.enter(flow)
 
     async def _ask(self, session: Session, run: Run) -> Answer:
         told = {name: run.variables.get(variable) for name, variable in IDS.items()}

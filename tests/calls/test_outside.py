@@ -77,8 +77,8 @@ def caller(outside: Exchange) -> Iterator[Caller]:
         yield found
 
 
-def fetch(url: str, **option: Any) -> Action:
-    return {"id": "ask", "type": "fetch", "option": {"event_url": url, **option}}
+def fetch(url: str, failure_id: str = "", **option: Any) -> Action:
+    return {"id": "ask", "type": "fetch", "option": {"event_url": url, **option}, "failure_id": failure_id}
 
 
 def tell(url: str, **option: Any) -> Action:
@@ -184,11 +184,11 @@ def test_a_url_that_does_wrong_costs_its_step_only(
     outside: Exchange, caller: Caller, web: Web, private: Web, path: str, answer: tuple[int, Any], says: str
 ) -> None:
     web.default[path] = answer
-    goes_on = outside.number(fetch(web.url + path, failure_target_id="sorry"), BUSY, SORRY)
+    goes_on = outside.number(fetch(web.url + path, failure_id="sorry"), BUSY, SORRY)
     call = caller.call(goes_on, offer(caller.media))
     assert call.refused().status == 480
     (ask, sorry) = outside.record(call.id)["steps"]
-    assert ask["outcome"] == "done"
+    assert ask["outcome"] == "failed"
     assert says in ask["note"]
     assert sorry["step"] == "sorry"
     ends = outside.number(fetch(web.url + path), BUSY)
@@ -208,7 +208,7 @@ def test_a_private_address_is_not_asked(outside: Exchange, caller: Caller, priva
 
 
 def test_others_are_served_while_a_url_hangs(outside: Exchange, caller: Caller, web: Web) -> None:
-    hangs = outside.number(fetch(f"{web.url}/slow", failure_target_id="sorry"), BUSY, SORRY)
+    hangs = outside.number(fetch(f"{web.url}/slow", failure_id="sorry"), BUSY, SORRY)
     first = caller.call(hangs, offer(caller.media))
     first.provisional(100)
     with Caller(outside.daemon.sip) as other:
