@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 
 from edge.flows import limits
-from edge.flows.action import Action, Jump, Next, StepId, StepIds
+from edge.flows.action import Action, Jump, Names, Next, StepId, StepIds
 from edge.flows.caller_list import Caller, Callers, read_match
 from edge.flows.run import Run
 from edge.flows.session import Medium, Session
@@ -61,7 +61,7 @@ class BranchCaller(Action):
         max_length=limits.STEP_CALLERS,
         description="The step to go to, by what it matches: a number, a beginning, anonymous or an attestation.",
     )
-    caller_list: str = Field(
+    caller_list: Annotated[str, Names("caller_list")] = Field(
         default="", max_length=limits.NAME_CHARACTERS, description="The id or name of a caller list of the account."
     )
     target_ids: StepIds = Field(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from edge.errors import Invalid
 from edge.flows import limits
-from edge.flows.action import Action, Jump, Next, StepId
+from edge.flows.action import Action, Jump, Names, Next, StepId
 from edge.flows.calendar import (
     CLOCK,
     CLOCK_OR_MIDNIGHT,
@@ -69,7 +70,7 @@ class ConditionDatetime(Action):
         max_length=limits.HOLIDAYS,
         description="Days on which it does not hold: 2026-12-25, or 12-25 for every year.",
     )
-    calendar: str = Field(
+    calendar: Annotated[str, Names("calendar")] = Field(
         default="", max_length=limits.NAME_CHARACTERS, description="The id or name of a calendar that must be open."
     )
     condition: Condition = Field(

@@ -46,7 +46,7 @@ def operations(services: Services) -> list[AnyOperation]:
     return [
         *Numbers(services.numbers, binding, ordering).operations(),
         *AvailableNumbers(services.providers).operations(),
-        *Flows(services.flows, services.numbers, binding).operations(),
+        *Flows(services.flows, services.numbers, binding, services.resources).operations(),
         *Simulation(services.flows, services.prompts, services.resources).operations(),
         *calendars(services.calendars).operations(),
         *caller_lists(services.caller_lists).operations(),

@@ -15,9 +15,10 @@ from edge.api.flow_schema import StepDocument
 from edge.api.operation import Answer, AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery
 from edge.api.refusal import Place
-from edge.errors import Conflict, Exhausted, Fault, Invalid, NotFound
-from edge.flows.flow import MEDIA, Unavailable, compile_flow
+from edge.errors import Conflict, Exhausted, Fault, Invalid, NotFound, Unavailable
+from edge.flows.flow import MEDIA, WhenUnavailable, compile_flow
 from edge.flows.limits import DETAIL_CHARACTERS, STEPS_PER_FLOW
+from edge.flows.resource import Resources
 from edge.flows.session import Medium
 from edge.flows.step import find_action
 from edge.flows.table import FlowTable, StoredFlow
@@ -56,7 +57,7 @@ class Flow(Result):
     detail: str = Field(description="Free text.")
     actions: list[Step] = Field(description="The steps, in order.")
     on_complete_flow_id: str = Field(description=ON_COMPLETE)
-    unavailable: Unavailable = Field(description=UNAVAILABLE)
+    unavailable: WhenUnavailable = Field(description=UNAVAILABLE)
     version: int = Field(description="Grows with each change; a session keeps the one it began with.")
     media: list[Literal["call", "message"]] = Field(description="What it can run for, and be bound as.")
     warnings: list[Place] | None = Field(
@@ -81,7 +82,7 @@ class FlowCreate(Model):
     detail: Detail = Field(default="", description="Free text.")
     actions: Steps = Field(description="The steps, in order.")
     on_complete_flow_id: FlowSlot = Field(default="", validate_default=True, description=ON_COMPLETE)
-    unavailable: Unavailable = Field(default="refuse", description=UNAVAILABLE)
+    unavailable: WhenUnavailable = Field(default="refuse", description=UNAVAILABLE)
     customer_id: Id | None = Field(
         default=None, description="The account to own it. A customer's key may leave it out; an admin key may not."
     )
@@ -94,7 +95,7 @@ class FlowChange(Change):
     detail: Detail = Field(default_factory=str, description="Free text.")
     actions: Steps = Field(default_factory=list, description="The steps, in order.")
     on_complete_flow_id: FlowSlot = Field(default_factory=str, description=ON_COMPLETE)
-    unavailable: Unavailable = Field(default_factory=lambda: "refuse", description=UNAVAILABLE)
+    unavailable: WhenUnavailable = Field(default_factory=lambda: "refuse", description=UNAVAILABLE)
 
 
 class FlowDocument(Model):
@@ -125,15 +126,12 @@ def places(faults: tuple[Fault, ...]) -> list[Place]:
     return [Place.of(fault) for fault in faults]
 
 
-def answer(flow: StoredFlow) -> Answer:
-    return Answer(shown_whole(flow), version=flow.version)
-
-
 class Flows:
     """The operations on flows."""
 
-    def __init__(self, table: FlowTable, numbers: NumberTable, binding: Binding) -> None:
+    def __init__(self, table: FlowTable, numbers: NumberTable, binding: Binding, resources: Resources) -> None:
         self._table = table
+        self._resources = resources
         self._numbers = numbers
         self._binding = binding
 
@@ -145,10 +143,10 @@ class Flows:
         customer_id = owner(ask.asker, ask.body.customer_id)
         document = ask.body.model_dump(exclude={"customer_id"}, exclude_unset=True)
         await self._binding.check_following(customer_id, document)
-        return answer(await self._table.create(customer_id, document))
+        return await self._answer(await self._table.create(customer_id, document))
 
     async def get(self, ask: Ask[Nothing, Nothing]) -> Answer:
-        return answer(await self._find(ask))
+        return await self._answer(await self._find(ask))
 
     async def update(self, ask: Ask[Nothing, FlowChange]) -> Answer:
         """A new version. What is left out of the body is taken from the version before."""
@@ -164,7 +162,7 @@ class Flows:
 
         await self._binding.check_following(old.customer_id, wanted)
         document = {**old.document(), **wanted}
-        return answer(await self._table.update(ask.id, scope(ask.asker), document, in_use=in_use))
+        return await self._answer(await self._table.update(ask.id, scope(ask.asker), document, in_use=in_use))
 
     async def delete(self, ask: Ask[Nothing, Nothing]) -> Answer:
         """Every number it was bound to is unbound, and the caches are told of each."""
@@ -172,7 +170,7 @@ class Flows:
             self._require_version(await self._find(ask), ask.match)
         flow = await self._table.delete(ask.id, scope(ask.asker))
         await self._numbers.unbind_flow(ask.id)
-        return answer(flow)
+        return Answer(shown_whole(flow), version=flow.version)
 
     async def versions(self, ask: Ask[Nothing, Nothing]) -> Page[Flow]:
         versions = await self._table.versions(ask.id, scope(ask.asker))
@@ -192,6 +190,16 @@ class Flows:
         except Invalid as error:
             return Validation(valid=False, faults=places(error.faults), warnings=[], media=[])
         return Validation(valid=True, faults=[], warnings=places(flow.warnings), media=sorted(flow.media))
+
+    async def _answer(self, flow: StoredFlow) -> Answer:
+        """With a warning for each calendar and list of callers that it names and that is not there."""
+        try:
+            absent = await self._resources.absent(flow.customer_id, flow.actions)
+        except Unavailable:  # what was asked for is done all the same
+            absent = []
+        whole = shown_whole(flow)
+        warnings = [*(whole.warnings or ()), *places(tuple(absent))]
+        return Answer(whole.model_copy(update={"warnings": warnings}), version=flow.version)
 
     async def _find(self, ask: Ask[Any, Any]) -> StoredFlow:
         flow = await self._table.get(ask.id, scope(ask.asker))

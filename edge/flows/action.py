@@ -26,7 +26,7 @@ import inspect
 import json
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NamedTuple, TypeAlias, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -90,6 +90,12 @@ class _Variable:
     """Marks an option that names a variable, without `${}`, so that the compiler can look whether there is one."""
 
 
+class Names(NamedTuple):
+    """Marks an option that names something that the account keeps, so that a name of nothing can be warned of."""
+
+    kind: Literal["calendar", "caller_list"]
+
+
 def _none_is_empty(value: object) -> object:
     return "" if value is None or value == NIL else value
 
@@ -117,6 +123,7 @@ class Action(BaseModel):
     media: ClassVar[frozenset[Medium]]
     targets: ClassVar[tuple[str, ...]]  # the options that name steps
     variables: ClassVar[tuple[str, ...]]  # the options that name variables
+    names: ClassVar[tuple[tuple[str, str], ...]]  # the options that name what the account keeps, each with its kind
     untouched: ClassVar[frozenset[str]] = frozenset()  # options that are put in as they are: steps for another run
     counted: ClassVar[dict[str, metrics.Count]]  # the metric by outcome
 
@@ -155,6 +162,12 @@ class Action(BaseModel):
         cls.media = MEDIA_OF[get_type_hints(cls.run)["session"]]
         cls.targets = _marked(cls, _Target)
         cls.variables = _marked(cls, _Variable)
+        cls.names = tuple(
+            (field.alias or name, mark.kind)
+            for name, field in cls.model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, Names)
+        )
         cls.counted = {outcome: ACTION_RUNS.labels(cls.type, outcome) for outcome in STEP_OUTCOMES}
         if cls.listed:
             ACTIONS.add(cls.type, cls)

@@ -48,8 +48,8 @@ STEP_KEYS: Final = (
 RESERVED_IDS: Final = (START, FINISH, NEXT)
 MEDIA: Final[tuple[Medium, ...]] = get_args(Medium)
 _INDEX: Final = re.compile(r"actions\[(\d+)\]")
-Unavailable = Literal["refuse", "skip"]
-UNAVAILABLE: Final[tuple[Unavailable, ...]] = get_args(Unavailable)
+WhenUnavailable = Literal["refuse", "skip"]
+UNAVAILABLE: Final[tuple[WhenUnavailable, ...]] = get_args(WhenUnavailable)
 NEEDS: Final[dict[Medium, str]] = {"call": "a call", "message": "a message"}
 
 
@@ -67,7 +67,7 @@ class Flow:
     places: Mapping[str, int]  # index by id; start and finish are in it
     media: frozenset[Medium]
     on_complete_flow_id: str = NIL
-    unavailable: Unavailable = "refuse"
+    unavailable: WhenUnavailable = "refuse"
     recalls: bool = False  # it may read or set what is remembered of a person
     warnings: tuple[Fault, ...] = ()
 

@@ -9,6 +9,7 @@ DOCUMENT_DEPTH = 12  # lists and objects inside each other
 NAME_CHARACTERS = 255
 DETAIL_CHARACTERS = 4_096
 STEP_ID_CHARACTERS = 255
+NAMES_LOOKED_UP = 50  # of calendars and lists of callers that its steps name, when it is shown
 LOOPS = 10  # told at once
 LOOP_STEPS = 10  # of one loop that are named
 FAULTS = 100  # told at once; whoever has more will come again

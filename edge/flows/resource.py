@@ -10,7 +10,7 @@ Versions are counted per account and kind, so that they grow under a name too th
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
@@ -38,8 +38,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Conflict, Exhausted, Fault, Invalid, NotFound
 from edge.flows import limits
+from edge.flows.action import ACTIONS
 from edge.flows.calendar import Calendar
 from edge.flows.caller_list import CallerList, Callers
+from edge.flows.variables import has_variables
 from edge.store.cache_outbox import CacheWriter, Change
 from edge.store.cache_section import CacheSection
 from edge.store.engine import reading
@@ -320,6 +322,10 @@ class ResourceLibrary(Generic[R]):
             raise NotFound(f"there is no {self.kind.noun} {reference[:60]!r}", reason=self.kind.reason)
         return found.value
 
+    async def has(self, customer_id: str, reference: str) -> bool:
+        """Raises Unavailable."""
+        return (await self._tiers.find(_key(customer_id, reference))).value is not None
+
     def _decode(self, body: bytes | str) -> R:
         try:
             return self.kind.ready(json.loads(body))
@@ -345,6 +351,26 @@ class Resources:
     def open(cls, section: CacheSection, notices: Notices, redis: RedisTier | None, reader: Reader) -> Resources:
         tiers = (section, notices, redis, reader)
         return cls(ResourceLibrary(CALENDARS, *tiers), ResourceLibrary(CALLER_LISTS, *tiers))
+
+    async def absent(self, customer_id: str, actions: Iterable[Mapping[str, Any]]) -> list[Fault]:
+        """What the steps of a flow name and the account has not, as things are now. Raises Unavailable."""
+        libraries: dict[str, ResourceLibrary[Any]] = {"calendar": self.calendars, "caller_list": self.caller_lists}
+        known: dict[tuple[str, str], bool] = {}
+        faults: list[Fault] = []
+        for index, action in enumerate(actions):
+            model = ACTIONS.get(action["type"])
+            for option, kind in model.names if model is not None else ():
+                reference = action["option"].get(option)
+                if not isinstance(reference, str) or not reference or has_variables(reference):
+                    continue
+                if (kind, reference) not in known:
+                    if len(known) >= limits.NAMES_LOOKED_UP:
+                        return faults
+                    known[kind, reference] = await libraries[kind].has(customer_id, reference)
+                if not known[kind, reference]:
+                    what = f"there is no {libraries[kind].kind.noun} {reference[:60]!r}: the step fails until there is"
+                    faults.append(Fault(f"actions[{index}].option.{option}", what, action["id"]))
+        return faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from edge.errors import Conflict, Exhausted, Fault, Internal, Invalid, NotFound
 from edge.flows import limits
-from edge.flows.flow import Flow, Unavailable, compile_flow, require_medium
+from edge.flows.flow import Flow, WhenUnavailable, compile_flow, require_medium
 from edge.flows.session import Medium
 from edge.store.cache_outbox import CacheWriter, Change
 from edge.store.engine import reading
@@ -115,7 +115,7 @@ class StoredFlow:
     detail: str
     actions: Sequence[Mapping[str, Any]]
     on_complete_flow_id: str
-    unavailable: Unavailable
+    unavailable: WhenUnavailable
     tm_create: datetime
     tm_update: datetime | None = None
     tm_delete: datetime | None = None

@@ -150,3 +150,22 @@ async def test_a_flow_is_tried_out_with_the_accounts_calendar(world: World) -> N
     await world.did("POST", CALENDARS, OFFICE)
     assert (await world.did("POST", path, script))["reached"] == ["open", "closed"]
     assert (await world.did("POST", path, {**script, "at": "2026-12-23T10:00:00+01:00"}))["reached"] == ["open", "yes"]
+
+
+async def test_a_flow_that_names_what_is_not_there_is_warned_of(world: World) -> None:
+    steps = [
+        {"id": "who", "type": "branch_caller", "option": {"caller_list": "blocked", "match_target_id": "end"}},
+        {"id": "open", "type": "condition_datetime", "option": {"calendar": "ofice", "false_target_id": "end"}},
+        {"id": "any", "type": "condition_datetime", "option": {"calendar": "${which}", "false_target_id": "end"}},
+        {"id": "end", "type": "stop"},
+    ]
+    listed = await world.did("POST", LISTS, BLOCKED)
+    made = await world.did("POST", "/v1.0/flows", {"actions": steps})
+    assert [(warning["where"], warning["step"], warning["what"]) for warning in made["warnings"]] == [
+        ("actions[1].option.calendar", "open", "there is no calendar 'ofice': the step fails until there is")
+    ]
+    await world.did("POST", CALENDARS, {**OFFICE, "name": "ofice"})
+    path = f"/v1.0/flows/{made['id']}"
+    assert (await world.did("GET", path))["warnings"] == []
+    await world.did("DELETE", f"{LISTS}/{listed['id']}")
+    assert [warning["step"] for warning in (await world.did("PUT", path, {"name": "x"}))["warnings"]] == ["who"]
