@@ -32,15 +32,21 @@ class Bucket:
             aws_secret_access_key=self.secret or "anything",
         )
 
+    def tell(self, path: str, body: bytes = b"") -> None:
+        """Say something to the server itself."""
+        request = urllib.request.Request(f"{self.url}/moto-api/{path}", body, {"Content-Type": "text/plain"})
+        urllib.request.urlopen(request, timeout=5).close()
+
     def furnish(self) -> None:
+        self.tell("reset")  # servers of one process share what they have
+        self.tell("reset-auth", b"inf")
         self.client("s3").create_bucket(Bucket=BUCKET)
         iam = self.client("iam")
         iam.create_user(UserName="edge")
         iam.put_user_policy(UserName="edge", PolicyName="all", PolicyDocument=json.dumps(POLICY))
         key = iam.create_access_key(UserName="edge")["AccessKey"]
         self.access, self.secret = key["AccessKeyId"], key["SecretAccessKey"]
-        request = urllib.request.Request(f"{self.url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"})
-        urllib.request.urlopen(request, timeout=5).close()  # from now on only who signs rightly is served
+        self.tell("reset-auth", b"0")  # from now on only who signs rightly is served
 
     def options(self, **more: Any) -> dict[str, Any]:
         """The section that leads here."""
