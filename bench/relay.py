@@ -25,7 +25,8 @@ from typing import TypeAlias
 
 from bench.machine import HOST
 from edge.media.sdp import Negotiated
-from edge.media.transport import MediaEngine, MediaSection
+from edge.media.section import MediaSection
+from edge.media.transport.engine import MediaEngine
 
 PHONES = 24_000
 FIRST_PORT = 26_500  # of the relays

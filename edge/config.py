@@ -23,8 +23,8 @@ from edge.carriers.sip import SipSection as SipCarrier
 from edge.errors import Fault, Invalid
 from edge.http import HttpSection
 from edge.log import LogSection
+from edge.media.section import MediaSection
 from edge.media.speech import SpeechSection
-from edge.media.transport import MediaSection
 from edge.media.voice import VoiceSection
 from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection

@@ -29,7 +29,8 @@ from edge.errors import Fault, Invalid, Unavailable
 from edge.flows.session import Session
 from edge.http import Guard
 from edge.log import configure, get_logger
-from edge.media.transport import MediaEngine, open_prompts
+from edge.media.transport.engine import MediaEngine
+from edge.media.transport.loading import open_prompts
 from edge.metrics import gauge
 from edge.numbers.provider import PROVIDERS, Provider
 from edge.plugins import load

@@ -19,8 +19,10 @@ from edge.errors import EdgeError, Fault, Invalid
 from edge.media import sdp
 from edge.media.audio import Recording, write_wav
 from edge.media.dtmf import check as check_digits
+from edge.media.section import MediaSection
 from edge.media.stream import StreamClosed
-from edge.media.transport import MediaEngine, MediaSection, Stream
+from edge.media.transport.engine import MediaEngine
+from edge.media.transport.stream import Stream
 from edge.sip.agent import Agent
 from edge.sip.events import (
     Call,

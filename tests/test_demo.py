@@ -12,7 +12,7 @@ from edge.accounts.key import PREFIX
 from edge.config import Config
 from edge.demo import NUMBER, PROMPTS, Demo, furnish
 from edge.flows.action import ACTIONS
-from edge.media.transport import open_prompts
+from edge.media.transport.loading import open_prompts
 from edge.plugins import load
 from edge.store.engine import StoreSection
 from edge.stores import Stores, open_stores

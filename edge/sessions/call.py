@@ -26,7 +26,8 @@ from edge.media.prompt import Prompts
 from edge.media.speech import Speech
 from edge.media.stream import StreamClosed
 from edge.media.tone import beep
-from edge.media.transport import MediaEngine, Stream
+from edge.media.transport.engine import MediaEngine
+from edge.media.transport.stream import Stream
 from edge.recordings.recorder import Recorder
 from edge.recordings.take import Wish
 from edge.sessions.external_media.desk import ForkDesk

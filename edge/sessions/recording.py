@@ -7,7 +7,7 @@ from typing import Protocol
 
 from edge.errors import Conflict, Invalid
 from edge.flows.session import SessionEnded
-from edge.media.transport import Stream
+from edge.media.transport.stream import Stream
 from edge.recordings.recorder import Recorder, Tape
 from edge.recordings.take import Wish
 from edge.sessions.record import Attempt

@@ -13,7 +13,7 @@ from typing import Any
 from edge.errors import Fault, Invalid
 from edge.http import Guard
 from edge.media.speech import Speaker, Speech, SpeechSection
-from edge.media.transport import shared
+from edge.media.transport.loading import shared
 from edge.media.voice import VOICES, VoiceSection
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.media.section import MediaSection
-from edge.media.transport import MediaEngine
+from edge.media.transport.engine import MediaEngine
 from tests.media.phone import Phone
 
 ROOT = Path(__file__).resolve().parents[2]

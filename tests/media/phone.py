@@ -11,7 +11,7 @@ from typing import Self
 from edge.media import rtcp
 from edge.media.rtp import Packet, read
 from edge.media.sdp import Negotiated
-from edge.media.transport import Stream
+from edge.media.transport.stream import Stream
 
 HOST = "127.0.0.1"
 

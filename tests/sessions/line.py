@@ -23,7 +23,9 @@ import sqlalchemy as sa
 from edge.config import LOOPBACK, Config
 from edge.flows.session import Session
 from edge.http import Guard, HttpSection
-from edge.media.transport import MediaEngine, MediaSection, open_prompts
+from edge.media.section import MediaSection
+from edge.media.transport.engine import MediaEngine
+from edge.media.transport.loading import open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
 from edge.recordings.recorder import Recorder

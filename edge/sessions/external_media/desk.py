@@ -10,7 +10,7 @@ from typing import Final
 from edge.errors import Conflict, EdgeError, Exhausted
 from edge.flows.external_media import ExternalMedia
 from edge.http import Guard
-from edge.media.transport import Stream
+from edge.media.transport.stream import Stream
 from edge.sessions.external_media.fork import STARTED, Fork
 from edge.sessions.external_media.rtp import RtpFork
 from edge.sessions.external_media.websocket import WebSocketFork

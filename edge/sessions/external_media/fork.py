@@ -11,7 +11,7 @@ from edge.media.encoding import ENCODINGS
 from edge.media.fork import Chosen
 from edge.media.live import Live
 from edge.media.stream import StreamClosed
-from edge.media.transport import Stream
+from edge.media.transport.stream import Stream
 from edge.metrics import Count, counter, gauge, tally
 
 FORKS = gauge("external_media_forks", "Forks of calls' audio that are open.")

@@ -18,8 +18,10 @@ from aiohttp.test_utils import TestServer
 from edge.errors import Conflict, Exhausted, Forbidden, Unavailable
 from edge.flows.external_media import ExternalMedia
 from edge.http import Guard, HttpSection
+from edge.media.section import MediaSection
 from edge.media.stream import StreamClosed
-from edge.media.transport import MediaEngine, MediaSection, Stream
+from edge.media.transport.engine import MediaEngine
+from edge.media.transport.stream import Stream
 from edge.metrics import REGISTRY
 from edge.sessions.external_media import desk as module
 from edge.sessions.external_media import websocket

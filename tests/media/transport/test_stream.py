@@ -4,46 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import socket
 import time
 import weakref
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
-from edge.errors import Exhausted, Internal, Invalid
-from edge.media import dtmf, rtcp, transport
-from edge.media.audio import Audio, Recording, write_wav
+from edge.errors import Invalid
+from edge.media import dtmf, rtcp
+from edge.media.audio import Audio, Recording
 from edge.media.g711 import STATIC_TYPE, Codec, decode, encode, silence
 from edge.media.live import Live
 from edge.media.sdp import Negotiated
-from edge.media.transport import MediaEngine, MediaSection, Stream, StreamClosed, open_prompts
+from edge.media.section import MediaSection
+from edge.media.stream import StreamClosed
+from edge.media.transport import clock
+from edge.media.transport.engine import MediaEngine
+from edge.media.transport.stream import Stream
 from edge.metrics import REGISTRY
 from tests.media.conftest import sine
 from tests.media.phone import HOST, Phone, Told, until
 
 HELLO = Audio(sine(440, 8000, 0.2).tobytes())
-
-
-def free_ports(count: int) -> int:
-    """The first, even one of so many ports in a row that nobody has, below those that the system gives to others."""
-    for first in range(12000 + os.getpid() % 1000 * 2, 32000, count + count % 2):
-        held: list[socket.socket] = []
-        try:
-            for port in range(first, first + count):
-                held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                held[-1].bind((HOST, port))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for one in held:
-                one.close()
-    raise AssertionError("no ports are free")
 
 
 @pytest.mark.parametrize(("codec", "ptime"), [("PCMU", 20), ("PCMA", 20), ("PCMU", 10), ("PCMA", 60)])
@@ -327,7 +309,7 @@ async def test_a_new_address_in_a_later_offer_is_followed(engine: MediaEngine, p
 
 async def test_reports_and_bye(engine: MediaEngine, phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtcp, "INTERVAL_SECONDS", 0.02)
-    monkeypatch.setattr(transport, "SWEEP_SECONDS", 0.02)
+    monkeypatch.setattr(clock, "SWEEP_SECONDS", 0.02)
     stream = engine.open(HOST)
     stream.connect(phone.agreed())
     phone.say(stream)
@@ -365,7 +347,7 @@ async def test_who_never_sent_says_no_bye(engine: MediaEngine, phone: Phone) -> 
 
 
 async def test_silence_of_the_other_side_is_told_once(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(clock, "SWEEP_SECONDS", 0.01)
     engine = MediaEngine(MediaSection(first_port=17000, last_port=17999, silence_seconds=0.1))
     await engine.start()
     told: list[float] = []
@@ -380,51 +362,6 @@ async def test_silence_of_the_other_side_is_told_once(phone: Phone, monkeypatch:
     assert told[0] - began > 0.1
     await asyncio.sleep(0.15)
     assert len(told) == 1
-    await engine.close()
-
-
-async def test_ports_run_out_and_come_back(phone: Phone) -> None:
-    first = free_ports(4)
-    engine = MediaEngine(MediaSection(first_port=first, last_port=first + 3, port_rest_seconds=0.05))
-    await engine.start()
-    one, two = engine.open(HOST), engine.open(HOST)
-    assert {one.local[1], two.local[1]} == {first, first + 2}
-    with pytest.raises(Exhausted, match=f"{first} and {first + 3}"):
-        engine.open(HOST)
-    two.close()
-    with pytest.raises(Exhausted):
-        engine.open(HOST)
-    await asyncio.sleep(0.06)
-    assert engine.open(HOST).local[1] == first + 2
-    await engine.close()
-
-
-async def test_a_port_of_another_program_is_passed_over() -> None:
-    first = free_ports(6)
-    engine = MediaEngine(MediaSection(first_port=first, last_port=first + 5))
-    await engine.start()
-    with (
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as rtp,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other,
-    ):
-        rtp.bind((HOST, first))
-        other.bind((HOST, first + 3))
-        assert engine.open(HOST).local == (HOST, first + 4)
-        with pytest.raises(Exhausted):
-            engine.open(HOST)
-    await engine.close()
-
-
-async def test_an_address_that_is_not_ours(engine: MediaEngine) -> None:
-    with pytest.raises(Internal, match=r"192\.0\.2\.77"):
-        engine.open("192.0.2.77")
-
-
-async def test_behind_nat_another_address_is_named() -> None:
-    engine = MediaEngine(MediaSection(first_port=17300, last_port=17309, advertise="203.0.113.9"))
-    await engine.start()
-    assert engine.open(HOST).local[0] == "203.0.113.9"
-    assert engine.open("::1").local[0] == "::1"  # the address is of the other family
     await engine.close()
 
 
@@ -523,33 +460,3 @@ async def test_metrics(engine: MediaEngine, phone: Phone) -> None:
     assert value("media_streams") == streams
     assert value("rtp_packets_total", direction="received") == before["received"] + 1
     assert value("rtp_packets_total", direction="sent") == before["sent"] + stream.stats.sent_packets
-
-
-async def test_the_prompts_of_a_running_daemon(tmp_path: Path) -> None:
-    (tmp_path / "hello.wav").write_bytes(write_wav(HELLO.pcm))
-
-    async def fetch(url: str) -> bytes:
-        return write_wav(HELLO.pcm[:320])
-
-    prompts = open_prompts(MediaSection(prompts=tmp_path), fetch)
-    heard = await asyncio.gather(*(prompts.load("hello.wav") for _ in range(3)))
-    assert heard[0] == HELLO
-    assert heard[0] is heard[2]
-    assert (await prompts.load("http://x/y.wav")).pcm == HELLO.pcm[:320]
-    with pytest.raises(Invalid):
-        await prompts.load("../hello.wav")
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"first_port": 80},
-        {"first_port": 20000, "last_port": 20000},
-        {"advertise": "edge.example"},
-        {"ptime_ms": 9},
-        {"x": 1},
-    ],
-)
-def test_a_wrong_section(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        MediaSection.model_validate(wrong)

@@ -8,11 +8,14 @@ from itertools import pairwise
 
 import pytest
 
-from edge.media import dtmf, rtcp, transport
+from edge.media import dtmf, rtcp
 from edge.media.audio import Audio
 from edge.media.g711 import convert, decode, encode
 from edge.media.rtp import Packet, read
-from edge.media.transport import MediaEngine, MediaSection, StreamClosed
+from edge.media.section import MediaSection
+from edge.media.stream import StreamClosed
+from edge.media.transport import clock, passing
+from edge.media.transport.engine import MediaEngine
 from tests.media.conftest import sine
 from tests.media.phone import HOST, Phone, Told, until
 
@@ -82,9 +85,9 @@ async def test_a_relay_invents_nothing_and_waits_for_no_clock(bridge: Bridge) ->
     two.rtp.setblocking(False)
 
 
-@pytest.mark.parametrize("busy", [0.0, transport.BUSY, 1e9], ids=["looking", "as it comes", "waiting"])
+@pytest.mark.parametrize("busy", [0.0, passing.BUSY, 1e9], ids=["looking", "as it comes", "waiting"])
 async def test_fast_or_slow_all_packets_pass(bridge: Bridge, monkeypatch: pytest.MonkeyPatch, busy: float) -> None:
-    monkeypatch.setattr(transport, "BUSY", busy)
+    monkeypatch.setattr(passing, "BUSY", busy)
     one, two = bridge.phones
     heard: list[Packet] = []
     for number in range(200):
@@ -94,9 +97,9 @@ async def test_fast_or_slow_all_packets_pass(bridge: Bridge, monkeypatch: pytest
     await until(lambda: bridge.streams[0].stats.received_packets == 200)
     heard += two.packets()
     assert [packet.payload[0] for packet in heard] == list(range(200))
-    await asyncio.sleep(3 * transport.SPAN_SECONDS)  # now they come slowly again
+    await asyncio.sleep(3 * passing.SPAN_SECONDS)  # now they come slowly again
     await bridge.talk(1)
-    await asyncio.sleep(3 * transport.SPAN_SECONDS)
+    await asyncio.sleep(3 * passing.SPAN_SECONDS)
     await bridge.talk(1, way=1)
 
 
@@ -253,7 +256,7 @@ async def test_nobody_listens_on_the_other_side(bridge: Bridge) -> None:
 async def test_silence_within_a_relay_is_told_for_the_one_who_is_silent(
     phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(clock, "SWEEP_SECONDS", 0.01)
     engine = MediaEngine(MediaSection(first_port=17000, last_port=17999, silence_seconds=0.15))
     await engine.start()
     told: list[str] = []

@@ -1,0 +1,15 @@
+"""What is counted of all streams."""
+
+from __future__ import annotations
+
+from edge.metrics import counter, gauge
+
+STREAMS = gauge("media_streams", "Media streams that are open.")
+PACKETS = counter("rtp_packets_total", "RTP packets.", ["direction"])
+LATE = counter("rtp_late_packets_total", "RTP packets sent more than 5 ms after their time.")
+UNSENT = counter("rtp_unsent_packets_total", "RTP packets that the system did not take.")
+STRANGE = counter("rtp_strange_packets_total", "Datagrams that were of no session, or not from its source.")
+EXHAUSTED = counter("media_ports_exhausted_total", "Streams refused because no pair of ports was free.")
+TIMEOUTS = counter("media_timeouts_total", "Streams whose other side fell silent.")
+
+SENT, RECEIVED = PACKETS.labels("sent"), PACKETS.labels("received")
