@@ -173,13 +173,14 @@ def explain(
     config: ConfigFile = None,
     trunk: Annotated[str | None, typer.Option(help="Trunk it would come by, for its national forms.")] = None,
     medium: Annotated[str, typer.Option(help="call or message.")] = "call",
+    caller: Annotated[str, typer.Option(help="Who would call or text, in E.164.")] = "",
 ) -> None:
     """Say how a dialed number would be resolved and what would run."""
     from edge.api.explain import Explain, ExplainQuery
 
     loaded = checked(lambda: configuration.load(config))
     try:
-        query = ExplainQuery.model_validate({"number": dialed, "trunk": trunk, "medium": medium})
+        query = ExplainQuery.model_validate({"number": dialed, "trunk": trunk, "medium": medium, "caller": caller})
     except ValidationError as error:
         fail("\n".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()), status=2)
 

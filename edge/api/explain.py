@@ -28,6 +28,7 @@ class ExplainQuery(Model):
     number: Line = Field(description="As it is dialed: +14155550100, 004420…, sip:…, tel:….", examples=["+14155550100"])
     trunk: Line | None = Field(default=None, description="The trunk it would come by, for its national forms.")
     medium: Medium = Field(default="call", description="Whether a call or a message would come.")
+    caller: Line = Field(default="", description="Who would call or text: a split release has a version for everybody.")
 
 
 class ExplainedNumber(Result):
@@ -95,7 +96,7 @@ class Explain:
             found = _seen(await self._routes.number(e164), customer_id)
             reached = reachable(found, e164)
             await self._routes.account(reached)
-            flow = await self._routes.flow(bound(reached, query.medium), reached.customer_id)
+            flow = await self._flow(reached, query)
         except Unavailable:
             raise
         except EdgeError as error:
@@ -112,6 +113,13 @@ class Explain:
             flow=_flow(flow) if flow else None,
             refused=refused,
         )
+
+    async def _flow(self, number: Number, query: ExplainQuery) -> Flow:
+        flow_id = bound(number, query.medium)
+        release = number.call_flow_release if query.medium == "call" else number.message_flow_release
+        if release is None:
+            return await self._routes.flow(flow_id, number.customer_id)
+        return await self._routes.version(flow_id, release.pick(f"{number.number} {query.caller}"), number)
 
     def _country(self, name: str | None) -> str | None:
         if name is None:

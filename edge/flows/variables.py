@@ -189,10 +189,13 @@ class Variables:
     def __init__(self, given: Mapping[str, str] = _NOTHING, own: Mapping[str, str] = _NOTHING) -> None:
         """`own` is what an earlier part of the run had set."""
         self._given = given
-        self._own: dict[str, str] | None = dict(own) if own else None
-        free = [(name, value) for name, value in own.items() if not is_reserved(name)]
-        self._count = len(free)
-        self._size = sum(len(name) + len(value) for name, value in free)
+        self._own: dict[str, str] | None = None
+        self._count = 0
+        self._size = 0
+        if own:
+            free = [(name, value) for name, value in own.items() if not is_reserved(name)]
+            self._own, self._count = dict(own), len(free)
+            self._size = sum(len(name) + len(value) for name, value in free)
 
     def get(self, name: str) -> str:
         """The value, "" for an unknown name."""

@@ -39,7 +39,7 @@ class OfferedCall(Call):
     def __init__(self, offer: Offer, desk: Desk, attempt: Attempt) -> None:
         super().__init__(desk, attempt)
         self.offer = offer
-        self._path: tuple[str, ...] = ()
+        self._path: tuple[str, ...] = ()  # of a call from within the edge
         self._rings = False
 
     @property
@@ -53,7 +53,7 @@ class OfferedCall(Call):
 
     @property
     def path(self) -> tuple[str, ...]:
-        return self._path
+        return self._path or (self.attempt.number,)
 
     @property
     def hops_left(self) -> int:
@@ -72,11 +72,9 @@ class OfferedCall(Call):
         return bool(asked & WITHHELD) or request.from_.uri.host == NOBODYS_HOST
 
     def reached(self, number: str) -> None:
-        """It came to this number of ours. Raises LoopDetected when it was here before, or passed through too many.
-
-        What it passed through before is believed only of a call from within the edge.
-        """
-        said = self.offer.request.headers.get(PATH_FIELD) if self.offer.peer.inside else None
+        """A call from within the edge came to this number of ours. Raises LoopDetected when it was here before, or
+        passed through too many. What others say they passed through is not believed."""
+        said = self.offer.request.headers.get(PATH_FIELD)
         before = tuple(said.split(",")) if said else ()
         self._path = (*before, number)
         if number in before:

@@ -40,13 +40,8 @@ class Routes:
         if found.value is None or found.value.status != "active":
             raise NumberSuspended(f"the account of {number.number} is suspended")
 
-    async def flow_for(self, number: Number, medium: Medium, caller: str) -> Flow:
-        """The flow bound for a medium, in the version that this caller gets. Raises FlowUnbound, Unavailable."""
-        flow_id = bound(number, medium)
-        release = number.call_flow_release if medium == "call" else number.message_flow_release
-        if release is None:
-            return await self.flow(flow_id, number.customer_id)
-        version = release.pick(f"{number.number} {caller}")
+    async def version(self, flow_id: str, version: int, number: Number) -> Flow:
+        """One version of a flow that a number's release names. Raises Unavailable."""
         found = await self.library.find_version(flow_id, version)
         if found.value is None or found.value.customer_id != number.customer_id:
             raise Unavailable(f"version {version} of the flow {flow_id} is not there")

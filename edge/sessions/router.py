@@ -174,7 +174,8 @@ class Router:
             flow = run.flow
             await execute(run, call)
             call.attempt.flow_outcome = run.outcome or ""
-            _note(call, run)
+            if run.error:
+                _note(call, run)
             if fallback != NIL and await fall_back(run, call, fallback):
                 _note(call, run)
             self._conclude(call, run)
@@ -238,8 +239,9 @@ class Router:
         Raises EdgeError, or SessionEnded when the caller gave up.
         """
         attempt = call.attempt
-        trunk = None if call.inside else self._trunks.find(attempt.remote)
-        if trunk is None and not call.inside:  # who is rung by its URI may answer, and not call
+        inside = call.inside
+        trunk = None if inside else self._trunks.find(attempt.remote)
+        if trunk is None and not inside:  # who is rung by its URI may answer, and not call
             raise Forbidden("calls are taken from trunks only")
         if trunk is not None:
             attempt.trunk, attempt.country = trunk.name, trunk.country
@@ -248,13 +250,18 @@ class Router:
         attempt.lookup_source = found.source
         if found.value is not None and found.value.status in OURS:
             attempt.number_id, attempt.customer_id = found.value.id, found.value.customer_id
-        call.reached(e164)
+        if inside:
+            call.reached(e164)
         number = reachable(found, e164)
         await self._routes.account(number)
         attempt.flow_id = bound(number, "call")
         fallback = number.fallback_flow_id
         try:
-            flow = await self._routes.flow_for(number, "call", attempt.source)
+            release = number.call_flow_release
+            if release is None:
+                flow = await self._routes.flow(attempt.flow_id, number.customer_id)
+            else:
+                flow = await self._routes.version(attempt.flow_id, release.pick(f"{e164} {attempt.source}"), number)
         except EdgeError as error:
             if fallback == NIL:
                 raise

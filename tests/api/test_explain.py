@@ -66,3 +66,20 @@ async def test_questions_that_are_refused(still: World) -> None:
         ("?number=%00", "number"),
     ):
         assert wheres(await still.refused(400, "GET", EXPLAIN + query)) == [where]
+
+
+async def test_the_version_that_a_caller_gets(world: World) -> None:
+    flow = await world.flow(CALL_FLOW)
+    number = await world.number(call_flow_id=flow)
+    await world.did("PUT", f"/v1.0/flows/{flow}", {"name": "new"})
+    split = {"versions": [{"version": 1, "percent": 50}, {"version": 2, "percent": 50}]}
+    await world.did("PUT", f"/v1.0/numbers/{number['id']}", {"call_flow_release": split})
+    release = (await world.routed(FREE)).call_flow_release
+    assert release is not None
+    told = set()
+    for last in range(20):
+        caller = f"+1415555{last:04}"
+        found = await world.did("GET", f"{EXPLAIN}?number=%2B{FREE[1:]}&caller=%2B{caller[1:]}")
+        assert found["flow"]["version"] == release.pick(f"{FREE} {caller}")
+        told.add(found["flow"]["version"])
+    assert told == {1, 2}
