@@ -38,6 +38,8 @@ app.add_typer(keys, name="key")
 simulate.add_to(app)
 show.add_to(app)
 
+STEPS_SHOWN = 12  # of a call, the last ones
+
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Configuration file; without it, defaults and EDGE_*.", envvar="EDGE_CONFIG"),
@@ -221,16 +223,27 @@ def calls(
 
 
 def _story(call: dict[str, Any]) -> str:
-    """One call: when, who, whom, how it ended and why, by which trunk, what its flow did last."""
+    """One call: when, who, whom, how it ended and why, by which trunk, and what the last steps of its flow came to."""
+    from edge.store.metadata import NIL
+
     known = call["edge"]
     why = known["error"] or (f"cut: {known['cut_by']}" if known["cut_by"] else "") or call["hangup_reason"]
-    steps = " ".join(f"{step['step']}:{step['outcome']}" for step in known["steps"][-8:])
     lines = [
         f"{call['tm_create']}  {call['source']['target']} → {call['destination']['target']}",
         f"  {known['sip_code']} {known['outcome']}, ended by {call['hangup_by'] or 'nobody'}: {why}",
-        f"  trunk {known['trunk'] or '(none)'} from {known['remote']}, Call-ID {known['call_id']}",
     ]
-    return "\n".join([*lines, f"  flow {call['flow_id']} version {known['flow_version']}: {steps}"] if steps else lines)
+    where = f"to {known['dialed']}" if call["direction"] == "outgoing" else f"from {known['remote']}"
+    lines.append(f"  trunk {known['trunk'] or '(none)'} {where}, Call-ID {known['call_id']}")
+    lines.append(
+        f"  call {call['id']}" + (f", made by call {call['master_call_id']}" if call["master_call_id"] != NIL else "")
+    )
+    if steps := known["steps"]:
+        last = f", its last {STEPS_SHOWN} steps" if len(steps) > STEPS_SHOWN else ""
+        lines.append(f"  flow {call['flow_id']} version {known['flow_version']}{last}")
+    for step in steps[-STEPS_SHOWN:]:
+        note = f": {step['note']}" if step["note"] else ""
+        lines.append(f"    {step['type']} (id {step['step']}) {step['outcome']}{note}")
+    return "\n".join(lines)
 
 
 @app.command()

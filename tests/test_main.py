@@ -353,14 +353,33 @@ def test_calls_says_what_became_of_the_last_ones_and_why(config: str, tmp_path: 
             attempt.trunk, attempt.sip_code, attempt.outcome = "west", 403, "rejected"
             attempt.hangup_by, attempt.hangup_reason, attempt.error = "local", "rejected", f"{number} is suspended"
             records.keep(attempt)
+        leg = Attempt(
+            id=new_id(),
+            call_id="2@edge",
+            dialed="sip:+14155550177@trunk",
+            source="+14155550199",
+            source_name="",
+            remote="",
+            tm_create=1_790_000_002_000_000,
+        )
+        leg.number = leg.destination = "+14155550177"
+        leg.trunk, leg.direction, leg.master_call_id = "west", "outgoing", attempt.id
+        leg.sip_code, leg.outcome, leg.hangup_by, leg.hangup_reason = 486, "rejected", "remote", "busy"
+        entry = {"step": "ring", "type": "connect", "outcome": "done", "note": "failed (486): tel:+14155550177"}
+        leg.steps = json.dumps([{**entry, "step": f"s{n}", "type": "beep", "note": ""} for n in range(20)] + [entry])
+        records.keep(leg)
         await writer.close()
 
     asyncio.run(keep())
-    newest, oldest = run("calls", "--config", config).stdout.split("2026-09-21T14:13:2")[1:]
+    leg, newest, oldest = run("calls", "--config", config).stdout.split("2026-09-21T14:13:2")[1:]
+    assert "trunk west to sip:+14155550177@trunk, Call-ID 2@edge" in leg
+    assert ", made by call " in leg and ", made by call " not in newest
+    assert "its last 12 steps\n    beep (id s9) done\n" in leg
+    assert leg.endswith("\n    connect (id ring) done: failed (486): tel:+14155550177\n")
     assert newest.startswith("1.000000Z  +14155550199 → +14155550102\n")
     assert "403 rejected, ended by local: +14155550102 is suspended" in newest
     assert "trunk west from 192.0.2.7, Call-ID 1@carrier" in newest
     assert "+14155550101" in oldest
     for words in (["--number", "+14155550101"], ["--call-id", "0@carrier"]):
         assert run("calls", "--config", config, *words).stdout == f"2026-09-21T14:13:2{oldest}"
-    assert run("calls", "--config", config, "--last", "1").stdout == f"2026-09-21T14:13:2{newest}"
+    assert run("calls", "--config", config, "--last", "1").stdout == f"2026-09-21T14:13:2{leg}"
