@@ -102,7 +102,7 @@ class ExternalMediaStart(Action):
         if self.encapsulation not in ("", kind):
             raise ValueError(f"external_host is the address of {kind}, not of {self.encapsulation}")
         if self.transport not in ("", *(("tcp", "websocket") if kind == "websocket" else ("udp",))):
-            raise ValueError(f"{kind} does not go over {self.transport}")
+            raise ValueError(f"external_host is the address of {kind}, which does not go over {self.transport}")
         return self
 
     def doubts(self) -> Iterable[tuple[str, str]]:
