@@ -471,7 +471,11 @@ def test_what_is_no_flow_in_redis_is_a_value_error(body: bytes) -> None:
         ({"encapsulation": "websocket"}, "", "external_host is the address of rtp, not of websocket"),
         ({"external_host": "ws://a/", "encapsulation": "rtp"}, "", "is the address of websocket, not of rtp"),
         ({"transport": "tcp"}, "", "external_host is the address of rtp, which does not go over tcp"),
-        ({"external_host": "ws://a/", "transport": "udp"}, "", "external_host is the address of websocket, which does not go over udp"),
+        (
+            {"external_host": "ws://a/", "transport": "udp"},
+            "",
+            "external_host is the address of websocket, which does not go over udp",
+        ),
         ({"transport_data": "x"}, ".transport_data", "is not available here; leave it empty"),
         ({"connection_type": "server"}, ".connection_type", "server is not available here, only client"),
         ({"direction_speak": "in"}, ".direction_speak", "is not available here"),
