@@ -4,13 +4,11 @@ The dialog is the SIP agent's (`edge/sip`), the stream the media engine's (`edge
 (`edge/flows`). This file only carries wishes from the flow to the other two, and news from them back to the flow. How a
 call comes to its dialog depends on who calls: `offered.py` has those that came to us.
 
-A flow does one thing at a time, so at most one method waits at any moment, always on one future (`_wait`). Whoever ends
-the call resolves that future with `SessionEnded`; nothing here is ever cancelled but by the shutdown of the daemon.
+A flow does one thing at a time, and `waiting.py` is where it waits: whoever ends the call ends that, too.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
@@ -31,10 +29,12 @@ from edge.media.transport.stream import Stream
 from edge.recordings.recorder import Recorder
 from edge.recordings.take import Wish
 from edge.sessions.external_media.desk import ForkDesk
+from edge.sessions.keys import Gathering, Keys
 from edge.sessions.origin import Origin
 from edge.sessions.outside import Outside, Reach
 from edge.sessions.record import Attempt
 from edge.sessions.recording import CallRecording
+from edge.sessions.waiting import Waiting
 from edge.sip.events import By, Reoffer
 from edge.sip.events import Call as Dialog
 from edge.sip.peer import Peer
@@ -43,7 +43,6 @@ from edge.store.metadata import new_id
 
 T = TypeVar("T")
 
-TYPE_AHEAD: Final = 64  # keys kept that no step has asked for yet; older ones go first
 REFER_SECONDS: Final = 40.0  # a REFER whose NOTIFYs say nothing final in this time has failed (a ring timeout and more)
 
 NORMAL_CAUSE: Final = 16
@@ -102,10 +101,9 @@ class Call:
         "_agreed",
         "_body",
         "_chained",
-        "_collecting",
         "_desk",
         "_dialog",
-        "_ended",
+        "_gathering",
         "_joined",
         "_keys",
         "_keys_end",
@@ -128,10 +126,9 @@ class Call:
         self._agreed: sdp.Negotiated | None = None  # by both sides; None until the caller's side is known
         self._body = b""  # the SDP we sent: the same in a 183 and the 200 behind it
         self._offering: sdp.Local | None = None  # set while an offer of ours has no answer
-        self._ended: SessionEnded | None = None
-        self._waiting: asyncio.Future[None] | None = None
-        self._keys: list[str] = []  # typed and not yet asked for
-        self._collecting = False
+        self._waiting = Waiting()
+        self._keys = Keys()
+        self._gathering = False  # a step waits for keys
         self._keys_end = False  # a key ends what plays
         self._refer_status: int | None = None
         self._told: Mapping[str, str] | None = None  # to go on, with these variables; kept until `block` asks
@@ -179,50 +176,41 @@ class Call:
 
     def chain(self, call: Call) -> None:
         self._chained = [*(one for one in self._chained if one.ended is None), call]
-        if self._ended is not None:
+        if self.ended is not None:
             call.hang_up("normal")
 
     async def sleep(self, seconds: float) -> None:
-        self._alive()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while (left := deadline - loop.time()) > 0:
-            await self._wait(left)
+        self._waiting.alive()
+        await self._waiting.until(_never, seconds)
 
     async def block(self, seconds: float) -> Mapping[str, str] | None:
-        self._alive()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while self._told is None:
-            left = deadline - loop.time()
-            if left <= 0:
-                return None
-            await self._wait(left)
+        self._waiting.alive()
+        await self._waiting.until(lambda: self._told is not None, seconds)
         told, self._told = self._told, None
         return told
 
     async def send_text(self, source: str, destination: str, text: str) -> str:
-        self._alive()
-        return await self._until(self._desk.send_text(self, source, destination, text))
+        self._waiting.alive()
+        return await self._waiting.during(self._desk.send_text(self, source, destination, text))
 
     async def answer(self) -> None:
-        self._alive()
+        self._waiting.alive()
         if self._dialog is None:
             self._pick_up()
         while self._agreed is None:  # our offer went out: nobody can be played to until its answer comes
-            await self._wait(None)
+            await self._waiting.wait()
 
     async def play(self, sources: Sequence[str]) -> None:
-        self._alive()
-        prompts = [await self._until(self._desk.prompts.load(source)) for source in sources]
+        self._waiting.alive()
+        prompts = [await self._waiting.during(self._desk.prompts.load(source)) for source in sources]
         await self._play(prompts)
 
     async def say(self, text: str, *, language: str, voice: str, provider: str, keys_end: bool, wait: bool) -> None:
-        self._alive()
+        self._waiting.alive()
         speech = list[Audio]()
         if not (keys_end and self._keys):
             speak = self._desk.speech.speak(text, language=language, voice=voice, provider=provider)
-            speech.append(await self._until(speak))
+            speech.append(await self._waiting.during(speak))
         await self.answer()
         if wait:
             await self._play(speech, keys_end=keys_end)
@@ -231,40 +219,30 @@ class Call:
             self._media().begin(*speech)
 
     async def beep(self) -> None:
-        self._alive()
+        self._waiting.alive()
         await self._play([beep()])
 
     async def start_external_media(self, media: ExternalMedia) -> str:
-        self._alive()
+        self._waiting.alive()
         told = {"call_id": self.id, "source": self.attempt.source, "destination": self.attempt.destination}
-        return await self._until(self._desk.forks.start(self._media(), media, told))
+        return await self._waiting.during(self._desk.forks.start(self._media(), media, told))
 
     async def stop_external_media(self) -> int:
-        self._alive()
+        self._waiting.alive()
         return self._desk.forks.stop(self._stream, "stopped") if self._stream is not None else 0
 
     async def receive_digits(self, *, end_keys: str, length: int, seconds: float) -> str:
-        self._alive()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        digits = ""
-        self._collecting = True
+        self._waiting.alive()
+        gathering = Gathering(self._keys, end_keys, length)
+        self._gathering = True
         try:
-            while True:
-                while self._keys:
-                    key = self._keys.pop(0)
-                    digits += key
-                    if key in end_keys or len(digits) == length:
-                        return digits
-                left = deadline - loop.time()
-                if left <= 0:
-                    return digits
-                await self._wait(left)
+            await self._waiting.until(gathering.complete, seconds)
         finally:
-            self._collecting = False
+            self._gathering = False
+        return gathering.digits
 
     async def echo(self, seconds: float) -> None:
-        self._alive()
+        self._waiting.alive()
         stream = self._media()
         stream.relay(stream)
         try:
@@ -273,7 +251,7 @@ class Call:
             stream.unrelay()
 
     async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
-        self._alive()
+        self._waiting.alive()
         await self._sounding(self._media().send_digits(digits, press_ms=press_ms, gap_ms=gap_ms))
 
     async def start_recording(
@@ -286,26 +264,26 @@ class Call:
         beep: bool,
         on_end_flow_id: str,
     ) -> str:
-        self._alive()
+        self._waiting.alive()
         if self._recording is None:
             self._recording = CallRecording(self, self._desk.recorder)
         self._recording.require_room()
         if beep:
             await self.beep()
         wish = Wish(format, end_of_silence, end_of_key, duration)
-        return await self._until(self._recording.start(wish, on_end_flow_id))
+        return await self._waiting.during(self._recording.start(wish, on_end_flow_id))
 
     async def stop_recording(self) -> None:
-        self._alive()
+        self._waiting.alive()
         if self._recording is None or not self._recording.stop():
             raise Conflict("no recording is under way")
 
     async def connect(self, dial: Dial) -> Dialed:
-        self._alive()
+        self._waiting.alive()
         return await self._desk.connect(self, dial)
 
     async def redirect(self, destinations: Sequence[str]) -> NoReturn:
-        self._alive()
+        self._waiting.alive()
         if self._dialog is None:
             raise self._divert(destinations)
         if self._dialog.allow is not None and "REFER" not in self._dialog.allow:
@@ -315,13 +293,13 @@ class Call:
             status = await self._transfer(self._dialog, destination)
             if 200 <= status < 300:
                 self.hang_up("redirect")
-                self._alive()
+                self._waiting.alive()
         raise Unavailable(f"the transfer failed with {status}")
 
     async def hangup(self, reason: HangupReason) -> NoReturn:
-        self._alive()
+        self._waiting.alive()
         self.hang_up(reason)
-        raise self._ended or SessionEnded("local", reason)
+        raise self.ended or SessionEnded("local", reason)
 
     # What it does for `outside`
 
@@ -329,8 +307,8 @@ class Call:
         return new_id()
 
     async def during(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        self._alive()
-        return await self._until(work())
+        self._waiting.alive()
+        return await self._waiting.during(work())
 
     # What the router and the daemon may do
 
@@ -345,17 +323,17 @@ class Call:
 
     @property
     def ended(self) -> SessionEnded | None:
-        return self._ended
+        return self._waiting.ended
 
     def go_on(self, variables: Mapping[str, str]) -> None:
         """Somebody outside says so."""
         self._told = variables
-        self._wake()
+        self._waiting.wake()
 
     def hang_up(self, reason: str = "normal", *, status: int | None = None, cause: int | None = None) -> None:
         """End the call, unless it is over: BYE after the answer, before it `status` or what `reason` means. `cause` is
         that of Q.850 for the Reason header, if it is not the reason's."""
-        if self._ended is not None:
+        if self.ended is not None:
             return
         cause = CAUSE_OF_REASON.get(reason, NORMAL_CAUSE) if cause is None else cause
         if self._dialog is None:
@@ -422,12 +400,12 @@ class Call:
 
     async def wait(self) -> None:
         """Wait until `wake`. Raises SessionEnded."""
-        self._alive()
-        await self._wait(None)
-        self._alive()
+        self._waiting.alive()
+        await self._waiting.wait()
+        self._waiting.alive()
 
     def wake(self) -> None:
-        self._wake()
+        self._waiting.wake()
 
     def ring(self) -> None:
         """Tell an unanswered caller that it rings."""
@@ -520,10 +498,9 @@ class Call:
             self._desk.forks.typed(self._stream, keys)
         if self._joined is not None and self._joined.talking:
             return
-        self._keys.extend(keys)
-        del self._keys[:-TYPE_AHEAD]
-        if self._collecting:
-            self._wake()
+        self._keys.type(keys)
+        if self._gathering:
+            self._waiting.wake()
         if self._keys_end and self._stream is not None:
             self._stream.hush()
 
@@ -531,7 +508,7 @@ class Call:
         """A NOTIFY of our REFER, or its refusal."""
         if final:
             self._refer_status = status
-            self._wake()
+            self._waiting.wake()
 
     # Inside
 
@@ -556,7 +533,7 @@ class Call:
         self._stream.connect(agreed)
         self.attempt.codec = agreed.codec
         if self._agreed is None:
-            self._wake()
+            self._waiting.wake()
         self._agreed = agreed
 
     def _local_side(self, stream: Stream, peer: Peer) -> sdp.Local:
@@ -598,7 +575,7 @@ class Call:
         try:
             await work
         except StreamClosed:
-            self._alive()
+            self._waiting.alive()
             raise
 
     async def _transfer(self, dialog: Dialog, destination: str) -> int:
@@ -607,65 +584,32 @@ class Call:
         self._refer_status = None
         endpoint.agent.refer(dialog, destination, endpoint.now())
         endpoint.flush()
-        deadline = asyncio.get_running_loop().time() + REFER_SECONDS
-        while self._refer_status is None:
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                return 408
-            await self._wait(left)
-        return self._refer_status
-
-    async def _wait(self, seconds: float | None) -> None:
-        """Wait until `_wake`, the time is over, or the session."""
-        loop = asyncio.get_running_loop()
-        self._waiting = waiting = loop.create_future()
-        timer = loop.call_later(seconds, self._wake) if seconds is not None else None
-        try:
-            await waiting
-        finally:
-            self._waiting = None
-            if timer is not None:
-                timer.cancel()
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    async def _until(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work returns; SessionEnded at once when the session ends first, and the work is given up then."""
-        task = asyncio.get_running_loop().create_task(work)
-        task.add_done_callback(lambda _: self._wake())
-        try:
-            while not task.done():
-                await self._wait(None)
-        finally:
-            task.cancel()
-        self._alive()
-        return task.result()
-
-    def _alive(self) -> None:
-        if self._ended is not None:
-            raise self._ended
+        await self._waiting.until(lambda: self._refer_status is not None, REFER_SECONDS)
+        return 408 if self._refer_status is None else self._refer_status
 
     def _end(self, by: Literal["remote", "local"], reason: str) -> SessionEnded:
         """The session is over. Only the first end counts."""
-        if self._ended is None:
-            self._ended = SessionEnded(by, reason)
-            self.attempt.hangup_by, self.attempt.hangup_reason = by, reason
-            self.close()
-            if self._waiting is not None and not self._waiting.done():
-                self._waiting.set_exception(self._ended)
-            if self._joined is not None:
-                self._joined.ended(self)
-            for call in self._chained:
-                call.hang_up("normal")
-            self._desk.endpoint.flush()
-        return self._ended
+        if self.ended is not None:
+            return self.ended
+        self._waiting.ended = ended = SessionEnded(by, reason)
+        self.attempt.hangup_by, self.attempt.hangup_reason = by, reason
+        self.close()
+        self._waiting.break_off()
+        if self._joined is not None:
+            self._joined.ended(self)
+        for call in self._chained:
+            call.hang_up("normal")
+        self._desk.endpoint.flush()
+        return ended
 
     def _silent(self) -> None:
         """No RTP for too long: the other side is gone without a word."""
         self.attempt.error = "no media from the caller"
         self.hang_up("timeout")
+
+
+def _never() -> bool:
+    return False
 
 
 def warning(error: EdgeError, host: str) -> Fields:

@@ -126,7 +126,7 @@ class Leg(Call):
 
     def progressed(self, status: int, body: bytes | None) -> None:
         """A provisional answer."""
-        if self._ended is not None or status < RINGS:
+        if self.ended is not None or status < RINGS:
             return
         if self.attempt.tm_ringing is None:
             self.attempt.tm_ringing = wall_micros()
@@ -140,7 +140,7 @@ class Leg(Call):
         """The 200; it is acknowledged already."""
         self._forget()
         endpoint = self._desk.endpoint
-        if self._ended is not None:
+        if self.ended is not None:
             endpoint.agent.end(dialog, endpoint.now())
             return
         self._dialog = dialog
@@ -162,7 +162,7 @@ class Leg(Call):
     def failed(self, status: int, cause: int | None) -> None:
         """The final answer, and it is no 200; or there was none."""
         self._forget()
-        if self._ended is None:
+        if self.ended is None:
             self.refusal, self.cause = status, cause
             self.attempt.sip_code = status
             self.attempt.outcome = "failed" if status == 408 or 500 <= status < 600 else "rejected"
@@ -183,7 +183,7 @@ class Leg(Call):
             self._outgoing = None
 
     def _pick_up(self) -> None:
-        raise self._ended or SessionEnded("local", "not answered yet")
+        raise self.ended or SessionEnded("local", "not answered yet")
 
     def _divert(self, destinations: Sequence[str]) -> SessionEnded:
         raise Invalid("a call that we make cannot be redirected before it is answered")

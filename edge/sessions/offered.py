@@ -83,7 +83,7 @@ class OfferedCall(Call):
             raise LoopDetected(f"the call has passed through {len(before)} numbers already")
 
     def ring(self) -> None:
-        if self._ended is None and self._dialog is None and self._stream is None and not self._rings:
+        if self.ended is None and self._dialog is None and self._stream is None and not self._rings:
             self._rings = True
             self.attempt.tm_ringing = wall_micros()
             endpoint = self._desk.endpoint
@@ -92,7 +92,7 @@ class OfferedCall(Call):
 
     def refuse(self, status: int, cause: int | None = None, text: str = "", fields: Fields = ()) -> None:
         """Answer the offer with a final status, unless the call is answered or over."""
-        if self._ended is not None or self._dialog is not None:
+        if self.ended is not None or self._dialog is not None:
             return
         if cause is not None:  # RFC 3326
             fields = (("Reason", f"Q.850;cause={cause}" + (f';text="{text}"' if text else "")), *fields)
@@ -168,4 +168,4 @@ class OfferedCall(Call):
     def _impossible(self, error: EdgeError, host: str) -> SessionEnded:
         self.attempt.error = error.message
         self.refuse(error.sip, error.cause, fields=warning(error, host))
-        return self._ended or SessionEnded("local", "rejected")
+        return self.ended or SessionEnded("local", "rejected")

@@ -16,7 +16,8 @@ import pytest
 
 from edge.errors import Invalid, Unavailable
 from edge.flows.session import HangupReason, SessionEnded
-from edge.sessions.call import CAUSE_OF_REASON, TYPE_AHEAD, Call
+from edge.sessions.call import CAUSE_OF_REASON, Call
+from edge.sessions.keys import TYPE_AHEAD
 from edge.sessions.offered import STATUS_OF_REASON, OfferedCall
 from tests.media.conftest import sine, wav
 from tests.sessions.ground import until

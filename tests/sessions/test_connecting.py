@@ -550,7 +550,7 @@ async def test_keys_by_info_are_pressed_towards_the_other_side(line: Line) -> No
     )
     line >> relay << 200
     await asyncio.sleep(0)
-    assert call._keys == [], "they are not for the flow"
+    assert not call._keys, "they are not for the flow"
     called.asks("BYE") << 200
     await attempted.dialed()
 

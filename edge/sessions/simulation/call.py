@@ -21,8 +21,9 @@ from edge.media.dtmf import PAUSE, PAUSE_MS
 from edge.media.tone import BEEP_SECONDS
 from edge.numbers.number import Number
 from edge.recordings.take import Wish
-from edge.sessions.call import CAUSE_OF_REASON, TYPE_AHEAD
+from edge.sessions.call import CAUSE_OF_REASON
 from edge.sessions.dialing import CAUSE_OF_STATUS, NO_ANSWER
+from edge.sessions.keys import Gathering, Keys
 from edge.sessions.offered import STATUS_OF_REASON
 from edge.sessions.record import Attempt
 from edge.sessions.simulation.outside import SimulatedOutside
@@ -69,7 +70,7 @@ class SimulatedCall(SimulatedSession):
         self._talking = False  # with somebody who was connected, who hears his keys
         self._forks = 0
         self._coming: deque[tuple[float, str]] = deque()  # keys, each with its time
-        self._keys: list[str] = []  # typed and not yet asked for
+        self._keys = Keys()
         self._patience = script.patience
         self._recording = SimulatedRecording(stage)
 
@@ -152,18 +153,15 @@ class SimulatedCall(SimulatedSession):
         ended = f", ended by {' or '.join(end_keys)}" if end_keys else ""
         self.stage.note(f"waits for {keys}, {seconds:g} s at most{ended}")
         deadline = self.stage.now + seconds
-        digits = ""
-        while True:
-            while self._keys:
-                key = self._keys.pop(0)
-                digits += key
-                if key in end_keys or len(digits) == length:
-                    self.stage.note(f"gets {quoted(digits)}")
-                    return digits
+        gathering = Gathering(self._keys, end_keys, length)
+        while not gathering.complete():
             if self.stage.now >= deadline:
+                digits = gathering.digits
                 self.stage.note(f"gets {quoted(digits) if digits else 'nothing'}: the time is over")
                 return digits
             self._pass(deadline - self.stage.now, idle=True, until_key=True)
+        self.stage.note(f"gets {quoted(gathering.digits)}")
+        return gathering.digits
 
     async def echo(self, seconds: float) -> None:
         self._open()
@@ -290,8 +288,7 @@ class SimulatedCall(SimulatedSession):
         self._recording.press(key)
         if self._talking:
             return
-        self._keys.append(key)
-        del self._keys[:-TYPE_AHEAD]
+        self._keys.type(key)
         self._patience = self.script.patience
 
 
