@@ -55,9 +55,11 @@ class Binding:
             except Invalid as error:
                 faults += error.faults
                 wrong_medium = error
-        fallback = fields.get(FALLBACK, NIL)
-        if fallback != NIL and await self._flows.get(fallback, customer_id) is None:
-            faults.append(Fault(FALLBACK, NO_FLOW))
+        try:
+            faults += await self._check_fallback(customer_id, fields, number)
+        except Invalid as error:
+            faults += error.faults
+            wrong_medium = error
         for slot, (release, medium) in RELEASES.items():
             given = fields.get(release)
             if given is not None:
@@ -67,6 +69,20 @@ class Binding:
             if wrong_medium is not None:
                 raise Invalid(wrong_medium.message, faults=faults, reason=wrong_medium.reason)
             raise Invalid("a flow cannot be bound", faults=faults, reason="FLOW_NOT_FOUND")
+
+    async def _check_fallback(self, customer_id: str, fields: Mapping[str, Any], number: Number | None) -> list[Fault]:
+        """Whether the fallback is there. Raises Invalid when it can take over from no flow that will be bound."""
+        slots = {slot: fields.get(slot, getattr(number, slot, NIL)) for slot in (*SLOTS, FALLBACK)}
+        if slots[FALLBACK] == NIL or all(fields.get(slot, NIL) == NIL for slot in slots):
+            return []
+        flow = await self._flows.get(slots[FALLBACK], customer_id)
+        if flow is None:
+            return [Fault(FALLBACK, NO_FLOW)] if FALLBACK in fields else []
+        fallback = compile_flow(flow.document())
+        bound = [medium for slot, medium in SLOTS.items() if slots[slot] != NIL]
+        if bound and fallback.media.isdisjoint(bound):
+            require_medium(fallback, bound[0], FALLBACK)
+        return []
 
     async def _check_release(
         self, customer_id: str, flow_id: str, release: Mapping[str, Any], where: str, medium: Medium

@@ -60,7 +60,9 @@ class Call(Result):
     owner_type: str = Field(default="", description=UNUSED)
     owner_id: str = Field(default=NIL, description=UNUSED)
     flow_id: str = Field(description="The flow that ran; nil when none did.")
-    activeflow_id: str = Field(default=NIL, description=UNUSED)
+    activeflow_id: str = Field(
+        default=NIL, description="The run of its flow, which `block` waits in; the nil UUID: no flow was run."
+    )
     type: str = Field(description="flow: the call ran a flow.")
     master_call_id: str = Field(description="The call that an outgoing one was made for, else nil.")
     chained_call_ids: list[str] = Field(default=[], description=UNUSED)

@@ -41,6 +41,7 @@ async def fall_back(run: Run, session: Session, flow_id: str) -> bool:
         require_medium(flow, run.medium)
     except EdgeError as error:
         log.warning("fallback not run", session_id=session.id, flow_id=flow_id, error=error.message)
+        run.entries.append(("", "fallback", "failed", error.message))
         return False
     if run.counted:
         _FALLBACKS.inc()

@@ -189,6 +189,7 @@ def public(row: Mapping[str, Any] | sa.RowMapping) -> dict[str, Any]:
         "id": row["id"],
         "customer_id": row["customer_id"],
         "flow_id": row["flow_id"],
+        "activeflow_id": row["id"] if row["flow_id"] != NIL or row["steps"] else NIL,
         "master_call_id": row["master_call_id"],
         "type": "flow",
         "source": address(row["source"], row["source_name"]),

@@ -358,6 +358,21 @@ async def test_a_fallback_is_a_flow_of_the_account_and_goes_when_it_is_deleted(e
     assert (await world.did("GET", f"{NUMBERS}/{made['id']}"))["fallback_flow_id"] == NIL
 
 
+async def test_a_fallback_can_take_over_from_a_flow_that_is_bound(world: World) -> None:
+    call_flow, message_flow = await world.flow(CALL_FLOW), await world.flow(MESSAGE_FLOW)
+    crossed = {"call_flow_id": call_flow, "fallback_flow_id": message_flow}
+    error = await world.refused(400, "POST", NUMBERS, {"number": FREE, **crossed})
+    assert (error["reason"], wheres(error)) == ("FLOW_MEDIUM_MISMATCH", ["fallback_flow_id"])
+    made = await world.number(fallback_flow_id=message_flow)
+    path = f"{NUMBERS}/{made['id']}"
+    error = await world.refused(400, "PUT", path, {"call_flow_id": call_flow})
+    assert (error["reason"], wheres(error)) == ("FLOW_MEDIUM_MISMATCH", ["fallback_flow_id"])
+    await world.did("PUT", path, {"call_flow_id": call_flow, "message_flow_id": message_flow})
+    await world.did("PUT", path, {"message_flow_id": ""})  # what is taken off is not in the way of it
+    assert (await world.did("PUT", path, {"name": "x"}))["fallback_flow_id"] == message_flow
+    await world.did("PUT", path, {"fallback_flow_id": call_flow})
+
+
 async def test_a_number_runs_the_versions_that_its_release_names(each_world: World) -> None:
     world = each_world
     flow = await world.flow(CALL_FLOW)

@@ -98,7 +98,12 @@ async def test_a_fallback_that_cannot_run_changes_nothing(line: Line, fallback: 
     with logged() as lines:
         line >> invite() << 100
         await line.comes(500)
-        assert (await line.over())["error"] == WHY
+        record = await line.over()
+    assert (record["error"], record["steps"][1]["outcome"]) == (WHY, "failed")
+    assert record["steps"][1]["note"] in (
+        "the flow cannot run for a call: actions[0] (reply, id r) needs a message",
+        f"there is no flow {number.fallback_flow_id}",
+    )
     assert [said["event"] for said in lines() if said["event"] == "fallback not run"] == ["fallback not run"]
 
 

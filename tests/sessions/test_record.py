@@ -67,6 +67,7 @@ async def test_a_refused_call_is_kept_as_it_stands(ground: Ground) -> None:
     found = await table.get(refused.id)
     assert found is not None
     assert (found["id"], found["customer_id"], found["flow_id"]) == (refused.id, NIL, NIL)
+    assert found["activeflow_id"] == NIL
     assert found["destination"]["target"] == "sip:4155550100@edge"  # what was dialed, for want of a number
     assert (found["tm_create"], found["tm_ringing"], found["tm_hangup"]) == (instant_text(START), None, None)
     assert found["edge"]["outcome"] == "rejected"
@@ -108,6 +109,7 @@ async def test_everything_known_is_read_back(ground: Ground) -> None:
         "remote",
         instant_text(later),
     )
+    assert found["activeflow_id"] == full.id  # what its flow had as voipbin.activeflow.id
     own = found["edge"]
     assert own["steps"] == [{"step": "a", "type": "answer", "outcome": "done", "note": ""}]
     for name in ("trunk", "number_id", "flow_version", "lookup_source", "cut_by", "codec", "rtp_sent", "jitter_ms"):
