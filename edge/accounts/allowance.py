@@ -4,6 +4,10 @@ An account lists prefixes of E.164 numbers. Without a list it may call its home 
 its own that is at work; of the countries that share a country code (all of North America has +1) only that one, as far
 as the numbering plan tells them apart. Numbers that cost extra are never meant by that, nor by a prefix that is only a
 country code: they need a longer one.
+
+A number is judged as the network reads it: digits behind the end of a complete one are dropped, so they make a costly
+number no cheaper. What no number of the home country can look like, by its length or by a zero in front, is not at
+home: a switch would take some of these for an international call.
 """
 
 from __future__ import annotations
@@ -29,7 +33,9 @@ def refusal(number: str, listed: Sequence[str], home: str) -> str | None:
         return None
     if _is_costly(number):
         return f"{number} costs extra, and this account has no destinations listed"
-    return None if _is_near(number, home) else f"{number} is abroad, and this account has no destinations listed"
+    if _is_near(number, home):
+        return None
+    return f"{number} is abroad or no number, and this account has no destinations listed"
 
 
 def country_of(number: str) -> str | None:
@@ -46,10 +52,13 @@ def country_of(number: str) -> str | None:
 
 @lru_cache(maxsize=REMEMBERED)
 def _parsed(number: str) -> PhoneNumber | None:
+    """Without the digits behind the end of a complete number."""
     try:
-        return phonenumbers.parse(number)
+        parsed = phonenumbers.parse(number)
     except NumberParseException:
         return None
+    phonenumbers.truncate_too_long_number(parsed)
+    return parsed
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -75,4 +84,13 @@ def _is_near(number: str, home: str) -> bool:
     if one is None or other is None or one.country_code != other.country_code:
         return False
     there, here = _region(number), _region(home)
-    return there is None or here is None or there == here
+    return _is_plausible(number) and (there is None or here is None or there == here)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _is_plausible(number: str) -> bool:
+    """Whether the plan has it, or could have it next year."""
+    parsed = _parsed(number)
+    if parsed is None or phonenumbers.is_valid_number(parsed):
+        return parsed is not None
+    return phonenumbers.is_possible_number(parsed) and not parsed.italian_leading_zero

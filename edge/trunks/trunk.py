@@ -89,5 +89,9 @@ class Trunk(Section):
             return number
         if self.dial_as == "digits" or self.country is None:
             return number[1:]
-        written = phonenumbers.format_out_of_country_calling_number(phonenumbers.parse(number), self.country)
+        parsed = phonenumbers.parse(number)
+        at_home = parsed.country_code == phonenumbers.country_code_for_region(self.country)
+        if at_home and not phonenumbers.is_valid_number(parsed):
+            return number  # its digits alone could be read as another one: an international or an emergency call
+        written = phonenumbers.format_out_of_country_calling_number(parsed, self.country)
         return "".join(filter(str.isdigit, written))

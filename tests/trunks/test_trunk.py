@@ -81,6 +81,9 @@ def test_a_trunk_prints_as_it_is_read() -> None:
         ("national", "GB", "+442079460000", "02079460000"),
         ("national", "GB", "+14155550100", "0014155550100"),
         ("national", "DE", "+4930123456", "030123456"),
+        ("national", "RU", "+78101876555123", "+78101876555123"),  # 8 10 1 876 … would be Jamaica
+        ("national", "DE", "+490001876555123", "+490001876555123"),  # and so would be 00 1 876 …
+        ("national", "GB", "+44999999", "+44999999"),  # and 999 help
     ],
 )
 def test_numbers_are_written_as_the_trunk_wants_them(
