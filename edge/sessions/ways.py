@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final, Protocol
 
 from edge.accounts.allowance import country_of, refusal
@@ -127,11 +127,11 @@ class Ways:
         if transport not in TRANSPORTS:
             raise Invalid(f"SIP over {transport[:20]} is not spoken here")
         port = uri.port or SIP_PORT
-        address = await self._address(uri.host, port)
+        address = _plain(await self._address(uri.host, port))
         trunk = self.trunks.find(address)
         if not self._is_open(address):
             raise Forbidden(f"{uri.host} is at an address that is not allowed", reason="DESTINATION_NOT_ALLOWED")
-        if (trunk is not None and trunk.outbound) or address in self._carriers():
+        if (trunk is not None and trunk.outbound) or self._is_carrier(uri.host, address):
             raise Forbidden(f"{uri.host} is a trunk, which only numbers lead to", reason="DESTINATION_NOT_ALLOWED")
         peer = self._reached(Peer(transport, ANY_LOCAL, (address, port)))
         if peer.local == peer.remote:
@@ -153,8 +153,17 @@ class Ways:
         meant = (ip,) if inner is None else (ip, inner)
         return is_public(ip) or any(one in network for one in meant for network in self.allow_private)
 
-    def _carriers(self) -> set[str | None]:
-        return {self.targets.address(trunk.target) for trunk in self.trunks if trunk.target is not None}
+    def _is_carrier(self, host: str, address: str) -> bool:
+        """Whether that is where a trunk leads to, by its name or by an address that ends up there."""
+        inner = embedded(ip_address(address))
+        meant = {address, str(inner)}
+        targets = [trunk.target for trunk in self.trunks if trunk.target is not None]
+        named = host.lower().rstrip(".")
+        return any(
+            named == target.host.lower().rstrip(".")
+            or ((known := self.targets.address(target)) is not None and _plain(known) in meant)
+            for target in targets
+        )
 
     def _signed(
         self,
@@ -219,6 +228,12 @@ class Ways:
             return peer._replace(local=self.endpoint.local_for(peer))
         except OSError as error:
             raise Unavailable(str(error)) from None
+
+
+def _plain(address: str) -> str:
+    """An address in the one spelling that it is compared in; IPv4 mapped into IPv6 is IPv4."""
+    ip = ip_address(address)
+    return str(ip.ipv4_mapped or ip) if isinstance(ip, IPv6Address) else str(ip)
 
 
 async def _in_time(work: Awaitable[str]) -> str:

@@ -678,6 +678,9 @@ async def test_a_uri_goes_to_its_host(line: Line, destination: str, address: tup
         ("sip:desk@[::ffff:10.0.0.1]", Forbidden, "not allowed"),
         ("sip:desk@inside.example.com", Forbidden, "not allowed"),
         ("sip:+882161234@9.9.9.8", Forbidden, "is a trunk, which only numbers lead to"),
+        ("sip:+882161234@[::ffff:9.9.9.8]", Forbidden, "is a trunk, which only numbers lead to"),
+        ("sip:+882161234@[64:ff9b::909:908]", Forbidden, "is a trunk, which only numbers lead to"),
+        ("sip:+882161234@SIP.carrier.example.", Forbidden, "is a trunk, which only numbers lead to"),
         ("sip:desk@nowhere.example.com", Unavailable, "cannot be resolved: no such name"),
         ("sips:desk@9.9.9.9", Invalid, "sips: URIs cannot be called"),
         ("sip:desk@9.9.9.9;transport=ws", Invalid, "SIP over ws is not spoken here"),
@@ -688,8 +691,10 @@ async def test_a_uri_that_leads_where_it_should_not_is_not_called(
     line: Line, destination: str, kind: type[EdgeError], why: str
 ) -> None:
     line.names["inside.example.com"] = "192.168.1.1"
+    line.names["sip.carrier.example."] = "9.9.9.7"  # one of several that the name has
+    named = OUT.model_copy(update={"name": "named", "networks": (), "target": Target("sip.carrier.example")})
     carrier = OUT.model_copy(update={"name": "carrier", "networks": (), "target": Target("9.9.9.8"), "outbound": False})
-    line.trunks.replace([*line.trunks, carrier])
+    line.trunks.replace([*line.trunks, carrier, named])
     await Attempted(line, offered(line), destination).fails(kind, why)
     nothing_left(line)
 
