@@ -168,7 +168,12 @@ class TextRuns:
         if text.direction == "timer" and (parked is None or timer_id_of(parked.message_id) != text.id):
             return Performed("ended", "a text came in time")
         number = (await self._numbers.find(text.number)).value
+        if number is not None and number.id != text.number_id:
+            number = None  # it is somebody else's by now, and nothing about it this flow's business
         waiting = parked.state if parked is not None else None
+        if text.direction == "timer" and (number is None or number.status != "active"):
+            await self._parking.put(text, gone := Performed("failed", f"{text.number} is active no more"), None, 0)
+            return gone
         try:
             run = await self._run(text, number, waiting)
         except (NotFound, Invalid) as gone:

@@ -19,7 +19,7 @@ from edge.sessions.tables import messages, parked_runs
 from edge.sms.text import Text
 from edge.store.metadata import NIL
 from tests.sessions.ground import Clock, Frail, Ground
-from tests.sessions.test_texts import CUSTOMER, FLOW, OTHER, OURS, PEER, TEXT, Library, Life, Post, action, living
+from tests.sessions.test_texts import CUSTOMER, FLOW, NUMBERS, OTHER, OURS, PEER, TEXT, Library, Life, Post, action, living
 
 MINUTE = 60_000
 ASK = {"id": "ask", **action("reply", text="Your name?")}
@@ -109,6 +109,28 @@ async def test_when_no_text_comes_in_time_it_goes_on_with_the_timeout_target(gro
     assert sent(post) == ["Your name?", "Too late (hi)", "Your name?"]
     answer = post.took[1]
     assert (answer.source, answer.destination, answer.route) == (OURS, PEER, "back")
+
+
+@pytest.mark.parametrize("now", [None, {"id": OTHER}, {"status": "released"}, {"status": "suspended"}])
+async def test_a_number_that_is_ours_no_more_says_nothing_when_the_time_is_over(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch, now: dict[str, Any] | None
+) -> None:
+    post = Post()
+    async with living(ground, TALK, post) as life:
+        await life.desk.receive(says("hi"))
+        await life.settle()
+        if now is None:
+            monkeypatch.delitem(NUMBERS, OURS)
+        else:
+            monkeypatch.setitem(NUMBERS, OURS, NUMBERS[OURS].model_copy(update=now))
+        life.clock.move(61)
+        await life.parking.look(life.inbox.accept)
+        await life.settle()
+    assert sent(post) == ["Your name?"]
+    (timer,) = [row for row in await ground.rows(messages) if row["direction"] == "timer"]
+    assert (timer["outcome"], timer["error"]) == ("failed", f"{OURS} is active no more")
+    (parked,) = await ground.rows_of(parked_runs)
+    assert (parked["state"], parked["due"]) == ("", 0)
 
 
 async def test_a_text_that_was_faster_than_the_timer_has_the_run(ground: Ground) -> None:
