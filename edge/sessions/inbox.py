@@ -34,7 +34,7 @@ from edge.sessions.incoming import BEGIN, DONE, KEEP, Incoming, Performed, known
 from edge.sessions.lanes import Lanes
 from edge.sessions.tables import messages
 from edge.settings import Section
-from edge.store.metadata import micros
+from edge.store.metadata import micros, storable
 from edge.store.writer import Writer
 
 log = get_logger("inbox")
@@ -193,7 +193,7 @@ class Inbox:
 
     async def _finish(self, row_id: str, state: str, performed: Performed) -> None:
         p, now = performed, micros(self._clock())
-        row = (state, p.outcome, p.error, p.cut_by, p.steps, p.flow_version, now, row_id)
+        row = (state, p.outcome, storable(p.error), p.cut_by, storable(p.steps), p.flow_version, now, row_id)
         await self._insist(lambda: self._writer.put(DONE, [row]))
         self._drop(row_id)
 

@@ -20,7 +20,7 @@ from edge.metrics import tally
 from edge.recordings.table import Recording
 from edge.sessions.tables import calls
 from edge.store.engine import reading, writing
-from edge.store.metadata import NIL, instant_text, with_times
+from edge.store.metadata import NIL, instant_text, storable, with_times
 from edge.store.page import SIZE_MAX, Place
 from edge.store.page import after as behind
 from edge.store.writer import Writer, insert
@@ -81,11 +81,11 @@ class Attempt:
         self, *, id: str, call_id: str, remote: str, dialed: str, source: str, source_name: str, tm_create: int
     ) -> None:
         self.id = id
-        self.call_id = call_id
+        self.call_id = storable(call_id)  # whoever calls may write anything into these
         self.remote = remote
-        self.dialed = dialed
-        self.source = source
-        self.source_name = source_name
+        self.dialed = storable(dialed)
+        self.source = storable(source)
+        self.source_name = storable(source_name)
         self.tm_create = tm_create
 
     @property
@@ -117,6 +117,7 @@ class CallRecords:
 
     def keep(self, attempt: Attempt) -> None:
         _COUNT[attempt.direction, attempt.outcome].inc()
+        attempt.error, attempt.steps = storable(attempt.error), storable(attempt.steps)
         self._writer.put_later(KEEP, [_values(attempt)])
 
 

@@ -104,6 +104,13 @@ def json_text(value: Any) -> str:
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
 
 
+def storable(text: str) -> str:
+    """The text, with a mark in place of what no database takes of it: a NUL, or bytes that were no character."""
+    if not text.isascii():
+        text = text.encode(errors="replace").decode()
+    return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
 class Uuid(TypeDecorator[str]):
     """A UUID as text of 36 characters."""
 

@@ -333,6 +333,16 @@ async def test_a_run_waits_for_what_is_away_and_survives_what_is_wrong(ground: G
         assert (row["flow_state"], row["outcome"], row["error"]) == ("done", "failed", "ZeroDivisionError: oops")
 
 
+async def test_a_fault_that_no_database_can_hold_is_written_down_all_the_same(ground: Ground) -> None:
+    async with Life(ground) as life:
+        life.flows.errors = [ZeroDivisionError("a\0b \ud83d")]
+        await life.inbox.accept(text())
+        await life.inbox.idle()
+        row = (await ground.rows(messages))[0]
+        assert (row["flow_state"], row["error"]) == ("done", "ZeroDivisionError: a\ufffdb ?")
+        assert not life.inbox._held
+
+
 async def test_the_end_of_a_run_is_written_down_however_long_that_takes(ground: Ground) -> None:
     frail = Frail(ground.writer)
     async with Life(ground, writer=frail.as_writer()) as life:

@@ -19,7 +19,20 @@ from edge.sessions.tables import messages, parked_runs
 from edge.sms.text import Text
 from edge.store.metadata import NIL
 from tests.sessions.ground import Clock, Frail, Ground
-from tests.sessions.test_texts import CUSTOMER, FLOW, NUMBERS, OTHER, OURS, PEER, TEXT, Library, Life, Post, action, living
+from tests.sessions.test_texts import (
+    CUSTOMER,
+    FLOW,
+    NUMBERS,
+    OTHER,
+    OURS,
+    PEER,
+    TEXT,
+    Library,
+    Life,
+    Post,
+    action,
+    living,
+)
 
 MINUTE = 60_000
 ASK = {"id": "ask", **action("reply", text="Your name?")}

@@ -11,7 +11,7 @@ from edge.errors import Unavailable
 from edge.sessions.record import CALLS, OUTCOMES, Attempt, CallRecords, CallTable, Outcome, kind_of, wall_micros
 from edge.sessions.tables import calls
 from edge.store.engine import open_engine
-from edge.store.metadata import NIL, from_micros, instant_text, micros, new_id
+from edge.store.metadata import NIL, from_micros, instant_text, json_text, micros, new_id
 from edge.store.page import Place
 from tests.servers import free_port
 from tests.sessions.ground import Clock, Ground
@@ -34,6 +34,18 @@ def attempt(minute: int = 0, **fields: Any) -> Attempt:
     for name, value in fields.items():
         setattr(made, name, value)
     return made
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "a\udcffb", "\ud83d"])
+async def test_no_caller_can_keep_his_call_out_of_the_records(ground: Ground, bad: str) -> None:
+    named = Attempt(
+        id=new_id(), call_id=bad, remote="", dialed=bad, source=bad, source_name=f"Ann é {bad}", tm_create=1
+    )
+    table = await kept(ground, attempt(1), named, attempt(2, error=bad, steps=f'["{bad.replace(chr(0), "")}"]'))
+    rows = await table.list(None)
+    assert len(rows) == 3
+    assert rows[-1]["source"]["target_name"].startswith("Ann é ")
+    json_text(named.public()).encode()
 
 
 async def kept(ground: Ground, *attempts: Attempt) -> CallTable:
