@@ -23,11 +23,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, Final, Literal, NamedTuple
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import Field, IPvAnyNetwork, PositiveFloat, PositiveInt
 from yarl import URL
 
 from edge.errors import EdgeError, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from edge.metrics import counter
+from edge.names import look_up
 from edge.settings import Section
 
 REDIRECTS: Final = 3
@@ -144,10 +146,9 @@ class Guard:
 
     async def resolve(self, host: str, port: int, *, deadline: float) -> tuple[str, int]:
         """An address that datagrams to a host may be sent to. Raises Forbidden when it has only others; Unavailable."""
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(deadline):
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+                found = await look_up(host, port, kind=socket.SOCK_DGRAM)
         except TimeoutError:
             raise Unavailable(f"{host} was not found within {deadline:g} seconds") from None
         except OSError as error:
@@ -203,6 +204,7 @@ class Guard:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 socket_factory=self._socket,
+                resolver=_Names(),
                 use_dns_cache=False,
                 force_close=True,
                 limit=connections,
@@ -228,6 +230,29 @@ class Guard:
         if any(one in network for one in allowed for network in self._section.allow_private):
             return True
         return is_public(address)
+
+
+class _Names(AbstractResolver):
+    """How aiohttp comes to addresses. An address is none of its business."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await look_up(host, port, kind=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address[0]),
+                port=int(address[1]),
+                family=its,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for its, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """The threads are everybody's."""
 
 
 class _Trip:

@@ -21,7 +21,7 @@ FLOORS: dict[int, list[str]] = {
     3: ["sessions"],
     2: ["actions", "carriers", "providers", "voices", "storages"],
     1: ["flows", "sms", "sip", "media", "recordings", "numbers", "trunks", "accounts"],
-    0: ["errors", "metrics", "plugins", "settings", "log", "store", "http"],
+    0: ["errors", "metrics", "plugins", "settings", "log", "store", "names", "http"],
 }
 FLOOR_OF = {part: floor for floor, parts in FLOORS.items() for part in parts}
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
+import threading
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,6 +19,7 @@ from aiohttp.test_utils import TestServer
 
 from edge.errors import EdgeError, Forbidden, Invalid, NotFound, TooLarge, Unavailable
 from edge.http import Guard, HttpSection, Method, is_public
+from edge.trunks.resolve import resolve
 
 LIMIT = 1000
 PACKED = {"Content-Encoding": "gzip"}
@@ -366,3 +370,28 @@ async def test_where_datagrams_may_go(host: str, found: str | None) -> None:
 async def test_a_host_without_an_address() -> None:
     with pytest.raises(Unavailable, match="was not found"):
         await Guard(HttpSection()).resolve("no-such-host.invalid", 1, deadline=5)
+
+
+async def test_names_that_nobody_answers_for_do_not_keep_the_threads_of_others(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, real = threading.Event(), socket.getaddrinfo
+
+    def slow(host: Any, *rest: Any, **more: Any) -> Any:
+        if str(host).endswith(".example"):
+            answered.wait(20)
+            raise socket.gaierror("no such name")
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    asking: list[asyncio.Future[Any]] = [
+        asyncio.ensure_future(guard.request("GET", f"http://{name}.example/")) for name in range(40)
+    ]
+    asking += [asyncio.ensure_future(resolve(f"{name}.example", 5060)) for name in range(40)]
+    try:
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            assert await asyncio.to_thread(lambda: "read") == "read"
+    finally:
+        answered.set()
+        assert all(isinstance(one, Exception) for one in await asyncio.gather(*asking, return_exceptions=True))

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from edge.log import get_logger
+from edge.names import look_up
 from edge.trunks.target import Target
 from edge.trunks.trunk import Trunk
 
@@ -25,7 +26,7 @@ REFRESH_SECONDS: Final = 60.0
 
 async def resolve(host: str, port: int) -> str:
     """The first address the system's resolver has for a name. Raises OSError. It runs in a thread."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    found = await look_up(host, port, kind=socket.SOCK_DGRAM)
     return str(found[0][4][0])
 
 
