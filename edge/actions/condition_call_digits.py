@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from edge.errors import Invalid
-from edge.flows.action import Action, Jump, Next, StepId
+from edge.flows.action import Action, Next, StepId
+from edge.flows.condition import decide
 from edge.flows.run import Run
 from edge.flows.session import CallSession
 from edge.flows.variables import DIGITS, Variables, quoted
@@ -53,10 +53,6 @@ class ConditionCallDigits(Action):
 
     async def run(self, session: CallSession, run: Run) -> Next:
         digits = run.variables.get(DIGITS)
-        if (self.length and len(digits) >= self.length) or (self.key and self.key.upper() in digits):
-            run.note = "holds"
-            return None
-        if not self.false_target_id:
-            raise Invalid("the condition does not hold, and there is no false target")
-        run.note = "does not hold"
-        return Jump(self.false_target_id)
+        enough = bool(self.length) and len(digits) >= self.length
+        ended = bool(self.key) and self.key.upper() in digits
+        return decide(run, enough or ended, self.false_target_id)

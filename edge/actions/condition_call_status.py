@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from edge.errors import Invalid
-from edge.flows.action import Action, Jump, Next, StepId
+from edge.flows.action import Action, Next, StepId
+from edge.flows.condition import decide
 from edge.flows.run import Run
 from edge.flows.session import CallSession, CallStatus
 
@@ -38,10 +38,4 @@ class ConditionCallStatus(Action):
             yield "status", "no step runs when the call is that far"
 
     async def run(self, session: CallSession, run: Run) -> Next:
-        if session.status == self.status:
-            run.note = f"holds: {session.status}"
-            return None
-        if not self.false_target_id:
-            raise Invalid("the condition does not hold, and there is no false target")
-        run.note = f"does not hold: {session.status}"
-        return Jump(self.false_target_id)
+        return decide(run, session.status == self.status, self.false_target_id, session.status)

@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from edge.errors import Invalid
 from edge.flows import limits
-from edge.flows.action import Action, Jump, Names, Next, StepId
+from edge.flows.action import Action, Names, Next, StepId
 from edge.flows.calendar import (
     CLOCK,
     CLOCK_OR_MIDNIGHT,
@@ -24,7 +23,7 @@ from edge.flows.calendar import (
     find_day,
     minute_of_day,
 )
-from edge.flows.condition import COMPARE, Condition
+from edge.flows.condition import COMPARE, Condition, decide
 from edge.flows.run import Run
 from edge.flows.session import Session
 from edge.flows.variables import Variables
@@ -116,13 +115,7 @@ class ConditionDatetime(Action):
         if holds and self.calendar:
             state = (await session.outside.calendar(self.calendar)).at(now)
             holds, seen = state.open, f"{self.calendar} is {state}"
-        if holds:
-            run.note = f"holds: {seen}"
-            return None
-        if not self.false_target_id:
-            raise Invalid("the condition does not hold, and there is no false target")
-        run.note = f"does not hold: {seen}"
-        return Jump(self.false_target_id)
+        return decide(run, holds, self.false_target_id, seen)
 
     def holds(self, now: datetime) -> bool:
         """Whether it holds at an aware time, but for the calendar."""

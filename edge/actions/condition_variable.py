@@ -8,9 +8,8 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from edge.errors import Invalid
-from edge.flows.action import Action, Jump, Next, StepId
-from edge.flows.condition import COMPARE, Condition
+from edge.flows.action import Action, Next, StepId
+from edge.flows.condition import COMPARE, Condition, decide
 from edge.flows.run import Run
 from edge.flows.session import Session
 from edge.flows.variables import Variables, quoted
@@ -61,13 +60,7 @@ class ConditionVariable(Action):
         return f"{quoted(self.variable)} {self.condition} {self.value_number:g}"
 
     async def run(self, session: Session, run: Run) -> Next:
-        if self._holds():
-            run.note = "holds"
-            return None
-        if not self.false_target_id:
-            raise Invalid("the condition does not hold, and there is no false target")
-        run.note = "does not hold"
-        return Jump(self.false_target_id)
+        return decide(run, self._holds(), self.false_target_id)
 
     def _holds(self) -> bool:
         compare = COMPARE[self.condition]
