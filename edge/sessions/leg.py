@@ -7,10 +7,12 @@ on its way then, or even here and not told yet, and such a call is ended as soon
 from __future__ import annotations
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import NamedTuple, Protocol
 
 from edge.errors import EdgeError, Invalid
 from edge.flows.session import SessionEnded
+from edge.http import is_public
 from edge.media import sdp
 from edge.media.g711 import CODECS, Codec
 from edge.sessions.call import Call, Desk, Joined
@@ -38,6 +40,7 @@ class Way(NamedTuple):
     trunk: str  # "" for one that leads to no trunk
     source: str  # who calls, as the record has it
     destination: str  # E.164, or the URI where there is no number
+    stranger: bool = False  # the host of a URI: what it says of its addresses is believed as far as the Internet goes
 
 
 def attempt_of(way: Way, customer_id: str, number_id: str, number: str, master: str) -> Attempt:
@@ -70,7 +73,7 @@ class Watcher(Joined, Protocol):
 class Leg(Call):
     """One INVITE of ours. `refusal` (SIP) and `cause` (Q.850) say why it was not answered."""
 
-    __slots__ = ("_outgoing", "_path", "_watcher", "cause", "refusal")
+    __slots__ = ("_outgoing", "_path", "_stranger", "_watcher", "cause", "refusal")
 
     def __init__(self, desk: Desk, attempt: Attempt, watcher: Watcher, path: tuple[str, ...]) -> None:
         super().__init__(desk, attempt)
@@ -80,6 +83,7 @@ class Leg(Call):
         self._watcher = watcher
         self._path = path
         self._outgoing: OutgoingCall | None = None
+        self._stranger = ""  # the address of one
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -96,6 +100,7 @@ class Leg(Call):
     def invite(self, way: Way, codec: Codec | None) -> None:
         """Take a port and send the INVITE, `codec` best. Raises Exhausted, Internal."""
         endpoint, media = self._desk.endpoint, self._desk.media
+        self._stranger = way.peer.remote[0] if way.stranger else ""
         stream = self._stream = media.open(way.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
         self._local = self._local_side(stream, way.peer)
         self._body = sdp.offer(self._local, first=codec or CODECS[0])
@@ -108,6 +113,7 @@ class Leg(Call):
             now=endpoint.now(),
             fields=way.fields,
             max_forwards=way.hops,
+            stranger=way.stranger,
         )
         outgoing.owner = self
         self.attempt.call_id = outgoing.call_id
@@ -176,6 +182,17 @@ class Leg(Call):
         agreed = sdp.accept(self._local, sdp.read(body))
         self._agree(agreed)
         return agreed.receives
+
+    def _agree(self, agreed: sdp.Negotiated) -> None:
+        if self._stranger:
+            agreed = agreed._replace(remote=self._believed(agreed.remote), rtcp=self._believed(agreed.rtcp))
+        super()._agree(agreed)
+
+    def _believed(self, said: tuple[str, int] | None) -> tuple[str, int] | None:
+        """Where a stranger may have his media: on the Internet, else where he was called (he is behind a NAT)."""
+        if said is None or is_public(ip_address(said[0])):
+            return said
+        return self._stranger, said[1]
 
     def _forget(self) -> None:
         if self._outgoing is not None:

@@ -194,6 +194,7 @@ class Ways:
             trunk=trunk,
             source=source,
             destination=destination,
+            stranger=not trusted and is_public(ip_address(peer.remote[0])),
         )
 
     def _trunk(self, name: str | None) -> Trunk:

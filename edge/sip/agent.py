@@ -297,14 +297,24 @@ class Agent:
         now: float,
         fields: Sequence[tuple[str, str]] = (),
         max_forwards: int = MAX_FORWARDS,
+        stranger: bool = False,
     ) -> OutgoingCall:
         """Send an INVITE to `peer`; `CallAnswered` or `CallFailed` tells its end, `CallProgress` what comes before.
 
         `from_` and `to` are URIs or name-addrs, without a tag. `fields` go into its header: who is asserted to call
         (RFC 3325), who diverted it (RFC 5806), Routes. `max_forwards` is less for a call that is passed on (§16.6).
+        `stranger`: the peer belongs to nobody we know, see `dialog.py`.
         """
         return self._uac.invite(
-            peer=peer, uri=uri, from_=from_, to=to, sdp=sdp, now=now, fields=fields, max_forwards=max_forwards
+            peer=peer,
+            uri=uri,
+            from_=from_,
+            to=to,
+            sdp=sdp,
+            now=now,
+            fields=fields,
+            max_forwards=max_forwards,
+            stranger=stranger,
         )
 
     def cancel(self, outgoing: OutgoingCall, now: float, *, reason: str | None = None) -> None:

@@ -4,7 +4,8 @@ Where a request of ours goes: to the first Route, or without one to the remote t
 host name is never looked up (nothing waits for DNS), then it goes where the dialog's last request came from. Two
 exceptions, both for peers behind a NAT: on a TCP connection that still stands it stays (RFC 5923 in spirit), and a
 peer whose Contact is the very sent-by that its packets do not come from is answered at their source. What goes to
-ourselves stays inside.
+ourselves stays inside. A stranger, whom we called by a URI that somebody gave us, sends us nowhere but to the Internet:
+what he says of other networks is not followed, and he is told where he was called.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from edge.http import is_public
 from edge.sip.message import Address, Malformed, Unreadable, Uri, request_bytes
 from edge.sip.peer import Peer
 from edge.sip.wire import SIP_PORT, Wire
@@ -41,6 +43,7 @@ class Dialog:
         "remote_tag",
         "routes",
         "source",
+        "stranger",
         "target",
     )
 
@@ -57,6 +60,7 @@ class Dialog:
         *,
         masked: bool = False,
         ours: bool = False,
+        stranger: bool = False,
     ) -> None:
         """`local` and `remote` are From and To of a request of ours, tags included; `source` is where the other side's
         message came from; `masked` says that its Contact is of no use behind its NAT, `ours` that we made the Call-ID.
@@ -73,6 +77,7 @@ class Dialog:
         self.source = source
         self.masked = masked
         self.ours = ours
+        self.stranger = stranger
         self.peer = source if source.connection else self.fresh_peer()
 
     @classmethod
@@ -95,7 +100,7 @@ class Dialog:
         return dialog
 
     @classmethod
-    def calling(cls, response: Response, local_tag: str, source: Peer) -> Dialog:
+    def calling(cls, response: Response, local_tag: str, source: Peer, *, stranger: bool = False) -> Dialog:
         """The dialog that this answer to our INVITE makes (§12.1.2)."""
         dialog = cls(
             response.call_id,
@@ -107,6 +112,7 @@ class Dialog:
             remote_target(response, source),
             source,
             ours=True,
+            stranger=stranger,
         )
         dialog.local_seq = response.cseq.number
         return dialog
@@ -156,7 +162,9 @@ class Dialog:
         if not hop.is_sip or transport not in ("udp", "tcp"):
             return same
         host = _address(hop.host)
-        return same if host is None else Peer(transport, same.local, (host, hop.port or SIP_PORT))
+        if host is None or (self.stranger and host != same.remote[0] and not is_public(ip_address(host))):
+            return same
+        return Peer(transport, same.local, (host, hop.port or SIP_PORT))
 
     def request(
         self,

@@ -175,10 +175,12 @@ class OutgoingCall:
         "call_id",
         "owner",
         "peer",
+        "stranger",
     )
 
-    def __init__(self, peer: Peer, call_id: str, tag: str) -> None:
+    def __init__(self, peer: Peer, call_id: str, tag: str, *, stranger: bool = False) -> None:
         self.peer = peer
+        self.stranger = stranger
         self.call_id = call_id
         self.owner: Any = None
         self._tag = tag

@@ -47,10 +47,11 @@ class Uac:
         now: float,
         fields: Fields,
         max_forwards: int,
+        stranger: bool,
     ) -> OutgoingCall:
         wire = self._wire
         branch, tag, call_id = wire.branch(), wire.token(), wire.token()
-        outgoing = OutgoingCall(peer, call_id, tag)
+        outgoing = OutgoingCall(peer, call_id, tag, stranger=stranger)
         if len(wire.clients) >= CLIENT_TRANSACTIONS or len(self._calls) >= DIALOGS:
             self._failed(outgoing, 503, now)
             return outgoing
@@ -101,7 +102,7 @@ class Uac:
         tag = response.to_tag
         ack = outgoing._acks.get(tag)
         if ack is None:
-            dialog = Dialog.calling(response, outgoing._tag, outgoing.peer)
+            dialog = Dialog.calling(response, outgoing._tag, outgoing.peer, stranger=outgoing.stranger)
             data = dialog.request(wire, "ACK", SEQUENCE, wire.branch())
             REQUESTS_SENT["ACK"]()
             ack = outgoing._acks[tag] = dialog.peer, data

@@ -670,6 +670,20 @@ async def test_a_uri_goes_to_its_host(line: Line, destination: str, address: tup
     assert (line.kept[0].trunk, line.kept[0].remote, line.kept[0].destination) == ("", "9.9.9.9", destination)
 
 
+@pytest.mark.parametrize(("said", "meant"), [("10.0.0.5", "9.9.9.9"), ("127.0.0.1", "9.9.9.9"), ("9.9.9.1", "9.9.9.1")])
+async def test_a_stranger_has_his_media_where_he_was_called_or_on_the_internet(
+    line: Line, said: str, meant: str
+) -> None:
+    attempted = Attempted(line, offered(line), "sip:desk@9.9.9.9")
+    called = await attempted.rings()
+    called.says(183, SDP.replace(b"192.0.2.9", said.encode()))
+    (leg,) = [call for call in line.book._calls.values() if isinstance(call, Leg)]
+    assert leg._agreed is not None
+    assert leg._agreed.remote is not None
+    assert leg._agreed.remote[0] == meant
+    attempted.task.cancel()
+
+
 @pytest.mark.parametrize(
     ("destination", "kind", "why"),
     [

@@ -15,7 +15,7 @@ from tests.sip.ladder import OURS, SDP, TCP, THEM, UDP, US, Fields, Ladder, repl
 CONTACT: Fields = {"Contact": "<sip:phone@192.0.2.9:5062>"}
 
 
-def calling(peer: Peer = UDP) -> tuple[Ladder, OutgoingCall]:
+def calling(peer: Peer = UDP, *, stranger: bool = False) -> tuple[Ladder, OutgoingCall]:
     ladder = Ladder(peer)
     outgoing = ladder.agent.invite(
         peer=peer,
@@ -25,6 +25,7 @@ def calling(peer: Peer = UDP) -> tuple[Ladder, OutgoingCall]:
         sdp=OURS,
         now=0.0,
         fields=[("Subject", "test")],
+        stranger=stranger,
     )
     ladder.drain() << "INVITE"
     return ladder, outgoing
@@ -115,6 +116,29 @@ def test_the_other_side_hangs_up() -> None:
     ladder >> bye << 200
     assert ladder.event(CallEnded) == CallEnded(call, "remote", "Q.850;cause=31")
     ladder.gone()
+
+
+@pytest.mark.parametrize(
+    ("contact", "to"),
+    [
+        ("<sip:phone@10.0.0.5:6379;transport=tcp>", "192.0.2.9"),
+        ("<sip:phone@[::1]:6379>", "192.0.2.9"),
+        ("<sip:phone@[::ffff:127.0.0.1]:6379>", "192.0.2.9"),
+        ("<sip:phone@169.254.169.254:80>", "192.0.2.9"),
+        ("<sip:phone@9.9.9.9>", "9.9.9.9"),
+        ("<sip:phone@192.0.2.9:5099>", "192.0.2.9"),
+    ],
+)
+@pytest.mark.parametrize("field", ["Contact", "Record-Route"])
+def test_a_stranger_sends_us_into_no_network_of_ours(contact: str, to: str, field: str) -> None:
+    ladder, _ = calling(stranger=True)
+    fields: Fields = {"Contact": "<sip:phone@9.9.9.9>", field: contact.replace(">", ";lr>")}
+    ladder >> reply_to(ladder, 200, to_tag="phone", body=SDP, fields=fields) << "ACK"
+    assert ladder.to.remote[0] == to
+    call = ladder.event(CallAnswered).call
+    ladder.agent.end(call, 1.0)
+    ladder.drain() << "BYE"
+    assert ladder.to.remote[0] == to
 
 
 def test_the_route_set_is_reversed() -> None:
