@@ -19,8 +19,12 @@ class SipMessages:
         self._waiting: dict[int, asyncio.Future[int]] = {}
 
     async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes) -> int:
-        """See `MessageSender`. Raises OSError when no address of ours fits the peer."""
+        """See `MessageSender`. Waits for the endpoint to listen, for the outbox begins before it.
+
+        Raises OSError when no address of ours fits the peer.
+        """
         endpoint = self._endpoint
+        await endpoint.listening.wait()
         if peer.local == ANY_LOCAL:
             peer = peer._replace(local=endpoint.local_for(peer))
         host, port = peer.local

@@ -61,6 +61,7 @@ class Endpoint:
     ) -> None:
         """`handle` gets each event; `admit` says whether an address may talk to us; `trace` sees what passes."""
         self.agent = agent
+        self.listening = asyncio.Event()  # what goes out needs an address of ours
         self._agent = agent
         self._admit = admit
         self._turn = Turn(agent, handle, self._send, trace)
@@ -97,6 +98,7 @@ class Endpoint:
             except OSError as error:
                 raise OSError(error.errno, f"cannot listen at {bind}: {error.strerror}") from error
             bound.append(f"{transport}:{f'[{host}]' if ':' in host else host}:{local[1]}")
+        self.listening.set()
         return bound
 
     def now(self) -> float:

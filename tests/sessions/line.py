@@ -220,6 +220,8 @@ class Door:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self.listening = asyncio.Event()
+        self.listening.set()
 
     @property
     def agent(self) -> Agent:

@@ -64,6 +64,17 @@ async def test_an_address_of_ours_is_found_where_any_will_do(line: Line, message
     assert await sent == 200
 
 
+async def test_before_the_endpoint_listens_it_waits(line: Line, messages: SipMessages) -> None:
+    line.desk.endpoint.listening.clear()  # the outbox has texts of the run before, and begins with them
+    sent = sending(messages)
+    await asyncio.sleep(0)
+    assert (sent.done(), line.quiet()) == (False, True)
+    line.desk.endpoint.listening.set()
+    await line.comes("MESSAGE")
+    line >> reply_to(line, 200, to_tag="them")
+    assert await sent == 200
+
+
 async def test_where_none_fits_it_says_so(line: Line, messages: SipMessages) -> None:
     with pytest.raises(OSError, match="no address of ours"):
         await sending(messages, peer=Peer("tcp", ANY_LOCAL, PEER.remote))

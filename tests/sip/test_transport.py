@@ -50,6 +50,7 @@ class Edge:
         self.ports: dict[str, int] = {}
 
     async def listen(self, *binds: str) -> Edge:
+        assert not self.endpoint.listening.is_set()
         for bind, bound in zip(binds, await self.endpoint.listen(binds), strict=True):
             assert bound.rpartition(":")[0] == bind.rpartition(":")[0]
             self.ports[bind.partition(":")[0]] = int(bound.rpartition(":")[2])
