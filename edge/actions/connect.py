@@ -102,5 +102,5 @@ class Connect(Action):
             ("seconds", f"{dialed.seconds:.0f}"),
         ):
             run.variables.set_system(VARIABLES + name, value)
-        run.note = f"{dialed.outcome} ({dialed.status}): {dialed.destination}" + (dialed.note and f"; {dialed.note}")
+        run.note = str(dialed)
         return None

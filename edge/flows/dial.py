@@ -46,6 +46,10 @@ class Dialed:
     seconds: float = 0.0  # how long the two talked
     note: str = ""  # why a destination could not be tried
 
+    def __str__(self) -> str:
+        """For the record."""
+        return f"{self.outcome} ({self.status}): {self.destination}" + (self.note and f"; {self.note}")
+
 
 @dataclass(frozen=True, slots=True)
 class CallOrder:

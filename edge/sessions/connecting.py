@@ -63,8 +63,11 @@ class Switchboard:
             call.join(None)
             connecting.close()
         if dial.relay_reason and dialed.outcome != "answered":
-            call.hang_up("dialout", status=_relayed(dialed.status), cause=dialed.cause)
-            await call.wait()
+            try:
+                call.hang_up("dialout", status=_relayed(dialed.status), cause=dialed.cause)
+                await call.wait()
+            except SessionEnded as ended:  # the step is over with it, and its record is to say who was not reached
+                raise SessionEnded(ended.by, f"{ended.reason}; {dialed}") from None
         return dialed
 
 

@@ -284,6 +284,7 @@ def test_what_a_human_says_ends_it(
     assert refusal.status == relayed
     assert refusal.text("Reason") == f"Q.850;cause={reason}"
     callee.spared()
+    assert f" ({status}): tel:{DESK}" in exchange.record(call.id)["steps"][0]["note"]
 
 
 def test_a_trunk_that_fails_is_passed_over(exchange: Exchange, caller: Caller, callee: Callee) -> None:

@@ -293,7 +293,7 @@ async def test_the_reason_is_relayed_when_the_flow_wants_that(line: Line, said: 
     (await attempted.rings()).says(said, fields={"Reason": f"Q.850;cause={cause}"}) << "ACK"
     await line.comes(relayed)
     assert line.header("reason") == f"Q.850;cause={cause}"
-    await attempted.ended()
+    assert f"({said}): {DESK}" in (await attempted.ended()).reason
 
 
 async def test_an_answered_caller_gets_the_reason_in_his_bye(line: Line) -> None:
@@ -301,7 +301,7 @@ async def test_an_answered_caller_gets_the_reason_in_his_bye(line: Line) -> None
     (await attempted.rings()).says(486) << "ACK"
     await line.comes("BYE")
     assert line.header("reason") == "Q.850;cause=17"
-    await attempted.ended()
+    assert str(await attempted.ended()) == f"ended by local: dialout; busy (486): {DESK}"
 
 
 async def test_a_network_that_fails_is_passed_over_and_a_busy_phone_is_not(line: Line) -> None:
