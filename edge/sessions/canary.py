@@ -45,14 +45,22 @@ class Canary:
                 await self.look()
             except Unavailable:
                 continue  # the next look will do
+            except Exception:
+                log.exception("releases not looked after")
 
     async def look(self) -> None:
         """Judge every version that is on trial now. Raises Unavailable."""
         for number in await self._numbers.released():
             for slot, (release_slot, medium) in RELEASES.items():
                 release: Release | None = getattr(number, release_slot)
-                if release is not None and release.on_trial is not None:
+                if release is None or release.on_trial is None:
+                    continue
+                try:
                     await self._judge(number, slot, release_slot, release, medium)
+                except Unavailable:
+                    raise
+                except Exception:  # of this one
+                    log.exception("release not judged", number_id=number.id)
 
     async def _judge(self, number: Number, slot: str, release_slot: str, release: Release, medium: Medium) -> None:
         version = release.on_trial

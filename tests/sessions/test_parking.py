@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from edge.flows.action import Park
 from edge.flows.flow import compile_flow
@@ -173,6 +174,43 @@ async def test_two_edges_put_one_timer_into_the_inbox(ground: Ground) -> None:
         await one.settle()
     assert sent(post) == ["Your name?", "Too late (hi)"]
     assert len([row for row in await ground.rows(messages) if row["direction"] == "timer"]) == 1
+
+
+async def test_a_timer_that_cannot_be_read_keeps_no_other_waiting(ground: Ground) -> None:
+    post = Post()
+    async with living(ground, TALK, post) as life:
+        for source in ("+14155550112", PEER):
+            await life.desk.receive(says("hi", f"id-{source}", source=source))
+            await life.settle()
+            life.clock.move(1)
+        async with ground.engine.begin() as connection:
+            change = sa.update(parked_runs).where(parked_runs.c.peer == "+14155550112")
+            await connection.execute(change.values(timer='{"of": "another version"}'))
+        life.clock.move(61)
+        await life.parking.look(life.inbox.accept)
+        await life.settle()
+    assert [text.destination for text in post.took if text.body == "Too late (hi)"] == [PEER]
+
+
+async def test_a_look_that_goes_wrong_is_not_the_last_one(ground: Ground) -> None:
+    looks = list[int]()
+
+    async def wrong(_: Incoming) -> None:
+        raise AssertionError
+
+    async def look(_: Any) -> None:
+        looks.append(len(looks))
+        raise ZeroDivisionError
+
+    async def pause(_: float) -> None:
+        if len(looks) == 3:
+            raise asyncio.CancelledError
+
+    async with living(ground, TALK) as life:
+        object.__setattr__(life.parking, "look", look)
+        with pytest.raises(asyncio.CancelledError):
+            await life.parking.watch(wrong, pause)
+    assert looks == [0, 1, 2]
 
 
 async def test_nobody_is_shown_a_timer(ground: Ground) -> None:
