@@ -25,7 +25,7 @@ from edge.http import read_url
 
 KEYS: Final = ("type", "target", "target_name", "name", "detail")
 
-E164: Final = re.compile(r"\+[1-9]\d{6,14}")
+E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 SEPARATORS: Final = str.maketrans("", "", " -.()")  # RFC 3966 §5.1.1, and the blank that people write
 
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
