@@ -99,5 +99,6 @@ class CallOrders:
                 result=CallsMade,
                 handler=self.create,
                 errors=(Forbidden, Exhausted, Unavailable),
+                inbound=True,
             )
         ]

@@ -96,7 +96,7 @@ class Operation(Generic[Q, B]):
     who: Who = "customer"
     versioned: bool = False  # answers carry an ETag with the version
     files: tuple[str, ...] = ()  # the result is a file of one of these content types, and `result` is Nothing
-    inbound: bool = False  # brings traffic in, so it is refused while draining
+    inbound: bool = False  # brings traffic, in or out, so it is refused while draining
 
     @property
     def conditional(self) -> bool:

@@ -268,13 +268,15 @@ async def test_metrics_can_be_for_admins_only(database_url: str) -> None:
         assert (await world.ask("GET", "/metrics", key=world.key_admin))[0] == 200
 
 
-async def test_while_draining_texts_go_elsewhere_and_the_rest_goes_on(world: World) -> None:
+async def test_while_draining_texts_and_new_calls_go_elsewhere_and_the_rest_goes_on(world: World) -> None:
     world.is_draining = True
     text = {"id": "1", "from": "+14155550111", "to": "+14155550100", "text": "hello"}
     status, answer, response = await world.ask("POST", "/v1.0/carriers/loopback/inbound", text)
     assert (status, answer["error"]["reason"]) == (503, "DRAINING")
     assert 2 <= int(response.headers["Retry-After"]) <= 10
     assert world.mailbox.texts == []
+    order = {"source": "+14155550100", "destinations": ["+14155550177"], "actions": [{"type": "beep"}]}
+    assert (await world.refused(503, "POST", "/v1.0/calls", order))["reason"] == "DRAINING"
     await world.did("GET", NUMBERS)
 
 
