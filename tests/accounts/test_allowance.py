@@ -48,6 +48,8 @@ def test_a_number_at_home_that_the_plan_does_not_have_yet_may_be_called() -> Non
         ("+449098790000", "+442079460000"),
         ("+44909879000099", "+442079460000"),
         ("+448715550000", "+442079460000"),
+        ("+447009876543", "+442079460000"),
+        ("+447640123456", "+442079460000"),
     ],
 )
 def test_nor_what_costs_extra(number: str, home: str) -> None:
