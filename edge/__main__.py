@@ -218,11 +218,8 @@ def calls(
         finally:
             await engine.dispose()
 
-    found = run(look())
-    if not found:
-        fail("there is no such call")
-    for one in found:
-        print(_story(one))
+    for found in run(look()):
+        print(_story(found))
 
 
 def _story(call: dict[str, Any]) -> str:

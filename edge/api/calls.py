@@ -106,6 +106,11 @@ def _missing() -> NotFound:
 
 class CallQuery(RecordQuery):
     call_id: Line | None = Field(default=None, description="Only with this SIP Call-ID.")
+    live: bool = Field(
+        default=False,
+        description="Those that ring or are up at this edge now, instead of the records of those that are over; all at"
+        " once, and of the other filters only number and call_id.",
+    )
 
 
 class Calls:
@@ -118,6 +123,8 @@ class Calls:
 
     async def page(self, ask: Ask[CallQuery, Nothing]) -> Page[Call]:
         query = ask.query
+        if query.live:
+            return Page[Call](result=await self._shown(self._up(query, scope(ask.asker))), next_page_token="")
         rows = await self._table.list(
             scope(ask.asker),
             number=query.number,
@@ -143,6 +150,16 @@ class Calls:
             raise _missing()
         call.hang_up()
         return (await self._shown([call.attempt.public()]))[0]
+
+    def _up(self, query: CallQuery, mine: str | None) -> list[Mapping[str, Any]]:
+        """The calls of an account that are up, newest first."""
+        attempts = [call.attempt for call in self._book if mine in (None, call.customer_id)]
+        wanted = [
+            attempt
+            for attempt in attempts
+            if query.number in (None, attempt.number) and query.call_id in (None, attempt.call_id)
+        ]
+        return [attempt.public() for attempt in sorted(wanted, key=lambda attempt: attempt.tm_create, reverse=True)]
 
     def _live(self, ask: Ask[Nothing, Nothing]) -> Session | None:
         """A call that rings or is up at this edge, if it is the asker's."""

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from edge.errors import Internal, Invalid
 from edge.flows import limits
 from edge.flows.action import NEXT, Enter, Park
-from edge.flows.flow import Flow, require_medium
+from edge.flows.flow import MEDIA, Flow, require_medium
 from edge.flows.session import Medium, SessionEnded
 from edge.flows.step import Step
 from edge.flows.variables import Variables
@@ -49,6 +49,7 @@ class Run:
                 None      still running, or shut down with the daemon
 
     medium      what the session is; every flow that is entered must be able to run for it
+    over        the session is over: what is entered must be able to run for any
     at          the flow and step where it begins when it is executed
     waiting     the flows that entered another one, outermost first, each with the index of its next step
     variables   what the session provides; the mapping is read and never copied (`variables.py` has the names)
@@ -74,6 +75,7 @@ class Run:
         "medium",
         "note",
         "outcome",
+        "over",
         "parked",
         "started",
         "step",
@@ -94,6 +96,7 @@ class Run:
     ) -> None:
         self.id = id
         self.medium = medium
+        self.over = False
         self.counted = counted
         self.flow = flow
         self.clock = clock
@@ -164,7 +167,8 @@ class Run:
         """The result of a step that runs another flow. Raises Invalid when that flow cannot run here."""
         if len(self.waiting) >= limits.FLOWS_DEEP:
             raise Invalid(f"more than {limits.FLOWS_DEEP} flows would wait for each other")
-        require_medium(flow, self.medium)
+        for medium in MEDIA if self.over else (self.medium,):
+            require_medium(flow, medium)
         return Enter(flow)
 
     def record(self) -> dict[str, Any]:

@@ -45,6 +45,9 @@ class CallBook:
         if self._outgoing[customer_id] >= limits.LEGS_PER_ACCOUNT:
             raise Exhausted(f"this account has {limits.LEGS_PER_ACCOUNT} outgoing calls already")
 
+    def __iter__(self) -> Iterator[Call]:
+        return iter(list(self._calls.values()))
+
     def find(self, call_id: str) -> Call | None:
         """The call of that id, if it is here."""
         return self._calls.get(call_id)

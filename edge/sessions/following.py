@@ -75,6 +75,7 @@ async def complete(run: Run, session: Session, flow: Flow) -> None:
             ("voipbin.activeflow.complete_count", str(count)),
         ):
             run.variables.set_system(name, value)
+        run.over = True
         _take_over(run, flow, "completion", new_id)
         await recall(run, session)
         await execute(run, session)

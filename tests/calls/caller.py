@@ -8,7 +8,6 @@ and says what came instead.
 from __future__ import annotations
 
 import re
-import select
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ import pytest
 
 from tests.calls.daemon import HOST
 from tests.calls.message import Message, described, fresh, join
+from tests.calls.raw import readable
 from tests.calls.rtp import Packet, print_host, socket_pair
 
 T = TypeVar("T")
@@ -161,7 +161,7 @@ class Caller:
 
     def _read(self, seconds: float) -> bool:
         """Read what is there, or comes first in that time; False when nothing did."""
-        ready = select.select([self.sip, self.rtp, self.rtcp], [], [], seconds)[0]
+        ready = readable([self.sip, self.rtp, self.rtcp], seconds)
         if self.sip in ready:
             self._read_sip()
         if self.rtp in ready:

@@ -11,7 +11,7 @@ import re
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 HERE = "127.0.0.2"
@@ -77,7 +77,7 @@ class Client:
         """All responses that come within so many seconds, but those with a Call-ID that has no `mark` in it."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            for sock in select.select([self._source, *self._open.values()], [], [], left)[0]:
+            for sock in readable([self._source, *self._open.values()], left):
                 answer = Answer(sock.recv(65535))
                 if answer.data.startswith(b"SIP/2.0 ") and mark.encode() in (answer.value("Call-ID") or mark.encode()):
                     yield answer
@@ -85,6 +85,15 @@ class Client:
     def final(self, seconds: float, mark: str = "") -> Answer | None:
         """The first final response, None when there is none in time; `mark` as above."""
         return next((answer for answer in self.answers(seconds, mark) if answer.final), None)
+
+
+def readable(sockets: Sequence[socket.socket], seconds: float) -> list[socket.socket]:
+    """Those that something is there to read from, now or first within so many seconds. (`select` knows 1,024 files.)"""
+    poll = select.poll()
+    for sock in sockets:
+        poll.register(sock, select.POLLIN)
+    ready = {number for number, _ in poll.poll(max(seconds, 0.0) * 1000)}
+    return [sock for sock in sockets if sock.fileno() in ready]
 
 
 def via_ports(message: bytes) -> set[int]:

@@ -591,6 +591,8 @@ def test_a_call_that_is_up_is_read_and_ended_over_the_api(exchange: Exchange, ca
     rung = callee.rung()
     rung.answers(offer(callee.media))
     exchange.wait(lambda: exchange.daemon.ask("GET", path)["status"] == "progressing", "the call that is up")
+    up = exchange.daemon.ask("GET", f"/v1.0/calls?live=true&number=%2B{number[1:]}")["result"]
+    assert [(one["id"], one["status"]) for one in up] == [(begun["id"], "progressing")]
     ended = exchange.daemon.ask("POST", f"{path}/hangup", {})
     assert (ended["id"], ended["status"], ended["hangup_by"]) == (begun["id"], "hangup", "local")
     rung.ended()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from edge.flows import limits
 from edge.numbers.number import Number
 from edge.sessions.following import FOLLOWING, completion_id
+from edge.sessions.memory import Memory, MemorySection
 from tests.logged import logged
+from tests.sessions.ground import Clock
 from tests.sessions.line import NUMBER, Line, exchange
 from tests.sip.ladder import invite, request
 
@@ -27,6 +30,9 @@ WHY = "branch (id fail): no target for the value of nothing, and no default"
 @pytest.fixture
 async def line(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Line]:
     async with exchange(tmp_path, migrated_sqlite) as opened:
+        memory = Memory(MemorySection(), opened.stores.engine, opened.stores.reader, opened.writer, Clock())
+        opened.desk = replace(opened.desk, reach=replace(opened.desk.reach, memory=memory))
+        opened.rewire()
         yield opened
 
 
@@ -178,3 +184,17 @@ async def test_a_caller_who_gives_up_before_any_flow_has_no_completion(line: Lin
     await line.over()
     await asyncio.sleep(0)
     assert line.sent == []
+
+
+async def test_a_completion_enters_no_flow_that_needs_the_call(line: Line) -> None:
+    number = await line.number()
+    playing = await line.flow([ANSWER], number.customer_id)
+    enter = {"id": "enter", "type": "fetch_flow", "option": {"flow_id": playing}, "failure_id": "tell"}
+    last = await line.flow([enter, STOP, text("${edge.flow.error}")], number.customer_id)
+    flow = await line.flow([BUSY], number.customer_id, last)
+    await line.stores.numbers.update(number.id, None, {"call_flow_id": flow})
+    line >> invite() << 100
+    await line.comes(486)
+    await line.over()
+    (said,) = [body for _, _, body in line.sent]
+    assert said.startswith("the flow cannot run for a message: actions[0] (answer")
