@@ -218,8 +218,11 @@ def calls(
         finally:
             await engine.dispose()
 
-    for found in run(look()):
-        print(_story(found))
+    found = run(look())
+    if not found:
+        fail("there is no such call")
+    for one in found:
+        print(_story(one))
 
 
 def _story(call: dict[str, Any]) -> str:

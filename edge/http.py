@@ -180,7 +180,7 @@ class Guard:
     async def _websocket(self, text: str, seconds: float, limit: int, heartbeat: float) -> WebSocket:
         if not text.lower().startswith(("ws://", "wss://")):
             raise Invalid(f"not a ws or wss URL: {text[:100]!r}")
-        trip = _Trip(read_url(f"http{text[2:]}"))
+        trip = _Trip(read_url(f"http{text[2:]}").with_scheme(text.partition(":")[0].lower()))
         if self._sockets is None:
             self._sockets = self._open(0, 0)  # no limit: that is whoever asks for them
         async with trip.told(seconds):

@@ -381,6 +381,8 @@ def test_calls_says_what_became_of_the_last_ones_and_why(config: str, tmp_path: 
     assert "403 rejected, ended by local: +14155550102 is suspended" in newest
     assert "trunk west from 192.0.2.7, Call-ID 1@carrier" in newest
     assert "+14155550101" in oldest
+    nothing = run("calls", "--config", config, "--number", "4155550101")
+    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (1, "", "there is no such call\n")
     for words in (["--number", "+14155550101"], ["--call-id", "0@carrier"]):
         assert run("calls", "--config", config, *words).stdout == f"2026-09-21T14:13:2{oldest}"
     assert run("calls", "--config", config, "--last", "1").stdout == f"2026-09-21T14:13:2{leg}"

@@ -355,7 +355,7 @@ def test_a_host_that_is_not_there_costs_packets_only(exchange: Exchange, caller:
         ("127.0.0.2:4000", "127.0.0.2 is at an address that is not allowed"),
         ("[::1]:4000", "::1 is at an address that is not allowed"),
         ("ws://127.0.0.2:1/x", "is at an address that is not allowed"),
-        ("ws://127.0.0.1:1/x", "cannot connect to http://127.0.0.1:1/x"),
+        ("ws://127.0.0.1:1/x", "cannot connect to ws://127.0.0.1:1/x"),
         ("no-such-host.invalid:4000", "no-such-host.invalid was not found"),
     ],
 )
