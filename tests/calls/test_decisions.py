@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.calls.caller import Caller
 from tests.calls.exchange import Exchange, hangup, redirect
 from tests.calls.rtp import offer
+from tests.calls.test_texts import at_the_trunk
 
 DESK = "sip:desk@pbx.example.com"
 ALWAYS = [{"weekdays": [0, 1, 2, 3, 4, 5, 6], "from": "00:00", "to": "24:00"}]
@@ -51,13 +53,14 @@ def test_a_caller_who_is_put_on_a_list_is_turned_away(exchange: Exchange, caller
     assert status(caller, number, "4155550166") == 486  # as its carrier writes it, from the US
 
 
-def test_a_call_waits_until_it_is_told_to_go_on(exchange: Exchange, caller: Caller) -> None:
+def test_a_call_waits_until_it_is_told_to_go_on(exchange: Exchange, caller: Caller, trunk: socket.socket) -> None:
     told = "+14155550188"
     own = {"type": "message_send", "option": {"destinations": [told], "text": "${voipbin.activeflow.id}"}}
     block = {"type": "block", "option": {"duration": 30_000}}
     made = exchange.provision(own, block, redirect("sip:${agent}@pbx.example.com"))
     call = caller.call(made["number"], offer(caller.media))
     (text,) = exchange.wait(lambda: exchange.texts(made["number"], "outbound"), "the text with the id of the run")
+    assert at_the_trunk(trunk, exchange, made["number"]).body.decode() == text["text"]
     answer = exchange.daemon.ask("POST", f"/v1.0/activeflows/{text['text']}/continue", {"variables": {"agent": "bob"}})
     assert (answer["reference_type"], answer["customer_id"]) == ("call", exchange.customer)
     refusal = call.refused()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import urllib.request
 import wave
 from array import array
@@ -16,6 +17,7 @@ from edge.recordings.limits import DRIFT_SECONDS
 from tests.calls.caller import Call, Caller
 from tests.calls.exchange import ANSWER, STAY, Action, Exchange, hangup, play, sleep
 from tests.calls.rtp import Address, Described, Packet, codes, linear, offer, presses, sound, write_wav
+from tests.calls.test_texts import at_the_trunk
 
 FRAME = 160  # samples of a packet
 STOP: Action = {"type": "recording_stop"}
@@ -219,7 +221,9 @@ def test_other_formats(exchange: Exchange, caller: Caller, format: str) -> None:
     assert file.duration == pytest.approx(found["edge"]["seconds"], abs=0.3)
 
 
-def test_the_flow_of_its_end_runs_when_the_file_is_there(exchange: Exchange, caller: Caller) -> None:
+def test_the_flow_of_its_end_runs_when_the_file_is_there(
+    exchange: Exchange, caller: Caller, trunk: socket.socket
+) -> None:
     number = exchange.number(ANSWER)
     text = "${voipbin.recording.id} ${voipbin.call.id} ${voipbin.activeflow.reference_type}"
     option = {"source": number, "destinations": ["+14155550123"], "text": text}
@@ -229,4 +233,5 @@ def test_the_flow_of_its_end_runs_when_the_file_is_there(exchange: Exchange, cal
     call.ended()
     (found,) = recorded(exchange, call)
     (sent,) = exchange.wait(lambda: exchange.texts(number, "outbound"), "the text")
+    assert at_the_trunk(trunk, exchange, number).body.decode() == sent["text"]
     assert sent["text"] == f"{found['id']} {found['reference_id']} recording"
