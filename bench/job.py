@@ -66,7 +66,7 @@ def redirect(server: Server, folder: Path, *, known: bool, calls: int = REDIRECT
         arguments=["-inf", str(numbers)],
         replace={"@STATUS@": "302" if known else "404"},
     )
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(SETTLE_SECONDS)  # what was begun comes to its end before it is measured
     cpu = server.cpu_seconds() - before
     return Round(cpu / calls * 1e6, result.calls, result.failed, result.retransmissions)
 
@@ -86,7 +86,7 @@ def greeting(server: Server, folder: Path, *, rate: int, seconds: int = GREETING
             seconds=ours.SECONDS,
             arguments=["-s", ours.GREETED, "-key", "rtp_port", str(listener.port)],
         )
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)  # what was begun comes to its end before it is measured
         cpu = server.cpu_seconds() - before
     return Round(cpu / calls * 1e3, result.calls, result.failed, result.retransmissions, listener.pacing())
 
@@ -107,7 +107,7 @@ def bridge(server: Server, folder: Path, *, rate: int = BRIDGE_RATE, calls: int 
                 seconds=BRIDGE_SECONDS,
                 arguments=["-s", ours.BRIDGED, "-d", f"{1000 * BRIDGE_SECONDS:.0f}", *key],
             )
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(SETTLE_SECONDS)  # what was begun comes to its end before it is measured
             cpu = server.cpu_seconds() - before
     return Round(cpu / calls * 1e3, result.calls, result.failed, result.retransmissions)
 
@@ -163,7 +163,7 @@ def memory(server: Server, folder: Path, *, media: bool) -> Round:
         )
         arguments = ["-s", ours.GREETED if media else ours.HELD, "-key", "rtp_port", str(listener.port)]
         offer(calls=50, arguments=[*arguments, "-d", "500"])
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(SETTLE_SECONDS)  # what was begun comes to its end before it is measured
         before = server.memory_bytes()
         with _Watch(server) as watch:
             result = offer(calls=HELD_CALLS if not media else 10 * rate, arguments=[*arguments, "-d", "6000"])

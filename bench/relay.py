@@ -87,7 +87,7 @@ class Ng:
     def ping(self) -> bool:
         with contextlib.suppress(OSError):
             return self._ask({"command": "ping"}) == {"result": "pong"}
-        time.sleep(0.05)
+        time.sleep(0.05)  # asked again until the deadline
         return False
 
     def call(self, number: int) -> tuple[int, int]:

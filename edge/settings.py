@@ -46,7 +46,7 @@ class KindSection(Section):
     @classmethod
     def table(cls) -> Plugins[Any]:
         """The plug-ins; each has its `section`."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of section has its own
 
     @model_validator(mode="wrap")
     @classmethod
@@ -58,7 +58,7 @@ class KindSection(Section):
         if plugin is None:
             raise ValueError(f"there is no kind of {table.kind} {kind!r}, only {', '.join(table.names())}")
         section: Any = plugin.section.model_validate({"name": kind, **value})
-        return section  # type: ignore[no-any-return]
+        return section  # type: ignore[no-any-return]  # the kind is found by its name
 
 
 def render(section: Section) -> str:

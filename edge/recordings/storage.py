@@ -32,7 +32,7 @@ class StorageSection(Section):
         if storage is None:
             raise ValueError(f"there is no kind of storage {kind!r}, only {', '.join(STORAGES.names())}")
         section: Any = storage.section.model_validate(value)
-        return section  # type: ignore[no-any-return]
+        return section  # type: ignore[no-any-return]  # the kind is found by its name
 
 
 class Storage(ABC):

@@ -381,17 +381,17 @@ class Call:
     @property
     def path(self) -> tuple[str, ...]:
         """The numbers of ours that it came through, the one it reached last."""
-        raise NotImplementedError
+        raise NotImplementedError  # offered.py and leg.py each have their own
 
     @property
     def hops_left(self) -> int:
         """How many more elements it may pass through (Max-Forwards, RFC 3261 §8.1.1.6)."""
-        raise NotImplementedError
+        raise NotImplementedError  # offered.py and leg.py each have their own
 
     @property
     def private(self) -> bool:
         """Whether who called wants his number withheld (RFC 3323)."""
-        raise NotImplementedError
+        raise NotImplementedError  # offered.py and leg.py each have their own
 
     def join(self, joined: Joined | None) -> None:
         """Tell the news of this call to somebody, or to nobody any more."""
@@ -514,19 +514,19 @@ class Call:
 
     def _pick_up(self) -> None:
         """Answer for the first time. Raises SessionEnded when that is impossible."""
-        raise NotImplementedError
+        raise NotImplementedError  # offered.py and leg.py each have their own
 
     def _divert(self, destinations: Sequence[str]) -> SessionEnded:
         """Send the unanswered caller elsewhere; the end of the session."""
-        raise NotImplementedError
+        raise NotImplementedError  # offered.py and leg.py each have their own
 
     def _give_up(self, reason: str, status: int | None, cause: int) -> None:
         """End the unanswered call."""
-        raise NotImplementedError
+        raise NotImplementedError  # offered.py and leg.py each have their own
 
     def _open_early(self) -> None:
         """Open media before the answer. Raises Invalid when there can be none, SessionEnded when none are agreed on."""
-        raise NotImplementedError
+        raise NotImplementedError  # offered.py and leg.py each have their own
 
     def _agree(self, agreed: sdp.Negotiated) -> None:
         assert self._stream is not None

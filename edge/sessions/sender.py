@@ -202,7 +202,7 @@ class Sender(Generic[T]):
         now = micros(self._clock())
         while self._queue and self._queue[0][0] <= now:
             item = heapq.heappop(self._queue)[2]
-            self._lanes.add(item.lane, lambda item=item: self._send(item))  # type: ignore[misc]
+            self._lanes.add(item.lane, lambda item=item: self._send(item))  # type: ignore[misc]  # mypy infers no default of a lambda
         return (self._queue[0][0] - now) / 1e6 if self._queue else None
 
     async def idle(self) -> None:

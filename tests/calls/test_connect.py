@@ -112,7 +112,7 @@ def say(phone: Caller, there: tuple[str, int], audio: bytes, codec: Codec, *, fi
     for count in range(len(audio) // 160):
         part = audio[160 * count : 160 * (count + 1)]
         phone.rtp.sendto(bytes(Packet(TYPES[codec], count == 0, first + count, 160 * count, 0xC0FFEE, part)), there)
-        time.sleep(0.02)
+        time.sleep(0.02)  # the pace itself: a phone sends a packet each 20 ms
 
 
 def heard(phone: Caller, codec: Codec, packets: int) -> bytes:
