@@ -65,7 +65,10 @@ def status_of_last(exchange: Exchange, number: str) -> str:
 
 @contextmanager
 def counting(exchange: Exchange, outcome: str, by: int = 1, direction: str = "inbound") -> Iterator[None]:
-    """So many texts are counted with that outcome in the block, and soon after."""
+    """At least so many texts are counted with that outcome in the block, and soon after.
+
+    Texts that other stories left to be tried again may be counted too, so what became of one is read from its record.
+    """
 
     def counted() -> float:
         return exchange.counted("edge_texts_total", carrier="sip", direction=direction, outcome=outcome)
@@ -73,7 +76,6 @@ def counting(exchange: Exchange, outcome: str, by: int = 1, direction: str = "in
     before = counted()
     yield
     exchange.wait(lambda: counted() >= before + by, f"{by} texts {outcome}")
-    assert counted() == before + by
 
 
 def test_a_text_is_taken_with_202_and_answered_where_it_came_from(
@@ -167,6 +169,9 @@ def test_an_answer_that_is_not_wanted_now_is_tried_again(exchange: Exchange, cal
         assert second.branch != first.branch
         assert second.body == first.body
         caller.reply(second, 200)
+
+    exchange.wait(lambda: status_of_last(exchange, number) == "sent", "the receipt")
+    assert exchange.texts(number, "outbound")[0]["edge"]["attempts"] == 2
 
 
 def test_an_answer_that_is_refused_is_not_tried_again(exchange: Exchange, caller: Caller, number: str) -> None:
