@@ -113,13 +113,13 @@ class Loopback(Carrier):
         if self._callback is None:
             if all(sent.id != text.id for sent in self._sent):
                 self._sent.append(text)
-            return Receipt(text.id)
+            return Receipt((text.id,))
         try:
             status = await self._post(self._callback, _payload(text).model_dump(by_alias=True))
         except (OSError, TimeoutError, EdgeError) as error:
             raise NotNow(f"the callback cannot be reached: {error}") from error
         if 200 <= status < 300:
-            return Receipt(text.id)
+            return Receipt((text.id,))
         sentence = f"the callback answered {status}"
         if status in NOT_NOW or status >= 500:
             raise NotNow(sentence, code=str(status))

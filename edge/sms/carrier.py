@@ -3,13 +3,13 @@
 A carrier is one file in `edge/carriers`: its section of the configuration, and a class that enters itself here. It does
 not serve, store, retry or log: the host mounts the routes it describes, keeps what they read before it answers, calls
 `send` from the outbox, and asks an error whether to try again. What only some carriers can do is a protocol of its own,
-like `Webhooks`.
+like `Webhooks` and `Connected`.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal, Protocol, runtime_checkable
@@ -18,7 +18,8 @@ from pydantic import BaseModel
 
 from edge.plugins import Plugins
 from edge.settings import KindSection
-from edge.sms.text import OutgoingText, Receipt, Text, Verdict
+from edge.sms.part import Part
+from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
 
 Scope = Literal["anyone", "customer", "admin"]  # a customer's route is open to admins too; anyone: the route checks
 
@@ -32,10 +33,15 @@ class CarrierSection(KindSection):
 
 
 class Carrier(ABC):
-    """One instance of a carrier. A kind sets `kind` and `section`, and is built from its section and its site."""
+    """One instance of a carrier. A kind sets `kind` and `section`, and is built from its section and its site.
+
+    `one_sender`: of all processes that share a database one sends its texts, and has its connections; another takes
+    over when that one dies. Otherwise each process sends what was put there.
+    """
 
     kind: ClassVar[str]
     section: ClassVar[type[CarrierSection]]
+    one_sender: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -59,6 +65,24 @@ class Webhooks(Protocol):
 
     def routes(self) -> Sequence[Inbound | View]:
         """What to mount. Asked once, when the HTTP door is built."""
+
+
+class Desk(Protocol):
+    """Where a carrier with connections of its own brings what came. Both raise Unavailable: not kept, come again."""
+
+    async def keep(self, text: Text | Part, /) -> Verdict:
+        """Keep a text or a part of one; what brought it may be acknowledged once this returns."""
+
+    async def report(self, report: Report, /) -> None:
+        """Keep what became of a text that was sent; the same."""
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A carrier that holds connections of its own."""
+
+    async def serve(self, desk: Desk) -> None:
+        """Connect, and stay connected, until cancelled; then take leave of the other side. Raises nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +112,41 @@ class Inbound:
     method: Literal["POST"] = "POST"
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A request to a hook, as it came. `url` is the one that its sender asked for, before any proxy."""
+
+    url: str
+    headers: Mapping[str, str]  # names in any case
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a hook answers."""
+
+    body: bytes = b""
+    content_type: str = "text/plain"
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A webhook that a carrier calls, in a form of its own, and proves with a signature of its own.
+
+    The host reads the raw body, up to `limit` bytes (413), has what `read` finds in it kept, and then sends what
+    `answer` makes of the verdicts of its texts, in their order.
+    """
+
+    suffix: str
+    summary: str
+    read: Callable[[Called], Sequence[Text | Report]]  # raises Unauthenticated before it looks at the body, Invalid
+    answer: Callable[[Sequence[Verdict]], Said]
+    limit: int = 262_144
+    method: Literal["POST", "GET"] = "POST"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """Something of the carrier to look at. `show` gets the customer who asks, None for an admin."""
@@ -112,9 +171,13 @@ class SendError(Exception):
 
 
 class Refused(SendError):
-    """For good: the same text would be refused again."""
+    """For good: the same text would be refused again. `elsewhere`: by this carrier; another one might take it."""
 
     retry = False
+
+    def __init__(self, sentence: str, *, code: str = "", elsewhere: bool = False) -> None:
+        super().__init__(sentence, code=code)
+        self.elsewhere = elsewhere
 
 
 class NotNow(SendError):
@@ -125,3 +188,7 @@ class NotNow(SendError):
     def __init__(self, sentence: str, *, code: str = "", after: float | None = None) -> None:
         super().__init__(sentence, code=code)
         self.after = after
+
+
+class Busy(NotNow):
+    """For now, whatever the text: the carrier is away, or says that it gets too many. All that is for it waits."""

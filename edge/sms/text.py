@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from edge.errors import EdgeError, Fault, Invalid
 
@@ -72,9 +72,35 @@ class OutgoingText:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The carrier took the text over; `carrier_id` is what it calls the text, if it said so."""
+    """The carrier took the text over. `ids` is what it calls the text, or each of the parts it was sent in, if it said.
 
-    carrier_id: str = ""
+    A carrier that tells later how far the text got does so under these ids, see `Report`.
+    """
+
+    ids: tuple[str, ...] = ()
+
+    @property
+    def carrier_id(self) -> str:
+        return self.ids[0] if self.ids else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a carrier says of a text that it took over before: a delivery receipt.
+
+    It is found by `carrier_id`, one of the ids of its Receipt, or by `message_id`, ours, where the carrier gives it
+    back. It may come before the Receipt does.
+    """
+
+    carrier: str  # the instance's name
+    carrier_id: str
+    status: Literal["sent", "delivered", "failed"]  # sent: on its way, nothing final
+    received_at: datetime  # aware
+    code: str = ""  # the carrier's own, of a failure
+    reason: str = ""  # a sentence for the user who looks at the message
+    source: str = ""  # as the carrier wrote them, where it did: ours, and theirs
+    destination: str = ""
+    message_id: str = ""
 
 
 def unstorable(text: str) -> str | None:

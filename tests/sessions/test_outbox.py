@@ -56,7 +56,7 @@ class Loft(Carrier):
             await self.gate.wait()
         if self.stuck:
             await asyncio.Event().wait()
-        return Receipt(f"ring {len(self.took)}")
+        return Receipt((f"ring {len(self.took)}",))
 
 
 class Life:

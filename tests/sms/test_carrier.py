@@ -26,7 +26,7 @@ def pigeon(monkeypatch: pytest.MonkeyPatch) -> type[Carrier]:
         section = PigeonSection
 
         async def send(self, text: OutgoingText) -> Receipt:
-            return Receipt("ring 7")
+            return Receipt(("ring 7",))
 
     assert table.names() == ["pigeon"]
     return Pigeon
