@@ -44,6 +44,14 @@ def told(sip: Line) -> str:
     return packet.body
 
 
+def kill_once_it_waits(edge: Daemon) -> None:
+    """Not before the reply is written down as sent, or it would be sent again."""
+    edge.wait_until(lambda: edge.metric("edge_flow_runs_total", outcome="parked") == 1, "the parked run")
+    sent = {"carrier": "sip", "direction": "outbound", "outcome": "sent"}
+    edge.wait_until(lambda: edge.metric("edge_texts_total", **sent) == 1, "the receipt of the reply")
+    edge.kill()
+
+
 def _is_text(packet: Packet) -> bool:
     return packet.request and packet.method == "MESSAGE"
 
@@ -55,8 +63,7 @@ def test_the_answer_after_a_crash_goes_to_the_flow_that_asked(edge: Daemon) -> N
     edge.own(customer, NUMBER, message_flow_id=flow)
     with line(edge) as sip:
         assert ask(sip, "hi") == "Your name?"
-        edge.wait_until(lambda: edge.metric("edge_flow_runs_total", outcome="parked") == 1, "the parked run")
-        edge.kill()
+        kill_once_it_waits(edge)
         edge.start()
         assert ask(sip, "Ann") == "Hello Ann"
 
@@ -68,7 +75,6 @@ def test_a_timer_that_was_due_while_nobody_was_there_comes_after_the_start(edge:
     edge.own(customer, NUMBER, message_flow_id=flow)
     with line(edge) as sip:
         assert ask(sip, "hi") == "Your name?"
-        edge.wait_until(lambda: edge.metric("edge_flow_runs_total", outcome="parked") == 1, "the parked run")
-        edge.kill()
+        kill_once_it_waits(edge)
         edge.start()
         assert told(sip) == "Too late"
