@@ -2,7 +2,8 @@
 
 *Urgent* rows (`put`, `put_each`) are durable when the call returns: whoever waits at the same time shares one commit,
 and a commit begins as soon as the queue is drained. *Lazy* rows (`put_later`: call records) go with the next urgent
-commit, or when 250 ms have passed or 500 are waiting. Rows are written in the order in which they were handed in.
+commit, or when 250 ms have passed or 500 are waiting. Rows are written in the order in which they were handed in; what
+belongs to a row (`put_with`) comes after all rows of the group that go by the row's statement.
 
 While the database is away, locked or full, urgent rows fail at once with `Unavailable`, and lazy ones wait in memory
 up to a bound; what is over the bound is dropped and counted. A row that the database refuses (a broken constraint)
@@ -45,17 +46,30 @@ _log = get_logger("store")
 
 
 class Job:
-    """Rows for one statement. `done` is there for urgent ones; a job without rows is a barrier."""
+    """Rows for one statement. `done` is there for urgent ones; a job without rows is a barrier.
 
-    __slots__ = ("done", "inserted", "rows", "statement")
+    `then` is written, in the same transaction, if the rows inserted or changed anything.
+    """
+
+    __slots__ = ("done", "inserted", "rows", "statement", "then")
 
     def __init__(
-        self, statement: Statement | None, rows: Sequence[Row], done: asyncio.Future[list[bool]] | None
+        self,
+        statement: Statement | None,
+        rows: Sequence[Row],
+        done: asyncio.Future[list[bool]] | None,
+        then: Sequence[tuple[Statement, Row]] = (),
     ) -> None:
         self.statement = statement
         self.rows = rows
         self.done = done
+        self.then = then
         self.inserted: list[bool] = []
+
+    @property
+    def following(self) -> Sequence[tuple[Statement, Row]]:
+        """What is to be written now that the rows are."""
+        return self.then if self.then and any(self.inserted) else ()
 
 
 class Outcome:
@@ -150,6 +164,15 @@ class Writer:
         done: asyncio.Future[list[bool]] = self._loop.create_future()
         self._send(Job(statement, rows, done))
         return await done
+
+    async def put_with(self, statement: Statement, row: Row, then: Sequence[tuple[Statement, Row]]) -> bool:
+        """Write a row and, if that inserted or changed something, what belongs to it: all of it is written or nothing.
+
+        Says whether it did. Raises as `put`.
+        """
+        done: asyncio.Future[list[bool]] = self._loop.create_future()
+        self._send(Job(statement, (row,), done, then))
+        return (await done)[0]
 
     def put_later(self, statement: Statement, rows: Sequence[Row]) -> None:
         """Write rows some time soon. Never waits, never raises; what is over the bound is dropped and counted."""

@@ -19,7 +19,7 @@ from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.store.engine import BUSY_SECONDS, asyncpg_dsn, is_outage
 from edge.store.statement import Statement
-from edge.store.writer import COMMIT_SECONDS, GROUP_ROWS, RETRY_SECONDS, Job, Outcome, WriterBackend
+from edge.store.writer import COMMIT_SECONDS, GROUP_ROWS, RETRY_SECONDS, Job, Outcome, Row, WriterBackend
 
 _log = get_logger("store")
 
@@ -147,6 +147,12 @@ class PostgresWriter(WriterBackend):
         for job in jobs:
             job.inserted = [place + offset in places for offset in range(len(job.rows))]
             place += len(job.rows)
+        following: dict[Statement, list[Row]] = {}
+        for job in jobs:
+            for then, row in job.following:
+                following.setdefault(then, []).append(row)
+        for then, its_rows in following.items():
+            await self._connection.executemany(then.postgres, its_rows)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

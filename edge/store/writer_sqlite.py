@@ -158,6 +158,8 @@ class SqliteWriter(WriterBackend):
         if job.done is not None:
             text = statement.sqlite
             job.inserted = [connection.execute(text, row).rowcount > 0 for row in job.rows]
+            for following, row in job.following:
+                connection.execute(following.sqlite, row)
         elif statement.row is None or len(job.rows) == 1:
             connection.executemany(statement.sqlite, job.rows)
         else:

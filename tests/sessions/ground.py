@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -126,20 +126,33 @@ class Frail:
         return sum(await self.put_each(statement, rows))
 
     async def put_each(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> list[bool]:
+        return await self._put(statement, lambda: self._writer.put_each(statement, rows))
+
+    async def _put(self, statement: Statement, write: Callable[[], Awaitable[list[bool]]]) -> list[bool]:
         place = len(self.puts)
         self.puts.append(statement.name)
         if self.dies_at is not None and place >= self.dies_at[0]:
             if place == self.dies_at[0] and self.dies_at[1]:
-                await self._writer.put_each(statement, rows)
+                await write()
             self.dead.set()
             await asyncio.Event().wait()
         if self.away or statement.name in self.refuses:
             raise Unavailable("the database is away")
-        written = await self._writer.put_each(statement, rows)
+        written = await write()
         if statement.name in self.forgetful:
             self.forgetful.discard(statement.name)
             raise Unavailable("the database went away")
         return written
+
+    async def put_with(
+        self, statement: Statement, row: tuple[Any, ...], then: Sequence[tuple[Statement, tuple[Any, ...]]]
+    ) -> bool:
+        return (await self._put(statement, lambda: self._with(statement, row, then)))[0]
+
+    async def _with(
+        self, statement: Statement, row: tuple[Any, ...], then: Sequence[tuple[Statement, tuple[Any, ...]]]
+    ) -> list[bool]:
+        return [await self._writer.put_with(statement, row, then)]
 
     def put_later(self, statement: Statement, rows: Sequence[tuple[Any, ...]]) -> None:
         self._writer.put_later(statement, rows)

@@ -62,6 +62,31 @@ async def test_a_row_is_durable_when_put_returns_and_a_duplicate_is_known(url: s
     assert await writer.put(TEXTS, []) == 0
 
 
+async def test_what_belongs_to_a_row_is_written_with_it_and_only_if_it_is_new(url: str, writer: Writer) -> None:
+    def also(call: str) -> list[tuple[Statement, tuple[Any, ...]]]:
+        return [(CALLS, (call, 1)), (DONE, ("seen", "1"))]
+
+    texts = [("sip", str(n % 3), "x") for n in range(6)]
+    news = await asyncio.gather(*(writer.put_with(TEXTS, row, also(f"c{n}")) for n, row in enumerate(texts)))
+    assert news == [True] * 3 + [False] * 3
+    assert await rows(url, "SELECT id FROM calls ORDER BY id") == [("c0",), ("c1",), ("c2",)]
+    assert await rows(url, "SELECT body FROM texts WHERE id = '1'") == [("seen",)]
+    assert not await writer.put_with(DONE, ("x", "none"), also("c9"))
+    assert await rows(url, "SELECT count(*) FROM calls") == [(3,)]
+
+
+async def test_a_row_falls_with_what_belongs_to_it(url: str, writer: Writer) -> None:
+    outcomes = await asyncio.gather(
+        writer.put_with(TEXTS, ("sip", "1", "x"), [(CALLS, ("a", None))]),
+        writer.put_with(TEXTS, ("sip", "2", "x"), [(CALLS, ("b", 1))]),
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[0], Internal)
+    assert outcomes[1] is True
+    assert await rows(url, "SELECT id FROM texts") == [("2",)]
+    assert await rows(url, "SELECT id FROM calls") == [("b",)]
+
+
 async def test_many_who_wait_share_commits_and_each_hears_of_its_own_row(url: str, writer: Writer) -> None:
     results = await asyncio.gather(*(writer.put(TEXTS, [("sip", str(n % 150), "x")]) for n in range(300)))
     assert sorted(results) == [0] * 150 + [1] * 150
