@@ -28,6 +28,7 @@ from edge.api.messages import Messages
 from edge.api.numbers import Numbers
 from edge.api.operation import AnyOperation
 from edge.api.ordering import Ordering
+from edge.api.proxies import Proxies
 from edge.api.recordings import Recordings
 from edge.api.section import ApiSection
 from edge.api.services import Services
@@ -61,7 +62,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Customers(services.customers).operations(),
         *WebhookSecrets(services.secrets).operations(),
         *AccessKeys(services.keys, services.clock).operations(),
-        *webhooks.operations(services.carriers, services.keep, services.clock),
+        *webhooks.operations(services.carriers, services.keep, services.report, services.clock),
         *health.operations(services.readiness),
     ]
 
@@ -70,8 +71,9 @@ def create_app(services: Services) -> web.Application:
     """The application. It holds nothing that has to be closed."""
     door = Door(services.keys, services.accounts)
     served = operations(services)
-    app = web.Application(middlewares=[around], client_max_size=services.section.body_limit)
-    mount(app, served, door, services.draining)
+    proxies = Proxies(services.section)
+    app = web.Application(middlewares=[around(proxies)], client_max_size=services.section.body_limit)
+    mount(app, served, door, services.draining, proxies)
     mount_plain(app, "/openapi.json", {"GET": pages.openapi(served, services.version)})
     mount_plain(app, "/docs", {"GET": pages.docs()})
     mount_plain(app, "/", {"GET": pages.to_docs})

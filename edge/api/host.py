@@ -15,18 +15,21 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.typedefs import Handler, Middleware
 from pydantic import BaseModel
 
 from edge.api import refusal
 from edge.api.auth import Door
 from edge.api.download import send
 from edge.api.openapi import PARAMETERS
-from edge.api.operation import Answer, AnyOperation, Ask, Download, Nothing
+from edge.api.operation import Answer, AnyOperation, Ask, Came, Download, Nothing
+from edge.api.proxies import Proxies
 from edge.api.reading import read_body, read_match, read_query
 from edge.errors import Conflict, EdgeError, Fault, Internal, Invalid, TooLarge, Unavailable
 from edge.log import get_logger
 from edge.metrics import counter, histogram
+from edge.sms.carrier import Said
 
 REQUESTS = counter("http_requests_total", "HTTP requests answered.", ("route", "method", "code"))
 SECONDS = histogram("http_request_seconds", "Time from a request's header to the end of its answer.", ("route",))
@@ -39,16 +42,23 @@ ASKER = web.RequestKey("asker", str)
 
 _GIVEN_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")  # a client's own X-Request-Id; anything else is replaced
 _UUID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$")
+_NOTHING = Nothing()
 _log = get_logger("api")
 
 
-def mount(app: web.Application, operations: Sequence[AnyOperation], door: Door, draining: Callable[[], bool]) -> None:
+def mount(
+    app: web.Application,
+    operations: Sequence[AnyOperation],
+    door: Door,
+    draining: Callable[[], bool],
+    proxies: Proxies,
+) -> None:
     """Enter the operations; every path answers its other methods 405."""
     by_path: dict[str, list[AnyOperation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, []).append(operation)
     for path, served in by_path.items():
-        mount_plain(app, path, {o.method: _endpoint(o, door, draining) for o in served})
+        mount_plain(app, path, {o.method: _mounted(o, door, draining, proxies) for o in served})
 
 
 def mount_plain(app: web.Application, path: str, endpoints: dict[str, Handler]) -> None:
@@ -64,6 +74,51 @@ def mount_plain(app: web.Application, path: str, endpoints: dict[str, Handler]) 
         if method == "GET":
             resource.add_route("HEAD", handler)
     resource.add_route("*", refuse)
+
+
+def _mounted(operation: AnyOperation, door: Door, draining: Callable[[], bool], proxies: Proxies) -> Handler:
+    if operation.raw is not None:
+        return _raw(operation, draining, proxies)
+    return _endpoint(operation, door, draining)
+
+
+def _raw(
+    operation: AnyOperation, draining: Callable[[], bool], proxies: Proxies
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The endpoint of a raw operation: the order is drain, size, and then all is up to the handler."""
+    raw = operation.raw
+    assert raw is not None
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            if operation.inbound and draining():
+                raise refusal.Draining
+            came = Came(proxies.url(request), request.headers, await _read(request, raw.limit))
+            ask: Ask[Nothing, Nothing] = Ask(None, _NOTHING, _NOTHING, {}, None, request[REQUEST_ID], came)
+            said = await operation.handler(ask)
+        except EdgeError as error:
+            raw.refused(error)
+            raise
+        assert isinstance(said, Said)
+        return web.Response(body=said.body or None, status=said.status, content_type=said.content_type)
+
+    return handle
+
+
+async def _read(request: web.Request, limit: int) -> bytes:
+    """The body as it came, given up as soon as it is too large. Raises TooLarge, Invalid."""
+    body = b""
+    try:
+        while (request.content_length or 0) <= limit:
+            piece = await request.content.readany()
+            if not piece:
+                return body
+            body += piece
+            if len(body) > limit:
+                break
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise Invalid("the body did not come whole", faults=[Fault("body", "did not come whole")]) from None
+    raise TooLarge(f"the body has more than {limit} bytes", reason="BODY_TOO_LARGE")
 
 
 def _endpoint(
@@ -96,6 +151,7 @@ def _endpoint(
         if isinstance(found, Answer):
             headers["ETag"] = f'"{found.version}"'
             found = found.result
+        assert not isinstance(found, Said)  # only a raw operation says that
         return web.Response(
             text=found.model_dump_json(),
             status=operation.success,
@@ -129,36 +185,40 @@ async def _body(request: web.Request, operation: AnyOperation) -> BaseModel:
     return body
 
 
-@web.middleware
-async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+def around(proxies: Proxies) -> Middleware:
     """Around every request: its id, its error answers, its count and its line."""
-    started = time.perf_counter()
-    given = request.headers.get("X-Request-Id", "")
-    request_id = request[REQUEST_ID] = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
-    response: web.StreamResponse
-    try:
-        response = await handler(request)
-    except EdgeError as error:
-        if isinstance(error, Internal):
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        given = request.headers.get("X-Request-Id", "")
+        request_id = request[REQUEST_ID] = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
+        response: web.StreamResponse
+        try:
+            response = await handler(request)
+        except EdgeError as error:
+            if isinstance(error, Internal):
+                _log.exception("request failed", request_id=request_id, path=request.path)
+            elif isinstance(error, Unavailable):
+                _log.warning("request not served", request_id=request_id, path=request.path, error=error.message)
+            response = refuse(error, request_id)
+        except web.HTTPRequestEntityTooLarge:
+            response = refuse(TooLarge("the body is too large", reason="BODY_TOO_LARGE"), request_id)
+        except web.HTTPNotFound:
+            response = refuse(refusal.RouteUnknown(), request_id)
+        except web.HTTPRedirection as redirection:
+            response = web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
+        except (asyncio.CancelledError, ConnectionError):  # the client went away
+            raise
+        except Exception:
             _log.exception("request failed", request_id=request_id, path=request.path)
-        elif isinstance(error, Unavailable):
-            _log.warning("request not served", request_id=request_id, path=request.path, error=error.message)
-        response = refuse(error, request_id)
-    except web.HTTPRequestEntityTooLarge:
-        response = refuse(TooLarge("the body is too large", reason="BODY_TOO_LARGE"), request_id)
-    except web.HTTPNotFound:
-        response = refuse(refusal.RouteUnknown(), request_id)
-    except web.HTTPRedirection as redirection:
-        response = web.Response(status=redirection.status, headers={"Location": redirection.headers["Location"]})
-    except (asyncio.CancelledError, ConnectionError):  # the client went away
-        raise
-    except Exception:
-        _log.exception("request failed", request_id=request_id, path=request.path)
-        response = refuse(Internal("unexpected"), request_id)
-    if not response.prepared:
-        response.headers["X-Request-Id"] = request_id
-    _note(request, response.status, time.perf_counter() - started)
-    return response
+            response = refuse(Internal("unexpected"), request_id)
+        if not response.prepared:
+            response.headers["X-Request-Id"] = request_id
+        _note(request, response.status, time.perf_counter() - started, proxies.client(request))
+        return response
+
+    return middleware
 
 
 def refuse(error: EdgeError, request_id: str) -> web.Response:
@@ -171,7 +231,7 @@ def refuse(error: EdgeError, request_id: str) -> web.Response:
     )
 
 
-def _note(request: web.Request, status: int, seconds: float) -> None:
+def _note(request: web.Request, status: int, seconds: float, remote: str) -> None:
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else UNMATCHED
     method = request.method if request.method in METHODS else "other"
@@ -184,7 +244,7 @@ def _note(request: web.Request, status: int, seconds: float) -> None:
         path=request.path,
         status=status,
         ms=round(seconds * 1000, 1),
-        remote=request.remote,
+        remote=remote,
         customer=request.get(ASKER),
         request_id=request[REQUEST_ID],
     )

@@ -33,6 +33,7 @@ SENTENCES: dict[int, str] = {
     500: "A fault of the edge; its log has the rest under the request id.",
     503: "Something needed is away just now.",
 }
+UNPROVEN = "The request does not prove that it comes from the carrier, or not that it was sent just now."
 
 
 def document(operations: Sequence[AnyOperation], version: str) -> dict[str, Any]:
@@ -77,6 +78,8 @@ def refusals(operation: AnyOperation) -> list[type[EdgeError]]:
         errors.append(RangeRefused)
     if operation.inbound:
         errors.append(Draining)
+    if operation.raw is not None:
+        errors += [Unauthenticated, TooLarge]
     return errors
 
 
@@ -88,7 +91,7 @@ class _Schemas:
         for operation in operations:
             if operation.body is not Nothing:
                 used[operation.body, "validation"] = None
-            if not operation.files:
+            if not operation.files and operation.raw is None:
                 used[operation.result, "serialization"] = None
         self._refs, whole = models_json_schema(list(used), ref_template=REF)
         self.definitions: dict[str, Any] = whole.get("$defs", {})
@@ -111,6 +114,8 @@ def _operation(operation: AnyOperation, schemas: _Schemas) -> dict[str, Any]:
     parameters = list(_parameters(operation))
     if parameters:
         found["parameters"] = parameters
+    if operation.raw is not None and operation.method != "GET":
+        found["requestBody"] = {"required": True, "content": {"*/*": {}}}
     if operation.body is not Nothing:
         content = {"application/json": {"schema": schemas.ref(operation.body, "validation")}}
         found["requestBody"] = {"required": True, "content": content}
@@ -147,6 +152,8 @@ def _responses(operation: AnyOperation, schemas: _Schemas) -> Iterator[tuple[str
         file: dict[str, Any] = {"content": {kind: {} for kind in operation.files}}
         yield "206", {"description": "The part that was asked for.", **file}
         success: dict[str, Any] = {"description": "The file.", **file}
+    elif operation.raw is not None:
+        success = {"description": "Kept; the carrier need not send it again."}
     else:
         content = {"application/json": {"schema": schemas.ref(operation.result, "serialization")}}
         success = {"description": "Done.", "content": content}
@@ -154,5 +161,6 @@ def _responses(operation: AnyOperation, schemas: _Schemas) -> Iterator[tuple[str
         success["headers"] = {"ETag": {"description": "The version.", "schema": {"type": "string"}}}
     yield str(operation.success), success
     envelope = {"application/json": {"schema": schemas.ref(Envelope, "serialization")}}
+    sentences = SENTENCES if operation.raw is None else {**SENTENCES, 401: UNPROVEN}
     for status in sorted({error.http for error in refusals(operation)}):
-        yield str(status), {"description": SENTENCES[status], "content": envelope}
+        yield str(status), {"description": sentences[status], "content": envelope}

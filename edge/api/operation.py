@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from edge.accounts.key import Identity
 from edge.errors import EdgeError
+from edge.sms.carrier import Said
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Who = Literal["anyone", "customer", "admin"]  # a customer's operation is open to admin keys too
@@ -31,6 +32,22 @@ Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
 
 
+class Came(NamedTuple):
+    """A request as it came. `url` is the one that was asked for, before any proxy."""
+
+    url: str
+    headers: Mapping[str, str]  # names in any case
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Of an operation whose requests have somebody else's form and proof: the host reads nothing of them."""
+
+    limit: int  # bytes of a body
+    refused: Callable[[EdgeError], None]  # told of each request that is refused, also before the handler
+
+
 @dataclass(frozen=True, slots=True)
 class Ask(Generic[Q, B]):
     """One request, read and checked. `who` is None only in operations for anyone."""
@@ -41,6 +58,7 @@ class Ask(Generic[Q, B]):
     path: Mapping[str, str]
     match: int | None  # the version in If-Match
     request_id: str
+    came: Came | None = None  # in raw operations
 
     @property
     def id(self) -> str:
@@ -75,7 +93,7 @@ class Download:
     read: Callable[[int, int], AsyncGenerator[bytes, None]]
 
 
-Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer | Download]]
+Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer | Download | Said]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +114,7 @@ class Operation(Generic[Q, B]):
     who: Who = "customer"
     versioned: bool = False  # answers carry an ETag with the version
     files: tuple[str, ...] = ()  # the result is a file of one of these content types, and `result` is Nothing
+    raw: Raw | None = None  # the handler gets `Ask.came`, and returns Said
     inbound: bool = False  # brings traffic, in or out, so it is refused while draining
 
     @property

@@ -25,7 +25,7 @@ from edge.errors import (
     Unavailable,
 )
 
-DRAIN_RETRY_SECONDS = 5  # design §5: 2 to 10 s, so that a carrier comes back soon, at another edge
+RETRY_SECONDS = 5  # 2 to 10 s, so that a carrier comes back soon, perhaps at another edge
 
 
 class RouteUnknown(NotFound):
@@ -149,8 +149,10 @@ def headers(error: EdgeError) -> dict[str, str]:
             return {"Content-Range": f"bytes */{error.size}"}
         case TypeRefused():
             return {"Accept": "application/json"}
-        case Draining():
-            return {"Retry-After": str(DRAIN_RETRY_SECONDS)}
+        case NotReady():
+            return {}
+        case Unavailable():
+            return {"Retry-After": str(RETRY_SECONDS)}
         case TooLarge():
             return {"Connection": "close"}  # the rest of the body stays unread
     return {}

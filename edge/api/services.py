@@ -11,7 +11,7 @@ from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
 from edge.accounts.webhook_secret import WebhookSecretTable
 from edge.api.section import ApiSection
-from edge.api.webhooks import Keep
+from edge.api.webhooks import Keep, Tell
 from edge.errors import Fault
 from edge.flows.calendar import Calendar
 from edge.flows.caller_list import Callers
@@ -63,6 +63,7 @@ class Services:
     routes: Routes
     carriers: Sequence[Carrier]
     keep: Keep
+    report: Tell
     clock: Callable[[], datetime]
     readiness: Callable[[], Sequence[Fault]]
     draining: Callable[[], bool]

@@ -63,7 +63,7 @@ CARRIERS: Plugins[Carrier] = Plugins("carrier")
 class Webhooks(Protocol):
     """A carrier that is spoken to over HTTP, under `/v1.0/carriers/<name>/`."""
 
-    def routes(self) -> Sequence[Inbound | View]:
+    def routes(self) -> Sequence[Inbound | View | Hook]:
         """What to mount. Asked once, when the HTTP door is built."""
 
 

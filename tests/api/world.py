@@ -22,7 +22,7 @@ from edge.api.section import ApiSection
 from edge.api.services import Services
 from edge.carriers.loopback import Loopback, LoopbackSection
 from edge.carriers.site import Site
-from edge.errors import Fault
+from edge.errors import Fault, Invalid, Unauthenticated
 from edge.flows.dial import CallOrder
 from edge.flows.library import Library
 from edge.flows.resource import CALENDARS, CALLER_LISTS, Resources, ResourceTable
@@ -49,7 +49,8 @@ from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
 from edge.sip.peer import Peer
-from edge.sms.text import Text, Verdict
+from edge.sms.carrier import Called, Carrier, Hook, Said
+from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
 from edge.storages.directory import Directory as Folder
 from edge.storages.directory import DirectorySection
 from edge.store.cache_outbox import CacheWriter
@@ -138,6 +139,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.texts: list[Text] = []
+        self.reports: list[Report] = []
         self.failure: Exception | None = None
 
     async def __call__(self, text: Text) -> Verdict:
@@ -145,6 +147,51 @@ class Mailbox:
             raise self.failure
         self.texts.append(text)
         return Verdict(new_id())
+
+    async def report(self, report: Report) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.reports.append(report)
+
+
+class Bell(Carrier):
+    """A carrier that calls hooks: texts are lines `from to text`, reports lines `id status`, proven by a word."""
+
+    LIMIT = 200
+    WORD = "rightly"
+
+    def __init__(self) -> None:
+        super().__init__("bell")
+        self.called: list[Called] = []
+
+    async def send(self, text: OutgoingText) -> Receipt:
+        raise NotImplementedError
+
+    def routes(self) -> Sequence[Hook]:
+        read, answer = self._read, self._answer
+        return (
+            Hook(suffix="hook", summary="Ring", read=read, answer=answer, limit=self.LIMIT),
+            Hook(suffix="hook", summary="Ring", read=read, answer=answer, method="GET"),
+        )
+
+    def _read(self, called: Called) -> Sequence[Text | Report]:
+        self.called.append(called)
+        proof = called.headers.get("X-Bell")
+        if proof != self.WORD:
+            raise Unauthenticated("not proven", reason="STALE" if proof == "yesterday" else "SIGNATURE_WRONG")
+        return [self._one(at, *line.split()) for at, line in enumerate(called.body.decode().splitlines())]
+
+    def _one(self, at: int, *words: str) -> Text | Report:
+        now = START
+        match words:
+            case (source, destination, body):
+                return Text(self.name, f"{at} {body}", source, destination, body, now)
+            case (carrier_id, "delivered"):
+                return Report(self.name, carrier_id, "delivered", now)
+        raise Invalid("no text and no report", faults=[Fault(f"line[{at}]", f"has {len(words)} words")])
+
+    def _answer(self, verdicts: Sequence[Verdict]) -> Said:
+        return Said(b"<%d/>" % len(verdicts), "text/xml", 202) if verdicts else Said()
 
 
 class World:
@@ -159,6 +206,7 @@ class World:
         directory: Directory,
         shop: Shop,
         mailbox: Mailbox,
+        bell: Bell,
         residents: Residents,
         folder: Path,
     ) -> None:
@@ -170,6 +218,7 @@ class World:
         self.directory = directory
         self.shop = shop
         self.mailbox = mailbox
+        self.bell = bell
         self.reasons: list[Fault] = []
         self.is_draining = False
         self.a, self.b = residents.a, residents.b
@@ -269,7 +318,7 @@ async def _running(
     database_url: str, section: ApiSection | None, residents: Residents | None, folder: Path
 ) -> AsyncIterator[World]:
     residents = residents or await settle(database_url)
-    clock, shop, mailbox = Clock(residents.since), Shop(), Mailbox()
+    clock, shop, mailbox, bell = Clock(residents.since), Shop(), Mailbox(), Bell()
     engine = await open_engine(database_url)
     notices = Notices()
     reader = Reader(StoreSection(url=database_url))
@@ -318,8 +367,9 @@ async def _running(
         secrets=WebhookSecretTable(engine, clock=clock),
         trunks=trunks,
         routes=Routes(directory, accounts, Library(fresh, notices, None, reader)),
-        carriers=[Loopback(LoopbackSection(), site)],
+        carriers=[Loopback(LoopbackSection(), site), bell],
         keep=mailbox,
+        report=mailbox.report,
         clock=clock,
         readiness=lambda: world.reasons,
         draining=lambda: world.is_draining,
@@ -327,7 +377,7 @@ async def _running(
     server = Server(create_app(services), services.section)
     host, port = await server.listen()
     url = f"http://{host}:{port}"
-    world = World(url, database_url, services, clock, directory, shop, mailbox, residents, folder)
+    world = World(url, database_url, services, clock, directory, shop, mailbox, bell, residents, folder)
     try:
         async with aiohttp.ClientSession() as world.client:
             yield world
