@@ -74,6 +74,8 @@ KNOWN: Final[Mapping[str, str]] = {
     "voipbin.conversation_message.id": "the text",
     "voipbin.conversation_message.text": "what it says",
     "voipbin.conversation_message.direction": "inbound",
+    "edge.message.media.count": "how many pictures and other media came with the text (MMS)",
+    "edge.message.media.*": "the URL of each, by its number: edge.message.media.0 is the first",
     "edge.call.status": "ringing, progressing or hangup",
     "edge.call.caller": "the caller's number as E.164 where it can be read so, else as it came",
     "edge.call.sip_call_id": "the Call-ID on the wire",

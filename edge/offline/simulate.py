@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge.sessions.simulation.transcript import Transcript
 
 # Options that take all words up to the next one.
-LISTS: Final = ("--texts", "--variables", "--answer", "--calendar", "--callers", "--with")
+LISTS: Final = ("--texts", "--media", "--variables", "--answer", "--calendar", "--callers", "--with")
 WORDS: Final = "edge.offline.words"  # where the context keeps the words as they were typed
 HERE: Final = Path()
 
@@ -65,6 +65,7 @@ def simulate(
     anonymous: Annotated[bool, typer.Option("--anonymous", help="The caller hides number and name.")] = False,
     digits: Annotated[str, typer.Option(help="Keys the caller types after the answer; a comma waits a second.")] = "",
     texts: Annotated[list[str] | None, typer.Option(help="The texts that come: --texts hi stop.")] = None,
+    media: Annotated[list[str] | None, typer.Option(help="URLs of media that come with each text.")] = None,
     every: Annotated[float, typer.Option(help="Seconds between two texts.")] = 5.0,
     at: Annotated[
         str | None,

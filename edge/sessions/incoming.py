@@ -12,7 +12,7 @@ from edge import errors
 from edge.errors import EdgeError, Unavailable
 from edge.sessions.tables import messages
 from edge.store.engine import reading
-from edge.store.metadata import NIL, micros
+from edge.store.metadata import NIL, json_text, micros
 from edge.store.writer import Statement, insert
 
 
@@ -35,6 +35,7 @@ class Incoming:
     flow_id: str = NIL
     lookup_source: str = ""
     attempts: int = 0
+    media: tuple[str, ...] = ()  # URLs of what came beside the words
     direction: str = "inbound"  # or "timer": nobody sent it, see `parking.py`
 
     @property
@@ -49,8 +50,9 @@ class Incoming:
     def row(self, claimed_by: str, claimed_until: int) -> tuple[Any, ...]:
         """What `KEEP` writes."""
         state = "pending" if self.has_flow else "none"
-        own = (getattr(self, name) for name in _FIELDS)
-        return (*own, NIL, 0, state, claimed_by, claimed_until, "", "", "", "[]")
+        own = (getattr(self, name) for name in _PLAIN)
+        media = json_text(self.media) if self.media else "[]"
+        return (*own, media, NIL, 0, state, claimed_by, claimed_until, "", "", "", "[]")
 
     @property
     def refused_with(self) -> type[EdgeError] | None:
@@ -70,10 +72,11 @@ class Performed:
 
 
 _FIELDS: Final = tuple(f.name for f in fields(Incoming))
+_PLAIN: Final = tuple(name for name in _FIELDS if name != "media")
 _SELECTED: Final = tuple(messages.c[name] for name in _FIELDS)
 _COLUMNS: Final = (
-    *_FIELDS,
-    *("reference_id", "flow_version", "flow_state", "claimed_by", "claimed_until"),
+    *_PLAIN,
+    *("media", "reference_id", "flow_version", "flow_state", "claimed_by", "claimed_until"),
     *("outcome", "error", "cut_by", "steps"),
 )
 KEEP: Final = insert("inbox.keep", "messages", _COLUMNS, "ON CONFLICT DO NOTHING")
@@ -122,4 +125,5 @@ async def pending(
 def _incoming(row: sa.RowMapping) -> Incoming:
     values = dict(row)
     values["tm_create"] = micros(values["tm_create"])
+    values["media"] = tuple(values["media"])
     return Incoming(**values)

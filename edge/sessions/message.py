@@ -66,6 +66,7 @@ class Facts(_Model):
     error: str = Field(description="Why the run failed.")
     cut_by: str = Field(description="The limit that cut the run.")
     steps: Any = Field(description="The last steps of the run.")
+    media: tuple[str, ...] = Field(description="URLs of what came beside the words (MMS).")
 
 
 class Message(_Model):
@@ -173,7 +174,7 @@ def _message(row: sa.RowMapping) -> Message:
         tm_create=instant_text(row["tm_create"]),
         tm_update=tm_update,
         edge=Facts(
-            **{name: row[name] for name in (*names, "flow_state", "outcome", "error", "cut_by", "steps")},
+            **{name: row[name] for name in (*names, "flow_state", "outcome", "error", "cut_by", "steps", "media")},
             carrier_id=row["carrier_id"] if inbound else row["out_carrier_id"],
             reason=row["refusal"] if inbound else row["out_error"],
             code="" if inbound else row["out_code"],

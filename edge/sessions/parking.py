@@ -146,7 +146,7 @@ def timer_of(text: Incoming, due: datetime) -> Incoming:
     """The timer of the run that a text has parked."""
     timer_id = timer_id_of(text.id)
     return replace(
-        text, id=timer_id, direction="timer", carrier_id=timer_id, text="", tm_create=micros(due), attempts=0
+        text, id=timer_id, direction="timer", carrier_id=timer_id, text="", media=(), tm_create=micros(due), attempts=0
     )
 
 

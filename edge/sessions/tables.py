@@ -68,6 +68,7 @@ messages = sa.Table(
     sa.Column("number", sa.Text, nullable=False),  # ours: who was texted, or who texts
     sa.Column("peer", sa.Text, nullable=False),  # theirs
     sa.Column("text", sa.Text, nullable=False),
+    sa.Column("media", Json, nullable=False, server_default="[]"),  # URLs of what came beside the words
     sa.Column("route", sa.Text, nullable=False),  # how the carrier gets an answer back
     sa.Column("refusal", sa.String(32), nullable=False),  # the error that the carrier was told; "" when received
     sa.Column("conversation_id", Uuid, nullable=False),

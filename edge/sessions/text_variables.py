@@ -62,6 +62,7 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.conversation_message.id": lambda text, number: text.id,
     "voipbin.conversation_message.text": lambda text, number: text.text,
     "voipbin.conversation_message.direction": lambda text, number: "inbound",
+    "edge.message.media.count": lambda text, number: str(len(text.media)),
     "edge.number.id": lambda text, number: text.number_id,
     "edge.number.name": lambda text, number: number.name if number is not None else "",
     "edge.number.detail": lambda text, number: number.detail if number is not None else "",
@@ -78,10 +79,15 @@ class TextVariables(Mapping[str, str]):
         self._number = number
 
     def __getitem__(self, name: str) -> str:
-        return _NAMES[name](self._text, self._number)
+        read = _NAMES.get(name)
+        return read(self._text, self._number) if read is not None else self._media()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_NAMES)
+        yield from _NAMES
+        yield from self._media()
 
     def __len__(self) -> int:
-        return len(_NAMES)
+        return len(_NAMES) + len(self._text.media)
+
+    def _media(self) -> dict[str, str]:
+        return {f"edge.message.media.{index}": url for index, url in enumerate(self._text.media)}

@@ -109,6 +109,7 @@ class TextDesk:
             number=dialed,
             peer=peer,
             text=text.body,
+            media=text.media,
             route=text.route,
             tm_create=micros(text.received_at),
             refusal=refusal.__name__ if refusal is not None else "",

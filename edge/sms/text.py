@@ -6,6 +6,7 @@ carrier that may meet one (JSON's `\\ud800`) says so while there is still somebo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,10 @@ from typing import Final, Literal
 from edge.errors import EdgeError, Fault, Invalid
 
 BODY_LIMIT: Final = 16_384  # characters; ten times the longest text that carriers join from parts
+MEDIA_LIMIT: Final = 20  # URLs of one text; carriers send ten at most
+MEDIA_URL_LIMIT: Final = 2_048  # characters of one
 ADDRESS_LIMIT: Final = 512  # characters of a source or destination as its carrier wrote it
+_MEDIA_URL: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 TAKEN: Final = 202  # RFC 3428 §7: taken over, though nobody has read it yet
 
 
@@ -35,6 +39,7 @@ class Text:
     country: str | None = None  # whose national forms source and destination may be written in
     account: str | None = None  # when set, only numbers of this customer can be reached
     route: str = ""
+    media: tuple[str, ...] = ()  # URLs of what came beside the words: pictures, sounds (MMS)
 
     def __post_init__(self) -> None:
         if faults := [*_faults(self)]:
@@ -103,6 +108,11 @@ class Report:
     message_id: str = ""
 
 
+def is_media_url(url: str) -> bool:
+    """Whether media of a text may be said to be there."""
+    return len(url) <= MEDIA_URL_LIMIT and _MEDIA_URL.fullmatch(url) is not None
+
+
 def unstorable(text: str) -> str | None:
     """What no database takes of a text, in words; None when all of it can be stored."""
     if "\0" in text:
@@ -129,5 +139,10 @@ def _faults(text: Text) -> Iterator[Fault]:
             yield Fault(where, f"has {len(value)} characters, more than {limit}")
         elif (what := unstorable(value)) is not None:
             yield Fault(where, what)
+    if len(text.media) > MEDIA_LIMIT:
+        yield Fault("media", f"has {len(text.media)} URLs, more than {MEDIA_LIMIT}")
+    for index, url in enumerate(text.media[:MEDIA_LIMIT]):
+        if not is_media_url(url):
+            yield Fault(f"media[{index}]", f"is no http or https URL of up to {MEDIA_URL_LIMIT} characters")
     if text.received_at.tzinfo is None:
         yield Fault("received_at", "has no time zone")

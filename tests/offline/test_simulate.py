@@ -79,6 +79,16 @@ def test_texts_and_variables_take_several_words(tmp_path: Path) -> None:
     assert simulate(path, "--texts", "--at", *AT).exit_code == 0  # the word behind the option is its value
 
 
+def test_texts_bring_media(tmp_path: Path) -> None:
+    said = "${edge.message.media.count}: ${edge.message.media.1:-none}"
+    path = written(tmp_path, [{"type": "reply", "option": {"text": said}}])
+    assert 'replies: "0: none"' in simulate(path, "--texts", "hi", *AT).stdout
+    urls = ("https://a.example/1.jpg", "https://a.example/2.jpg")
+    assert f'replies: "2: {urls[1]}"' in simulate(path, "--texts", "", "--media", *urls, *AT).stdout
+    wrong = simulate(path, "--texts", "hi", "--media", "file:///etc/passwd", *AT)
+    assert (wrong.exit_code, "--media[0]: an http or https URL is needed" in wrong.stderr) == (2, True)
+
+
 def test_without_a_time_it_is_now_and_the_command_above_says_when(tmp_path: Path) -> None:
     result = simulate(written(tmp_path, MENU))
     again = simulate(*result.stdout.splitlines()[0].split()[3:])

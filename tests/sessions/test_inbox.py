@@ -160,6 +160,19 @@ async def test_the_same_id_at_another_carrier_is_another_text(ground: Ground) ->
         assert (await life.inbox.accept(text(1, carrier="sip"))).new
 
 
+async def test_what_came_beside_the_words_is_kept_and_found_again(ground: Ground) -> None:
+    urls = ("https://media.example/1.jpg", "https://media.example/ü")
+    mine = text(media=urls, number=7)
+    async with Life(ground, stuck=mine.carrier_id) as first:
+        await first.inbox.accept(mine)
+        assert (await ground.rows(messages))[0]["media"] == list(urls)
+        again, new = await first.inbox.accept(replace(mine, id=new_id(), media=()))
+        assert (again.media, new) == (urls, False)
+    async with Life(ground) as second:
+        await second.inbox.idle()
+        assert second.flows.ran == [mine.carrier_id]
+
+
 @pytest.mark.parametrize("change", [{"flow_id": NIL}, {"refusal": "NumberSuspended"}])
 async def test_a_text_without_a_flow_is_kept_and_done(ground: Ground, change: dict[str, Any]) -> None:
     async with Life(ground) as life:

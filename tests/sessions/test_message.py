@@ -86,7 +86,14 @@ async def test_an_incoming_message_is_shown(ground: Ground) -> None:
         ground,
         [
             row(
-                1, flow_state="done", flow_id=TWO, flow_version=3, outcome="failed", error="oops", steps=[{"step": "1"}]
+                1,
+                flow_state="done",
+                flow_id=TWO,
+                flow_version=3,
+                outcome="failed",
+                error="oops",
+                steps=[{"step": "1"}],
+                media=["https://a/"],
             ),
         ],
     )
@@ -112,6 +119,7 @@ async def test_an_incoming_message_is_shown(ground: Ground) -> None:
         "tm_delete": None,
     }
     assert (message.edge.flow_id, message.edge.flow_version, message.edge.steps) == (TWO, 3, [{"step": "1"}])
+    assert message.edge.media == ("https://a/",)
     assert (message.edge.outcome, message.edge.error, message.edge.carrier_id) == ("failed", "oops", "1")
 
 

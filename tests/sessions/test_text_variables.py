@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from edge.flows.variables import KNOWN
+from edge.flows.variables import KNOWN, what_is_wrong
 from edge.numbers.number import Number
 from edge.sessions.incoming import Incoming
 from edge.sessions.text_variables import TextVariables
@@ -64,6 +64,7 @@ def test_every_name_and_its_value() -> None:
         "voipbin.conversation_message.id": TEXT.id,
         "voipbin.conversation_message.text": "hello ${voipbin.conversation.id}",
         "voipbin.conversation_message.direction": "inbound",
+        "edge.message.media.count": "0",
         "edge.number.id": TEXT.number_id,
         "edge.number.name": "Main",
         "edge.number.detail": "the desk",
@@ -78,12 +79,23 @@ def test_the_number_need_not_be_known() -> None:
     assert nameless["voipbin.conversation.peer.type"] == "sip"
 
 
-OF_TEXTS = ("voipbin.activeflow.", "voipbin.flow.", "voipbin.conversation", "edge.number.")
+def test_what_came_beside_the_words_is_told_one_by_one() -> None:
+    urls = ("https://media.example/1.jpg", "https://media.example/2.mp4")
+    view = TextVariables(replace(TEXT, media=urls), NUMBER)
+    assert view["edge.message.media.count"] == "2"
+    assert tuple(view[f"edge.message.media.{index}"] for index in range(2)) == urls
+    for index in ("2", "-1", "", "00"):
+        assert view.get(f"edge.message.media.{index}") is None
+    assert len(view) == len(list(view)) == len(TextVariables(TEXT, NUMBER)) + 2
+    assert what_is_wrong("edge.message.media.7") is None
+
+
+OF_TEXTS = ("voipbin.activeflow.", "voipbin.flow.", "voipbin.conversation", "edge.number.", "edge.message.")
 
 
 def test_what_is_known_of_texts_is_given() -> None:
     view = TextVariables(TEXT, NUMBER)
-    assert {name for name in KNOWN if name.startswith(OF_TEXTS)} == set(view)
+    assert {name for name in KNOWN if name.startswith(OF_TEXTS) and not name.endswith(".*")} == set(view)
     assert len(view) == len(list(view))
 
 

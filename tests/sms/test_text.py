@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge.errors import Invalid, NumberReleased, NumberSuspended, NumberUnknown
-from edge.sms.text import BODY_LIMIT, Text, Verdict, unstorable
+from edge.sms.text import BODY_LIMIT, MEDIA_LIMIT, Text, Verdict, unstorable
 
 TEXT = Text("loopback", "1", "+14155550111", "+14155550100", "hello", datetime(2026, 8, 1, tzinfo=UTC))
 
@@ -21,6 +21,8 @@ TEXT = Text("loopback", "1", "+14155550111", "+14155550100", "hello", datetime(2
         {"source": "ACME"},
         {"source": "sip:alice@example.com"},
         {"body": "x" * BODY_LIMIT},
+        {"media": ("https://media.example/1.jpg?a=b#c", "HTTP://[::1]:8080/x")},
+        {"media": ("https://media.example/" + "x" * 2026,) * MEDIA_LIMIT},
     ],
 )
 def test_a_text_that_can_be_kept(change: dict[str, Any]) -> None:
@@ -41,6 +43,10 @@ def test_a_text_that_can_be_kept(change: dict[str, Any]) -> None:
         ({"source": "\0"}, "from: has a NUL character"),
         ({"destination": "1" * 513}, "to: has 513 characters, more than 512"),
         ({"body": "x" * (BODY_LIMIT + 1)}, f"text: has {BODY_LIMIT + 1} characters, more than {BODY_LIMIT}"),
+        ({"media": ("https://a/", "ftp://a/")}, "media[1]: is no http or https URL of up to 2048 characters"),
+        ({"media": ("https://a/ b",)}, "media[0]: is no http or https URL of up to 2048 characters"),
+        ({"media": ("https://" + "x" * 2041,)}, "media[0]: is no http or https URL of up to 2048 characters"),
+        ({"media": ("https://a/",) * 21}, "media: has 21 URLs, more than 20"),
         ({"received_at": datetime(2026, 8, 1)}, "received_at: has no time zone"),
     ],
 )

@@ -14,7 +14,7 @@ from edge.flows.caller_list import CallerList
 from edge.flows.dial import DialOutcome
 from edge.flows.session import Medium
 from edge.media import dtmf
-from edge.sms.text import BODY_LIMIT
+from edge.sms.text import BODY_LIMIT, MEDIA_LIMIT, MEDIA_URL_LIMIT, is_media_url
 
 CALLER = "+14155550199"
 CALLED = "+14155550100"
@@ -27,6 +27,12 @@ SECONDS_MAX = 86_400.0
 RESOURCES_MAX = 20  # calendars; lists of callers
 ANSWERS_MAX = 50
 ANSWER_MAX = 262_144  # characters of a body
+
+
+def _media_url(url: str) -> str:
+    if not is_media_url(url):
+        raise ValueError("an http or https URL is needed")
+    return url
 
 
 def _keys(text: str) -> str:
@@ -60,6 +66,7 @@ def _in_our_times(value: datetime | None) -> datetime | None:
 Party = Annotated[str, Field(max_length=255, pattern=r"^[^\u0000-\u001f\u007f]*$")]
 Value = Annotated[str, Field(max_length=VALUE_MAX)]
 Body = Annotated[str, Field(max_length=BODY_LIMIT)]
+MediaUrl = Annotated[str, Field(max_length=MEDIA_URL_LIMIT), AfterValidator(_media_url)]
 
 
 class WebAnswer(BaseModel):
@@ -89,6 +96,9 @@ class Script(BaseModel):
     )
     texts: tuple[Body, ...] = Field(
         default=(), max_length=TEXTS_MAX, description="The texts that come, one after another."
+    )
+    media: tuple[MediaUrl, ...] = Field(
+        default=(), max_length=MEDIA_LIMIT, description="URLs of pictures and other media that come with each text."
     )
     every: float = Field(default=5.0, ge=0, le=SECONDS_MAX, description="Seconds between two texts.")
     at: Annotated[datetime | None, BeforeValidator(_moment), AfterValidator(_in_our_times)] = Field(

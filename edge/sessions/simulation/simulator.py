@@ -158,6 +158,7 @@ class _Simulation:
             number=script.called,
             peer=script.source,
             text=body or "",
+            media=script.media if body is not None else (),
             route="",
             tm_create=micros(stage.clock()),
             conversation_id=conversation_id(self._flow.customer_id, script.called, script.source),
