@@ -51,6 +51,8 @@ QUEUE: Final = insert(
         "code",
         "error",
         "tm_create",
+        "customer_id",
+        "tm_queued",
     ),
     "ON CONFLICT DO NOTHING",
 )
@@ -124,7 +126,9 @@ class Outbox(Backlog[Outgoing]):
         """
 
         async def keep(claim: Claim) -> int:
-            queued = (text.id, text.carrier, "queued", 0, *claim, "", "", "", text.tm_create)
+            said = ("", "", "")  # carrier_id, code, error
+            owned = (text.tm_create, text.customer_id, text.tm_create)
+            queued = (text.id, text.carrier, "queued", 0, *claim, *said, *owned)
             kept = (*(getattr(text, name) for name in _MESSAGE), text.conversation_id, text.reference_id, *_REST)
             new = await self._writer.put(QUEUE, [queued])
             await self._writer.put(KEEP, [kept])

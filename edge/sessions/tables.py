@@ -2,16 +2,21 @@
 
 A message is one row for its whole life. What an incoming one still has to do is in `flow_state`, what became of an
 outgoing one in its row of the outbox, which has the same id: the outbox says whether a message was sent, `messages`
-never does, so the two cannot disagree.
+never does, so the two cannot disagree. What its carrier calls the parts it was sent in, and says of each, is in
+`sent_parts`; what a carrier says of something that is not there, or not yet, in `early_reports` (`reports.py`).
 
 `claimed_by` and `claimed_until` say which process is at work on a row; after that time any may take it (`claims.py`).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
 
 from edge.store.metadata import NIL, Instant, Json, Uuid, metadata
+
+DEAD: Final = "direction = 'inbound' AND (flow_state = 'failed' OR outcome = 'failed' OR outcome = 'cut')"
 
 calls = sa.Table(
     "calls",
@@ -86,6 +91,8 @@ messages = sa.Table(
     sa.Column("steps", Json, nullable=False),
     sa.Column("tm_create", Instant, nullable=False),
     sa.Column("tm_update", Instant),
+    sa.Column("tm_delete", Instant),  # from then on nobody is shown it
+    sa.Column("history", Json, nullable=False, server_default="[]"),  # what became of it before it was run again
     sa.Index(
         "uq_messages_carrier_carrier_id",
         "carrier",
@@ -105,6 +112,21 @@ messages = sa.Table(
     sa.Index("ix_messages_number_tm_create", "number", "tm_create"),
     sa.Index("ix_messages_tm_create", "tm_create"),
     sa.Index("ix_messages_conversation_id_tm_create", "conversation_id", "tm_create"),
+    sa.Index("ix_messages_carrier_tm_create", "carrier", "tm_create"),
+    sa.Index(
+        "ix_messages_refused",
+        "tm_create",
+        "id",
+        sqlite_where=sa.text("refusal <> ''"),
+        postgresql_where=sa.text("refusal <> ''"),
+    ),
+    sa.Index(
+        "ix_messages_dead",  # incoming ones whose flow did not come to its end
+        "tm_create",
+        "id",
+        sqlite_where=sa.text(DEAD),
+        postgresql_where=sa.text(DEAD),
+    ),
 )
 
 outbox = sa.Table(
@@ -112,7 +134,7 @@ outbox = sa.Table(
     metadata,
     sa.Column("id", Uuid, primary_key=True),  # of the message
     sa.Column("carrier", sa.String(32), nullable=False),
-    sa.Column("state", sa.String(8), nullable=False),  # queued sent failed
+    sa.Column("state", sa.String(16), nullable=False),  # queued sent delivered failed
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("due", Instant, nullable=False),
     sa.Column("claimed_by", sa.Text, nullable=False),
@@ -122,6 +144,10 @@ outbox = sa.Table(
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("tm_create", Instant, nullable=False),
     sa.Column("tm_update", Instant),
+    sa.Column("customer_id", Uuid, nullable=False, server_default=NIL),
+    sa.Column("tm_queued", Instant, nullable=False, server_default="0"),  # tm_create, or when it was sent again
+    sa.Column("revision", sa.Integer, nullable=False, server_default="0"),  # counts what was changed since it was sent
+    sa.Column("history", Json, nullable=False, server_default="[]"),  # what became of it before it was sent again
     sa.Index(
         "ix_outbox_queued",
         "tm_create",
@@ -130,6 +156,47 @@ outbox = sa.Table(
         postgresql_where=sa.text("state = 'queued'"),
     ),
     sa.Index("ix_outbox_tm_create", "tm_create"),
+    sa.Index("ix_outbox_state_tm_create_id", "state", "tm_create", "id"),
+    sa.Index("ix_outbox_customer_id_state_tm_create_id", "customer_id", "state", "tm_create", "id"),
+)
+
+sent_parts = sa.Table(
+    "sent_parts",
+    metadata,
+    sa.Column("message_id", Uuid, primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True),  # from 0
+    sa.Column("carrier", sa.String(32), nullable=False),  # that took it
+    sa.Column("carrier_id", sa.Text, nullable=False),
+    sa.Column("folded", sa.Text, nullable=False),  # the same in the spelling it is looked for by, see `carrier_ids.py`
+    sa.Column("state", sa.String(16), nullable=False),  # sent delivered failed
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Column("tm_update", Instant),  # of the last report
+    sa.Index("ix_sent_parts_carrier_folded", "carrier", "folded"),
+)
+
+early_reports = sa.Table(
+    "early_reports",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),  # from what it says: the same report again is the same row
+    sa.Column("carrier", sa.String(32), nullable=False),
+    sa.Column("carrier_id", sa.Text, nullable=False),
+    sa.Column("folded", sa.Text, nullable=False),  # as of `sent_parts`
+    sa.Column("as_hex", sa.Text, nullable=False),
+    sa.Column("as_decimal", sa.Text, nullable=False),
+    sa.Column("message_id", Uuid, nullable=False),  # that the carrier gave back, or NIL
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("customer_id", Uuid, nullable=False),  # whose key brought it, or NIL
+    sa.Column("hits", sa.Integer, nullable=False),  # how often a text was sent since that it may be of
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Index("ix_early_reports_carrier_folded", "carrier", "folded"),
+    sa.Index("ix_early_reports_message_id", "message_id"),
+    sa.Index("ix_early_reports_tm_create", "tm_create"),
 )
 
 memories = sa.Table(  # what flows remember of a person, see `memory.py`

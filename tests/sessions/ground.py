@@ -14,13 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
 from edge.sessions.outside import Reach
-from edge.sessions.tables import calls, deliveries, memories, messages, outbox, parked_runs
+from edge.sessions.tables import (
+    calls,
+    deliveries,
+    early_reports,
+    memories,
+    messages,
+    outbox,
+    parked_runs,
+    sent_parts,
+)
 from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import metadata
 from edge.store.reader import Reader
 from edge.store.writer import Statement, Writer
 
-TABLES = [calls, messages, outbox, deliveries, parked_runs, memories]
+TABLES = [calls, messages, outbox, sent_parts, early_reports, deliveries, parked_runs, memories]
 
 
 class Clock:
