@@ -34,6 +34,7 @@ from edge.sessions.inbox import InboxSection
 from edge.sessions.letter import SmtpSection
 from edge.sessions.memory import MemorySection
 from edge.sessions.outbox import OutboxSection
+from edge.sessions.reports import ReceiptsSection
 from edge.settings import Section, render
 from edge.sip.section import SipSection
 from edge.sms.carrier import CarrierSection
@@ -85,6 +86,9 @@ class Config(Section, BaseSettings):
     memory: MemorySection = Field(default=MemorySection(), description="What flows remember of a person.")
     inbox: InboxSection = Field(default=InboxSection(), description="Texts that come in.")
     outbox: OutboxSection = Field(default=OutboxSection(), description="Texts that go out.")
+    receipts: ReceiptsSection = Field(
+        default=ReceiptsSection(), description="What carriers tell of the texts that they took over."
+    )
     recordings: RecordingsSection = Field(
         default=RecordingsSection(storage=DirectorySection()), description="Recordings of calls."
     )

@@ -59,6 +59,7 @@ from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking
 from edge.sessions.placing import Placing
 from edge.sessions.record import CallRecords, CallTable
+from edge.sessions.reports import Reports
 from edge.sessions.router import Router
 from edge.sessions.sip_door import SipDoor
 from edge.sessions.sip_messages import SipMessages
@@ -237,7 +238,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         carriers = build(config.carriers, Site(messages=messages, post=guard.post, trunks=trunks, targets=targets))
 
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
-        outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node)
+        reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now)
+        outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node, along=reports)
         sending = TextSending(outbox, stores.owned, _micros)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
         section, recordings = config.recordings, RecordingTable(stores.engine, writer)
@@ -355,6 +357,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             targets.keep_fresh(),
             canary.watch(asyncio.sleep),
             parking.watch(inbox.accept, asyncio.sleep),
+            reports.watch(asyncio.sleep),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(_insist(work)))
         START.set(time.time())

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.sessions.claims import NOBODY, RENEW_SECONDS, Claims
-from edge.sessions.sender import Books, Item, Send, Sender, SenderSection
+from edge.sessions.sender import Along, Books, Item, Send, Sender, SenderSection
 from edge.store.engine import reading
 from edge.store.metadata import micros
 from edge.store.writer import Writer
@@ -61,7 +61,8 @@ class Pace(TypedDict, total=False):
 class Backlog(ABC, Generic[T]):
     """Keeps what is to be sent. `start` before the first row is put; `close` leaves the rest for later.
 
-    `channels` says for each name how to send; `node` is this process's name in claims, see `inbox.py`.
+    `channels` says for each name how to send; `node` is this process's name in claims, see `inbox.py`; `along` what
+    else happens when something is over.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Backlog(ABC, Generic[T]):
         channels: Mapping[str, Send[T]],
         *,
         node: str,
+        along: Along[T] | None = None,
         **pace: Unpack[Pace],
     ) -> None:
         clock, pause = pace.get("clock", lambda: datetime.now(UTC)), pace.get("pause", asyncio.sleep)
@@ -85,7 +87,7 @@ class Backlog(ABC, Generic[T]):
         self._clock = clock
         self._pause = pause
         self._senders = {
-            name: Sender(name, send, books, section, writer, clock, pause, chance, self._look_again)
+            name: Sender(name, send, books, section, writer, clock, pause, chance, self._look_again, along)
             for name, send in channels.items()
         }
         self._reading = asyncio.Event()

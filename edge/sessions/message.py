@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from edge.sessions.tables import messages, outbox
+from edge.sessions.tables import messages, outbox, sent_parts
 from edge.store.engine import reading, writing
 from edge.store.metadata import instant_text
 from edge.store.page import SIZE_MAX, Place
 from edge.store.page import after as behind
 
 Direction = Literal["inbound", "outbound"]
-Status = Literal["received", "rejected", "queued", "sent", "failed"]
+Status = Literal["received", "rejected", "queued", "sent", "delivered", "failed"]
 
 
 class _Model(BaseModel):
@@ -42,7 +42,9 @@ class Target(_Model):
     """One receiver of a message, and how far it got."""
 
     destination: Address = Field(description="Who the message is for.")
-    status: Status = Field(description="received or rejected on the way in; queued, sent or failed on the way out.")
+    status: Status = Field(
+        description="received or rejected on the way in; queued, sent, delivered or failed on the way out."
+    )
     parts: int = Field(default=1, description="Segments it was sent in.")
     tm_update: str | None = Field(description="When the status last changed.")
 
@@ -151,6 +153,7 @@ class MessageTable:
             ids = (await connection.execute(old)).scalars().all()
             await connection.execute(sa.delete(messages).where(messages.c.id.in_(ids)))
             await connection.execute(sa.delete(outbox).where(outbox.c.id.in_(ids)))
+            await connection.execute(sa.delete(sent_parts).where(sent_parts.c.message_id.in_(ids)))
             alone = sa.select(messages.c.id).where(messages.c.id == outbox.c.id).exists()
             lost = sa.select(outbox.c.id).where(outbox.c.tm_create < before, ~alone).limit(batch)
             await connection.execute(sa.delete(outbox).where(outbox.c.id.in_(lost)))

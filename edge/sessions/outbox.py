@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.metrics import counter, gauge
 from edge.sessions.backlog import Backlog, Claim, Pace, Waiting
 from edge.sessions.claims import NOBODY
-from edge.sessions.sender import Books, Send, SenderSection
+from edge.sessions.sender import Along, Books, Send, SenderSection
 from edge.sessions.tables import messages, outbox
 from edge.sms.carrier import Carrier
-from edge.sms.text import OutgoingText
+from edge.sms.text import ADDRESS_LIMIT, OutgoingText
 from edge.store.engine import reading
-from edge.store.metadata import NIL, micros
+from edge.store.metadata import NIL, micros, storable
 from edge.store.writer import Writer, insert
 
 TEXTS = counter("texts_total", "Texts by carrier and by what became of them.", ("carrier", "direction", "outcome"))
@@ -114,10 +114,11 @@ class Outbox(Backlog[Outgoing]):
         carriers: Mapping[str, Carrier],
         *,
         node: str,
+        along: Along[Outgoing] | None = None,
         **pace: Unpack[Pace],
     ) -> None:
         channels = {name: _sending(carrier) for name, carrier in carriers.items()}
-        super().__init__(BOOKS, section, engine, writer, channels, node=node, **pace)
+        super().__init__(BOOKS, section, engine, writer, channels, node=node, along=along, **pace)
 
     async def put(self, text: Outgoing) -> bool:
         """Take a text over; it is durable when this returns. False: it was put before.
@@ -145,9 +146,10 @@ class Outbox(Backlog[Outgoing]):
 
 
 def _sending(carrier: Carrier) -> Send[Outgoing]:
-    async def send(text: Outgoing) -> str:
+    async def send(text: Outgoing) -> tuple[str, ...]:
         taken = OutgoingText(text.id, text.customer_id, text.number, text.peer, text.text, text.route)
-        return (await carrier.send(taken)).carrier_id
+        ids = (await carrier.send(taken)).ids
+        return tuple(storable(carrier_id)[:ADDRESS_LIMIT] for carrier_id in ids if carrier_id)
 
     return send
 

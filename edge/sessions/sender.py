@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import collections
 import heapq
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any, Final, Generic, Protocol, Self, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import sqlalchemy as sa
 from prometheus_client import Counter, Gauge
@@ -25,8 +25,8 @@ from edge.sessions.inbox import PAUSES
 from edge.sessions.lanes import Lanes
 from edge.settings import Section
 from edge.sms.carrier import NotNow, SendError
-from edge.store.metadata import micros
-from edge.store.writer import Statement, Writer
+from edge.store.metadata import micros, storable
+from edge.store.writer import Row, Statement, Writer
 
 log = get_logger("outbox")
 
@@ -71,8 +71,40 @@ class Item(Protocol):
 
 
 T = TypeVar("T", bound=Item)
+C = TypeVar("C", contravariant=True)
 
-Send = Callable[[T], Awaitable[str]]  # returns what the other side calls it; raises SendError
+Send = Callable[[T], Awaitable[str | tuple[str, ...]]]  # what the other side calls it, or its parts; raises SendError
+
+
+class Over(NamedTuple):
+    """What became of an item in the end. `when` in microseconds."""
+
+    channel: str
+    state: str  # sent or failed
+    ids: tuple[str, ...]  # what the other side calls it, or its parts
+    code: str
+    error: str
+    when: int
+
+
+class Along(Protocol[C]):
+    """What else happens when an item is over."""
+
+    def along(self, item: C, over: Over, /) -> Sequence[tuple[Statement, Row]]:
+        """What is to be written together with it, see `Writer.put_with`."""
+
+    async def settle(self, item: C, over: Over, /) -> None:
+        """Called once that is written. Raises nothing."""
+
+
+class Alone:
+    """Nothing else happens."""
+
+    def along(self, _item: object, _over: Over, /) -> Sequence[tuple[Statement, Row]]:
+        return ()
+
+    async def settle(self, _item: object, _over: Over, /) -> None:
+        pass
 
 
 class Books:
@@ -134,8 +166,10 @@ class Sender(Generic[T]):
         pause: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
         wants_more: Callable[[], None],
+        along: Along[T] | None = None,
     ) -> None:
         self.name = name
+        self._along: Along[T] = along or Alone()
         self._deliver = send
         self._books = books
         self._section = section
@@ -221,7 +255,8 @@ class Sender(Generic[T]):
             log.exception("a channel failed", channel=self.name, id=item.id)
             await self._failed(item, tries, NotNow(f"a fault of ours: {type(error).__name__}"))
         else:
-            await self._over(item, ("sent", tries, receipt, "", ""))
+            ids = (receipt,) if isinstance(receipt, str) else receipt
+            await self._over(item, tries, "sent", ids)
 
     async def _failed(self, item: T, tries: int, error: SendError) -> None:
         now, what = self._clock(), self._books.what
@@ -230,11 +265,12 @@ class Sender(Generic[T]):
         if not error.retry or tries >= self._section.attempts or last:
             sentence = error.sentence if not error.retry else f"given up after {tries} tries: {error.sentence}"
             log.warning(f"{what} not sent", id=item.id, channel=self.name, error=sentence, code=error.code)
-            await self._over(item, ("failed", tries, "", error.code, sentence))
+            await self._over(item, tries, "failed", (), error.code, sentence)
             return
         self._counted["retried"].inc()
         log.info(f"{what} waits", id=item.id, channel=self.name, tries=tries, error=error.sentence)
-        await self._write(self._books.again, (tries, micros(due), error.code, error.sentence, micros(now), item.id))
+        row = (tries, micros(due), storable(error.code), storable(error.sentence), micros(now), item.id)
+        await self._insist(lambda: self._writer.put(self._books.again, [row]), item.id)
         self.add(item.tried(tries), micros(due))
 
     def _wait(self, tries: int, error: SendError) -> float:
@@ -244,21 +280,27 @@ class Sender(Generic[T]):
             wait = max(wait, error.after)
         return wait * (1 + SPREAD * (2 * self._chance() - 1))
 
-    async def _over(self, item: T, result: tuple[str, int, str, str, str]) -> None:
-        await self._write(self._books.over, (*result, micros(self._clock()), item.id))
-        self._counted[result[0]].inc()
+    async def _over(
+        self, item: T, tries: int, state: str, ids: tuple[str, ...], code: str = "", error: str = ""
+    ) -> None:
+        over = Over(self.name, state, ids, storable(code), storable(error), micros(self._clock()))
+        row = (state, tries, ids[0] if ids else "", over.code, over.error, over.when, item.id)
+        then = self._along.along(item, over)
+        await self._insist(lambda: self._writer.put_with(self._books.over, row, then), item.id)
+        self._counted[state].inc()
         self.depth.dec()
         self.drop(item)
+        await self._along.settle(item, over)
 
-    async def _write(self, statement: Statement, row: tuple[Any, ...]) -> None:
+    async def _insist(self, write: Callable[[], Awaitable[Any]], item_id: str) -> None:
         """Write until SQL takes it: what was sent must not be sent again because SQL was away."""
         tries = 0
         while True:
             try:
-                await self._writer.put(statement, [row])
+                await write()
             except Unavailable as error:
                 if tries == 0:
-                    log.warning("what was sent cannot be written down", id=row[-1], error=error.message)
+                    log.warning("what was sent cannot be written down", id=item_id, error=error.message)
                 await self._pause(PAUSES[min(tries, len(PAUSES) - 1)])
                 tries += 1
             else:

@@ -173,7 +173,7 @@ sent_parts = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("tm_create", Instant, nullable=False),
     sa.Column("tm_update", Instant),  # of the last report
-    sa.Index("ix_sent_parts_carrier_folded", "carrier", "folded"),
+    sa.Index("ix_sent_parts_carrier_folded_tm_create", "carrier", "folded", "tm_create"),
 )
 
 early_reports = sa.Table(
@@ -192,7 +192,6 @@ early_reports = sa.Table(
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("destination", sa.Text, nullable=False),
     sa.Column("customer_id", Uuid, nullable=False),  # whose key brought it, or NIL
-    sa.Column("hits", sa.Integer, nullable=False),  # how often a text was sent since that it may be of
     sa.Column("tm_create", Instant, nullable=False),
     sa.Index("ix_early_reports_carrier_folded", "carrier", "folded"),
     sa.Index("ix_early_reports_message_id", "message_id"),

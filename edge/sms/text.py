@@ -106,6 +106,7 @@ class Report:
     source: str = ""  # as the carrier wrote them, where it did: ours, and theirs
     destination: str = ""
     message_id: str = ""
+    account: str | None = None  # when set, only messages of this customer are meant
 
 
 def is_media_url(url: str) -> bool:

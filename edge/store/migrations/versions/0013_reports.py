@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.Column("tm_update", sa.BigInteger),
         sa.PrimaryKeyConstraint("message_id", "place", name="pk_sent_parts"),
     )
-    op.create_index("ix_sent_parts_carrier_folded", "sent_parts", ["carrier", "folded"])
+    op.create_index("ix_sent_parts_carrier_folded_tm_create", "sent_parts", ["carrier", "folded", "tm_create"])
     op.create_table(
         "early_reports",
         sa.Column("id", sa.String(36), nullable=False),
@@ -57,7 +57,6 @@ def upgrade() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         *(sa.Column(name, sa.Text, nullable=False) for name in ("code", "reason", "source", "destination")),
         sa.Column("customer_id", sa.String(36), nullable=False),
-        sa.Column("hits", sa.Integer, nullable=False),
         sa.Column("tm_create", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_early_reports"),
     )
