@@ -321,6 +321,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     keeper=keeper,
                     deliveries=delivered,
                     secrets=stores.secrets,
+                    http=guard,
                     trunks=trunks,
                     routes=stores.routes,
                     carriers=list(carriers.values()),

@@ -144,6 +144,17 @@ class Guard:
         """
         return await asyncio.create_task(self._websocket(url, deadline, max_bytes, heartbeat), name="websocket")
 
+    def require(self, text: str) -> None:
+        """Raises Invalid for what is no URL that could ever be asked, Forbidden for one that names an address that is
+        not allowed. Where a name leads is looked at when it is asked."""
+        host = read_url(text).host or ""
+        try:
+            address = ip_address(host.partition("%")[0])
+        except ValueError:
+            return
+        if not self._allows(address):
+            raise Forbidden(f"{host} is not allowed")
+
     async def resolve(self, host: str, port: int, *, deadline: float) -> tuple[str, int]:
         """An address that datagrams to a host may be sent to. Raises Forbidden when it has only others; Unavailable."""
         try:

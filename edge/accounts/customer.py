@@ -24,8 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from edge.accounts.event import EVENT_TYPES, EventType
 from edge.errors import Conflict, Fault, Invalid, NotFound
-from edge.store.cache_outbox import CacheWriter
+from edge.http import URL_CHARACTERS
+from edge.store.cache_outbox import CacheWriter, Change
 from edge.store.cache_section import CacheSection
 from edge.store.engine import reading
 from edge.store.metadata import Instant, Json, Uuid, instant_text, metadata, new_id, with_times
@@ -36,7 +38,7 @@ from edge.store.redis import RedisTier
 from edge.store.tiers import Found, Tiers, Versioned
 
 KIND = "customer"
-WRITABLE = frozenset({"name", "detail", "status", "destinations"})
+WRITABLE = frozenset({"name", "detail", "status", "destinations", "webhook_uri", "webhook_method", "webhook_events"})
 DESTINATIONS = 250  # prefixes of one account
 
 customers = Table(
@@ -47,6 +49,10 @@ customers = Table(
     Column("detail", Text, nullable=False),
     Column("status", String(16), nullable=False),
     Column("destinations", Json, nullable=False, server_default="[]"),
+    Column("webhook_uri", Text, nullable=False, server_default=""),  # where its events go; "" for none
+    Column("webhook_method", String(8), nullable=False, server_default="POST"),
+    Column("webhook_events", Json, nullable=False, server_default="[]"),  # of these types only; none: of all
+    Column("tm_webhook_gone", Instant),  # when its server said that it wants no more of them
     Column("version", BigInteger, nullable=False),
     Column("tm_create", Instant, nullable=False),
     Column("tm_update", Instant),
@@ -54,17 +60,19 @@ customers = Table(
     Index("ix_customers_tm_create", "tm_create", "id"),
 )
 
+_JSON_COLUMNS = ("destinations", "webhook_events")
+_COLUMNS = ("id", *(column.name for column in customers.columns if column.name != "id"))  # the key comes first
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM customers WHERE id {{wanted}}"  # noqa: S608  # our own column names
 BY_ID = Lookup(
     "customer.by_id",
-    "SELECT id, version, status, name, detail, destinations, tm_create, tm_update FROM customers "
-    "WHERE id IN (SELECT value FROM json_each(?))",
-    "SELECT id, version, status, name, detail, destinations, tm_create, tm_update FROM customers "
-    "WHERE id = ANY($1::text[])",
+    _SELECT.format(wanted="IN (SELECT value FROM json_each(?))"),
+    _SELECT.format(wanted="= ANY($1::text[])"),
 )
-
 
 # A prefix of E.164 numbers: a country code at the least.
 Prefix = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{0,14}$")]
+
+WebhookMethod = Literal["POST", "PUT", "PATCH", "DELETE"]  # a GET has no body that could tell anything
 
 
 class Customer(BaseModel):
@@ -77,9 +85,21 @@ class Customer(BaseModel):
     detail: str = Field(default="", max_length=2000)
     status: Literal["active", "suspended"] = "active"
     destinations: tuple[Prefix, ...] = Field(default=(), max_length=DESTINATIONS)
+    webhook_uri: str = Field(default="", max_length=URL_CHARACTERS)
+    webhook_method: WebhookMethod = "POST"
+    webhook_events: tuple[EventType, ...] = Field(default=(), max_length=len(EVENT_TYPES))
+    tm_webhook_gone: datetime | None = None
     version: int = 1
     tm_create: datetime
     tm_update: datetime | None = None
+
+    def hears(self, event: EventType) -> bool:
+        """Whether its server is to be told of events of a type."""
+        return bool(
+            self.webhook_uri
+            and self.tm_webhook_gone is None
+            and (not self.webhook_events or event in self.webhook_events)
+        )
 
     def to_json(self) -> bytes:
         """As it lies in Redis."""
@@ -98,6 +118,10 @@ class Customer(BaseModel):
             "detail": self.detail,
             "status": self.status,
             "destinations": list(self.destinations),
+            "webhook_uri": self.webhook_uri,
+            "webhook_method": self.webhook_method,
+            "webhook_events": list(self.webhook_events),
+            "tm_webhook_gone": instant_text(self.tm_webhook_gone) if self.tm_webhook_gone else None,
             "tm_create": instant_text(self.tm_create),
             "tm_update": instant_text(self.tm_update) if self.tm_update else None,
         }
@@ -120,11 +144,15 @@ class CustomerTable:
         detail: str = "",
         status: str = "active",
         destinations: Sequence[str] = (),
+        webhook_uri: str = "",
+        webhook_method: str = "POST",
+        webhook_events: Sequence[str] = (),
         customer_id: str | None = None,
     ) -> Customer:
         """A new customer. Raises Invalid, and Conflict when a given id is taken."""
         fields = {"name": name, "detail": detail, "status": status, "destinations": tuple(destinations)}
-        customer = _checked({"id": customer_id or new_id(), "tm_create": self._clock(), **fields})
+        webhook = {"webhook_uri": webhook_uri, "webhook_method": webhook_method, "webhook_events": webhook_events}
+        customer = _checked({"id": customer_id or new_id(), "tm_create": self._clock(), **fields, **webhook})
         try:
             async with self._cache.change() as change:
                 await change.connection.execute(insert(customers), customer.model_dump())
@@ -149,23 +177,38 @@ class CustomerTable:
         return cut([_from_row(row) for row in rows], size, lambda customer: Place(customer.tm_create, customer.id))
 
     async def update(self, customer_id: str, changes: Mapping[str, Any]) -> Customer:
-        """Change name, detail, status or destinations. Raises NotFound, Invalid."""
+        """Change what is writable. A `webhook_uri` that is set, also anew, is told of events again.
+
+        Raises NotFound, Invalid.
+        """
         unknown = [Fault(name, "cannot be changed") for name in changes if name not in WRITABLE]
         if unknown:
             raise Invalid("the change is not possible", faults=unknown)
+        if "webhook_uri" in changes:
+            changes = {**changes, "tm_webhook_gone": None}
         async with self._cache.change() as change:
-            row = await change.connection.execute(
-                select(customers).where(customers.c.id == customer_id).with_for_update()
-            )
-            old = row.mappings().first()
-            if old is None:
-                raise NotFound(f"there is no customer {customer_id}", reason="CUSTOMER_NOT_FOUND")
-            fields = {**old, **changes, "version": old["version"] + 1, "tm_update": self._clock()}
-            customer = _checked(fields)
-            await change.connection.execute(
-                update(customers).where(customers.c.id == customer_id).values(**customer.model_dump(exclude={"id"}))
-            )
-            await change.put(cache_key(KIND, customer.id), customer.version, customer.to_json())
+            return await self._change(change, await self._locked(change, customer_id), changes)
+
+    async def webhook_gone(self, customer_id: str, uri: str) -> None:
+        """The server behind a `webhook_uri` wants no more events; without effect when another was set meanwhile."""
+        async with self._cache.change() as change:
+            old = await self._locked(change, customer_id)
+            if old["webhook_uri"] == uri and old["tm_webhook_gone"] is None:
+                await self._change(change, old, {"tm_webhook_gone": self._clock()})
+
+    async def _locked(self, change: Change, customer_id: str) -> RowMapping:
+        """A customer that nobody else changes until the transaction ends. Raises NotFound."""
+        query = select(customers).where(customers.c.id == customer_id).with_for_update()
+        old = (await change.connection.execute(query)).mappings().first()
+        if old is None:
+            raise NotFound(f"there is no customer {customer_id}", reason="CUSTOMER_NOT_FOUND")
+        return old
+
+    async def _change(self, change: Change, old: RowMapping, changes: Mapping[str, Any]) -> Customer:
+        customer = _checked({**old, **changes, "version": old["version"] + 1, "tm_update": self._clock()})
+        values = customer.model_dump(exclude={"id"})
+        await change.connection.execute(update(customers).where(customers.c.id == customer.id).values(**values))
+        await change.put(cache_key(KIND, customer.id), customer.version, customer.to_json())
         return customer
 
 
@@ -193,9 +236,8 @@ class CustomerDirectory:
         rows = await self._reader.get(BY_ID, customer_id)
         if not rows:
             return Versioned(0, None)
-        columns = ("id", "version", "status", "name", "detail", "destinations", "tm_create", "tm_update")
-        fields = with_times(dict(zip(columns, rows[0], strict=True)))
-        customer = Customer.model_validate({**fields, "destinations": json.loads(fields["destinations"])})
+        fields = with_times(dict(zip(_COLUMNS, rows[0], strict=True)))
+        customer = Customer.model_validate({**fields, **{name: json.loads(fields[name]) for name in _JSON_COLUMNS}})
         return Versioned(customer.version, customer)
 
 

@@ -59,7 +59,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Recordings(services.recordings, services.keeper).operations(),
         *Deliveries(services.deliveries).operations(),
         *Explain(services.trunks, services.routes).operations(),
-        *Customers(services.customers).operations(),
+        *Customers(services.customers, services.http).operations(),
         *WebhookSecrets(services.secrets).operations(),
         *AccessKeys(services.keys, services.clock).operations(),
         *webhooks.operations(services.carriers, services.keep, services.report, services.clock),

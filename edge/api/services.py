@@ -18,6 +18,7 @@ from edge.flows.caller_list import Callers
 from edge.flows.resource import Resources as FlowResources
 from edge.flows.resource import ResourceTable
 from edge.flows.table import FlowTable
+from edge.http import Guard
 from edge.numbers.provider import Provider
 from edge.numbers.table import NumberTable
 from edge.recordings.keeper import Keeper
@@ -44,6 +45,7 @@ class Services:
     accounts: CustomerDirectory
     keys: KeyTable
     secrets: WebhookSecretTable
+    http: Guard
     numbers: NumberTable
     providers: Sequence[Provider]
     flows: FlowTable

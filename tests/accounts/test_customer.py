@@ -51,6 +51,10 @@ async def test_what_was_created_is_read_back(customers: CustomerTable) -> None:
         "detail": "first",
         "status": "active",
         "destinations": [],
+        "webhook_uri": "",
+        "webhook_method": "POST",
+        "webhook_events": [],
+        "tm_webhook_gone": None,
         "tm_create": "2026-08-01T00:00:00.000000Z",
         "tm_update": None,
     }
@@ -97,3 +101,24 @@ async def test_pages(engine: AsyncEngine) -> None:
     assert [customer.name for customer in first.items + rest.items] == ["4", "3", "2", "1", "0"]
     assert rest.next_token == ""
     assert set(first.items + rest.items) == set(made)
+
+
+async def test_events_are_heard_of_until_the_server_is_gone(customers: CustomerTable) -> None:
+    customer = await customers.create("acme")
+    assert not customer.hears("call_hangup")
+    uri = "https://example.com/events"
+    customer = await customers.update(customer.id, {"webhook_uri": uri})
+    assert customer.hears("call_hangup")
+    customer = await customers.update(customer.id, {"webhook_events": ["message_created"]})
+    assert (customer.hears("message_created"), customer.hears("call_hangup")) == (True, False)
+    await customers.webhook_gone(customer.id, "https://example.com/before")
+    assert await customers.get(customer.id) == customer
+    await customers.webhook_gone(customer.id, uri)
+    gone = await customers.get(customer.id)
+    assert gone is not None
+    assert (gone.tm_webhook_gone, gone.version, gone.hears("message_created")) == (NOW, customer.version + 1, False)
+    assert Customer.from_json(gone.to_json()) == gone
+    again = await customers.update(customer.id, {"webhook_uri": uri})
+    assert again.hears("message_created")
+    with pytest.raises(NotFound):
+        await customers.webhook_gone(new_id(), uri)

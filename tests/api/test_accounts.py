@@ -39,6 +39,40 @@ async def test_changes_that_are_refused(still: World) -> None:
     await still.refused(404, "PUT", f"{CUSTOMERS}/{NOBODY}", {"name": "x"}, key=still.key_admin)
 
 
+async def test_a_customer_says_where_its_events_go(each_world: World) -> None:
+    world, own = each_world, "/v1.0/customer"
+    assert (await world.did("GET", own))["webhook_uri"] == ""
+    wanted = {"webhook_uri": "https://example.com/e?a=1", "webhook_method": "PUT", "webhook_events": ["call_hangup"]}
+    changed = await world.did("PUT", own, wanted)
+    assert {name: changed[name] for name in wanted} == wanted
+    assert await world.did("GET", f"{CUSTOMERS}/{world.a}", key=world.key_admin) == changed
+    changed = await world.did("PATCH", own, {"webhook_method": "", "webhook_events": []})
+    assert (changed["webhook_method"], changed["webhook_events"], changed["name"]) == ("POST", [], "A")
+    made = await world.did("POST", CUSTOMERS, {"name": "D", **wanted}, key=world.key_admin)
+    assert {name: made[name] for name in wanted} == wanted
+    changed = await world.did("PATCH", f"{CUSTOMERS}/{made['id']}", {"webhook_uri": ""}, key=world.key_admin)
+    assert (changed["webhook_uri"], changed["webhook_method"]) == ("", "PUT")
+
+
+@on_still
+async def test_where_events_cannot_go(still: World) -> None:
+    for method in ("GET", "PUT"):
+        body = {"name": "x"} if method == "PUT" else None
+        await still.refused(404, method, "/v1.0/customer", body, key=still.key_admin)
+    for uri in (
+        "ftp://example.com/",
+        "https:///x",
+        "example.com",
+        "http://10.0.0.1/",
+        "http://[::1]:80/x",
+        "http://a b/",
+    ):
+        assert wheres(await still.refused(400, "PUT", "/v1.0/customer", {"webhook_uri": uri})) == ["webhook_uri"]
+    for name, value in (("webhook_method", "GET"), ("webhook_events", ["call_answered"]), ("status", "active")):
+        error = await still.refused(400, "PUT", "/v1.0/customer", {name: value})
+        assert wheres(error)[0].startswith(name)
+
+
 async def test_a_token_is_shown_once(each_world: World) -> None:
     world = each_world
     made = await world.did("POST", KEYS, {"name": "ci"})

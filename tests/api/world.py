@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from edge.flows.dial import CallOrder
 from edge.flows.library import Library
 from edge.flows.resource import CALENDARS, CALLER_LISTS, Resources, ResourceTable
 from edge.flows.table import FlowTable
+from edge.http import Guard, HttpSection
 from edge.numbers.directory import Directory
 from edge.numbers.number import Number
 from edge.numbers.provider import AvailableNumber, Order, Search
@@ -338,6 +340,7 @@ async def _running(
     await writer.start()
     recordings = RecordingTable(engine, writer)
     spool = Spool(folder / "spool", 0)
+    guard = Guard(HttpSection(allow_private=[ip_network("127.0.0.0/8")]))
     keeping = RecordingsSection(storage=DirectorySection(path=folder / "recordings"))
     keeper = Keeper(
         keeping, spool, Folder(DirectorySection(path=folder / "recordings")), recordings, node=NODE, follow=nothing
@@ -365,6 +368,7 @@ async def _running(
         keeper=keeper,
         deliveries=DeliveryTable(engine),
         secrets=WebhookSecretTable(engine, clock=clock),
+        http=guard,
         trunks=trunks,
         routes=Routes(directory, accounts, Library(fresh, notices, None, reader)),
         carriers=[Loopback(LoopbackSection(), site), bell],
@@ -383,6 +387,7 @@ async def _running(
             yield world
     finally:
         await server.close()
+        await guard.close()
         spool.close()
         await writer.close()
         await reader.close()
