@@ -30,6 +30,7 @@ from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
 from edge.recordings.section import RecordingsSection
 from edge.sessions.deliveries import DeliveriesSection
+from edge.sessions.events import EventsSection
 from edge.sessions.inbox import InboxSection
 from edge.sessions.letter import SmtpSection
 from edge.sessions.memory import MemorySection
@@ -93,6 +94,7 @@ class Config(Section, BaseSettings):
         default=RecordingsSection(storage=DirectorySection()), description="Recordings of calls."
     )
     deliveries: DeliveriesSection = Field(default=DeliveriesSection(), description="Webhooks and emails that go out.")
+    events: EventsSection = Field(default=EventsSection(), description="Events that accounts' servers are told.")
     smtp: SmtpSection = Field(default=SmtpSection(), description="The mail server that emails go out by.")
     http: HttpSection = Field(default=HttpSection(), description="What the edge itself may fetch over HTTP.")
     providers: ProvidersSection = Field(default=ProvidersSection(), description="Where numbers come from.")

@@ -48,6 +48,8 @@ from edge.sessions.connecting import Switchboard
 from edge.sessions.conversation import ConversationTable
 from edge.sessions.deliveries import Deliveries
 from edge.sessions.delivery import DeliveryTable
+from edge.sessions.event_table import EventTable
+from edge.sessions.events import Events
 from edge.sessions.external_media.desk import ForkDesk
 from edge.sessions.guests import Guests
 from edge.sessions.inbox import Inbox
@@ -64,6 +66,7 @@ from edge.sessions.router import Router
 from edge.sessions.sip_door import SipDoor
 from edge.sessions.sip_messages import SipMessages
 from edge.sessions.step_counts import StepCounts
+from edge.sessions.telling import Telling
 from edge.sessions.texting import TextSending
 from edge.sessions.texts import TextDesk, TextRuns
 from edge.sessions.ways import Ways
@@ -251,6 +254,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         deliveries = Deliveries(
             config.deliveries, stores.engine, writer, {"webhook": webhooks.send, "email": mail.send}, node=node
         )
+        telling = Telling(stores.accounts, stores.customers, webhooks, _now)
+        events = Events(config.events, stores.engine, writer, telling.tell, stores.notices, node=node)
         book = CallBook(CallRecords(writer), guests)
         ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint, config.sip.allow_private)
         placing = Placing(ways, book, lambda: desk, lambda leg, run: router.serve(leg, run))
@@ -288,6 +293,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             switchboard.connect,
         )
         calls, records, delivered = CallTable(stores.engine), MessageTable(stores.engine), DeliveryTable(stores.engine)
+        told = EventTable(stores.engine)
         router = Router(
             trunks=trunks,
             routes=stores.routes,
@@ -296,7 +302,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             take_text=door.take,
             other=messages.handle,
         )
-        daemon = Daemon(config, stores, endpoint, book, trunks, targets, (calls, records, delivered, memory, parking))
+        daemon = Daemon(
+            config, stores, endpoint, book, trunks, targets, (calls, records, delivered, told, memory, parking)
+        )
         server = Server(
             create_app(
                 Services(
@@ -320,6 +328,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     recordings=recordings,
                     keeper=keeper,
                     deliveries=delivered,
+                    events=told,
+                    journal=stores.journal,
+                    telling=telling,
                     secrets=stores.secrets,
                     http=guard,
                     trunks=trunks,
@@ -337,7 +348,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
 
         canary = Canary(stores.engine, stores.numbers)
         await targets.refresh()
-        for backlog in (outbox, deliveries):
+        for backlog in (outbox, deliveries, events):
             await backlog.start()
             stack.push_async_callback(backlog.close)
         await inbox.start()

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
 from edge.accounts.webhook_secret import WebhookSecretTable
+from edge.api.forms import FORMS
 from edge.config import Config
 from edge.errors import Unavailable
 from edge.flows.calendar import Calendar
@@ -25,6 +27,7 @@ from edge.log import get_logger
 from edge.numbers.directory import Directory
 from edge.numbers.number import Number
 from edge.numbers.table import NumberTable
+from edge.sessions.journal import Journal
 from edge.sessions.route import Routes
 from edge.store.cache_outbox import CacheWriter
 from edge.store.embedded import EmbeddedRedis, server_binary
@@ -56,6 +59,8 @@ class Stores:
     caller_lists: ResourceTable[Callers]
     resources: Resources
     routes: Routes
+    notices: Notices
+    journal: Journal
 
     async def owned(self, number: str, customer_id: str) -> Number | None:
         """The number, if it is an active one of that customer."""
@@ -86,6 +91,7 @@ async def open_stores(config: Config, *, embedded_redis: bool = False) -> AsyncI
         stack.push_async_callback(cache.close)
         tiers = (config.cache, notices, redis, reader)
         directory, accounts, library = Directory(*tiers), CustomerDirectory(*tiers), Library(*tiers)
+        journal = Journal(accounts, notices, FORMS, lambda: datetime.now(UTC))
         yield Stores(
             engine=engine,
             reader=reader,
@@ -94,14 +100,16 @@ async def open_stores(config: Config, *, embedded_redis: bool = False) -> AsyncI
             accounts=accounts,
             keys=KeyTable(engine),
             secrets=WebhookSecretTable(engine),
-            numbers=NumberTable(engine, cache),
+            numbers=NumberTable(engine, cache, note=journal.number),
             directory=directory,
-            flows=FlowTable(engine, cache),
+            flows=FlowTable(engine, cache, note=journal.flow),
             library=library,
             calendars=ResourceTable(CALENDARS, engine, cache),
             caller_lists=ResourceTable(CALLER_LISTS, engine, cache),
             resources=Resources.open(*tiers),
             routes=Routes(directory, accounts, library),
+            notices=notices,
+            journal=journal,
         )
 
 

@@ -20,6 +20,7 @@ from edge.api.caller_lists import caller_lists
 from edge.api.calls import Calls
 from edge.api.customers import Customers
 from edge.api.deliveries import Deliveries
+from edge.api.events import Events
 from edge.api.explain import Explain
 from edge.api.flows import Flows
 from edge.api.graph import Graphs
@@ -58,6 +59,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Messages(services.messages).operations(),
         *Recordings(services.recordings, services.keeper).operations(),
         *Deliveries(services.deliveries).operations(),
+        *Events(services.events, services.customers, services.journal, services.telling, services.clock).operations(),
         *Explain(services.trunks, services.routes).operations(),
         *Customers(services.customers, services.http).operations(),
         *WebhookSecrets(services.secrets).operations(),

@@ -25,11 +25,14 @@ from edge.recordings.keeper import Keeper
 from edge.recordings.table import RecordingTable
 from edge.sessions.book import CallBook
 from edge.sessions.delivery import DeliveryTable
+from edge.sessions.event_table import EventTable
+from edge.sessions.journal import Journal
 from edge.sessions.message import MessageTable
 from edge.sessions.placing import Placing
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
+from edge.sessions.telling import Telling
 from edge.sms.carrier import Carrier
 from edge.trunks.table import TrunkTable
 
@@ -61,6 +64,9 @@ class Services:
     recordings: RecordingTable
     keeper: Keeper
     deliveries: DeliveryTable
+    events: EventTable
+    journal: Journal
+    telling: Telling
     trunks: TrunkTable
     routes: Routes
     carriers: Sequence[Carrier]

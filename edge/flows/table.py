@@ -21,7 +21,7 @@ from edge.errors import Conflict, Exhausted, Fault, Internal, Invalid, NotFound
 from edge.flows import limits
 from edge.flows.flow import Flow, WhenUnavailable, compile_flow, require_medium
 from edge.flows.session import Medium
-from edge.store.cache_outbox import CacheWriter, Change
+from edge.store.cache_outbox import CacheWriter, Change, Note, unnoted
 from edge.store.engine import reading
 from edge.store.metadata import Instant, Json, Uuid, instant_text, metadata, new_id
 from edge.store.notice import cache_key
@@ -179,15 +179,21 @@ def read_version(rows: Sequence[Row]) -> Versioned[Flow]:
 
 class FlowTable:
     """Flows in SQL. All methods raise Unavailable when the database is away. Where a `customer_id` is taken, None means
-    everybody's, and somebody else's flow does not exist.
+    everybody's, and somebody else's flow does not exist. `note` writes down what became of one.
     """
 
     def __init__(
-        self, engine: AsyncEngine, cache: CacheWriter, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        engine: AsyncEngine,
+        cache: CacheWriter,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        note: Note[StoredFlow] = unnoted,
     ) -> None:
         self._engine = engine
         self._cache = cache
         self._clock = clock
+        self._note = note
 
     async def create(self, customer_id: str, document: Any) -> StoredFlow:
         """Store a new flow as its version 1.
@@ -204,6 +210,7 @@ class FlowTable:
                 row = {"id": flow.id, "customer_id": customer_id, "version": 1, "tm_create": stored.tm_create}
                 await change.connection.execute(insert(flows), row)
                 await _add_version(change, flow, stored.tm_create)
+                await self._note(change, stored)
         except IntegrityError:
             fault = Fault("customer_id", "there is no such customer")
             raise Invalid("the flow cannot be stored", faults=[fault]) from None
@@ -248,6 +255,7 @@ class FlowTable:
             values = {"version": stored.version, "tm_update": now}
             await change.connection.execute(update(flows).where(flows.c.id == flow_id).values(**values))
             await _add_version(change, flow, now)
+            await self._note(change, stored)
         return stored
 
     async def delete(self, flow_id: str, customer_id: str | None = None) -> StoredFlow:
@@ -261,7 +269,9 @@ class FlowTable:
             values = {"tm_update": now, "tm_delete": now}
             await change.connection.execute(update(flows).where(flows.c.id == flow_id).values(**values))
             await change.put(cache_key(KIND, flow_id), old.version + 1, None)
-        return replace(old, tm_update=now, tm_delete=now)
+            deleted = replace(old, tm_update=now, tm_delete=now)
+            await self._note(change, deleted)
+        return deleted
 
     async def versions(
         self, flow_id: str, customer_id: str | None = None, *, below: int | None = None

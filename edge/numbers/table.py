@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from edge.errors import Conflict, Fault, Invalid, NotFound
 from edge.numbers.number import RELEASES, Number, NumberDraft, faults_of
-from edge.store.cache_outbox import CacheWriter, Change
+from edge.store.cache_outbox import CacheWriter, Change, Note, unnoted
 from edge.store.engine import reading
 from edge.store.metadata import NIL, Instant, Json, Uuid, instant_text, metadata, with_times
 from edge.store.notice import cache_key
@@ -147,15 +147,22 @@ def read_last(rows: Sequence[Row]) -> Versioned[Number]:
 class NumberTable:
     """Numbers in SQL. All methods raise Unavailable when the database is away.
 
-    Where a `customer_id` is taken, None means everybody's, and somebody else's number does not exist.
+    Where a `customer_id` is taken, None means everybody's, and somebody else's number does not exist. `note` writes
+    down what became of one.
     """
 
     def __init__(
-        self, engine: AsyncEngine, cache: CacheWriter, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        engine: AsyncEngine,
+        cache: CacheWriter,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        note: Note[Number] = unnoted,
     ) -> None:
         self._engine = engine
         self._cache = cache
         self._clock = clock
+        self._note = note
 
     async def create(self, draft: NumberDraft) -> Number:
         """Make a number live. Raises Conflict when it lives already, Invalid when there is no such customer."""
@@ -164,7 +171,7 @@ class NumberTable:
             async with self._cache.change() as change:
                 number = number.model_copy(update={"version": await _next_version(change.connection, number.number)})
                 await change.connection.execute(insert(numbers), number.columns())
-                await _tell(change, number)
+                await self._tell(change, number)
         except IntegrityError:
             if await self.taken([number.number]):
                 raise Conflict(f"{number.number} is in use already", reason="NUMBER_EXISTS") from None
@@ -293,8 +300,12 @@ class NumberTable:
         columns = number.columns()
         del columns["id"]
         await change.connection.execute(update(numbers).where(numbers.c.id == old.id).values(**columns))
-        await _tell(change, number)
+        await self._tell(change, number)
         return number
+
+    async def _tell(self, change: Change, number: Number) -> None:
+        await change.put(cache_key(KIND, number.number), number.version, number.to_json())
+        await self._note(change, number)
 
     def _with_releases(self, old: Number, changes: Mapping[str, Any]) -> dict[str, Any]:
         """A release is one of a certain flow: it goes with it, and it begins when it is set."""
@@ -311,10 +322,6 @@ class NumberTable:
 
 async def _next_version(connection: AsyncConnection, e164: str) -> int:
     return int((await connection.execute(_NEXT_VERSION, {"number": e164})).scalar_one())
-
-
-async def _tell(change: Change, number: Number) -> None:
-    await change.put(cache_key(KIND, number.number), number.version, number.to_json())
 
 
 def _live(customer_id: str | None) -> Select[Any]:

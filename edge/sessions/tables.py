@@ -1,4 +1,4 @@
-"""The tables of what happened: calls, messages, the outbox of messages on their way out, and other deliveries.
+"""The tables of what happened: calls, messages, the outbox of messages on their way out, other deliveries, events.
 
 A message is one row for its whole life. What an incoming one still has to do is in `flow_state`, what became of an
 outgoing one in its row of the outbox, which has the same id: the outbox says whether a message was sent, `messages`
@@ -239,6 +239,44 @@ deliveries = sa.Table(
     ),
     sa.Index("ix_deliveries_customer_id_tm_create", "customer_id", "tm_create"),
     sa.Index("ix_deliveries_tm_create", "tm_create"),
+)
+
+events = sa.Table(  # what accounts' servers are told, see `events.py`
+    "events",
+    metadata,
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),  # the order of one resource
+    sa.Column("id", Uuid, nullable=False, unique=True),
+    sa.Column("customer_id", Uuid, nullable=False),
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("resource_id", Uuid, nullable=False),  # what it is about
+    sa.Column("body", sa.Text, nullable=False),  # as it is sent, in every try and every replay
+    sa.Column("state", sa.String(8), nullable=False),  # queued sent failed
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", Instant, nullable=False),
+    sa.Column("claimed_by", sa.Text, nullable=False),
+    sa.Column("claimed_until", Instant, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),  # the status of the last answer
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Column("tm_queued", Instant, nullable=False),  # when it happened, or was told to be sent again
+    sa.Column("tm_update", Instant),
+    sa.Index(
+        "ix_events_queued",
+        "customer_id",
+        "due",
+        "seq",
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    ),
+    sa.Index(
+        "ix_events_tm_queued",
+        "tm_queued",
+        sqlite_where=sa.text("state = 'queued'"),
+        postgresql_where=sa.text("state = 'queued'"),
+    ),
+    sa.Index("ix_events_resource_id", "resource_id", "seq"),
+    sa.Index("ix_events_customer_id_tm_create", "customer_id", "tm_create"),
+    sa.Index("ix_events_tm_create", "tm_create"),
 )
 
 parked_runs = sa.Table(  # flows that wait for the next text of a person, see `parking.py`

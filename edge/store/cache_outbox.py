@@ -19,7 +19,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -68,6 +68,9 @@ class CacheRow(NamedTuple):
     body: str | None
 
 
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
 class Change:
     """A transaction that is being made. It commits at the end of the `async with` that gave it."""
 
@@ -75,12 +78,23 @@ class Change:
         self.connection = connection
         self._now = now
         self.rows: list[CacheRow] = []
+        self.afterwards: list[Callable[[], None]] = []  # called after the commit
 
     async def put(self, key: str, version: int, body: bytes | None) -> None:
         """Promise to tell the cache. `key` is a `cache_key`."""
         row = CacheRow(key, version, None if body is None else body.decode())
         await self.connection.execute(_RECORD, {**row._asdict(), "now": micros(self._now)})
         self.rows.append(row)
+
+
+class Note(Protocol[T_contra]):
+    """Somebody who writes down that something was made, changed or deleted, in the transaction that does it."""
+
+    async def __call__(self, change: Change, value: T_contra, /) -> None: ...
+
+
+async def unnoted(_change: Change, _value: object, /) -> None:
+    """Nobody wants to know."""
 
 
 class CacheWriter:
@@ -134,6 +148,8 @@ class CacheWriter:
             yield change
         for row in change.rows:
             self._notices.tell(row.key)
+        for call in change.afterwards:
+            call()
         if change.rows and self._redis is not None:
             await self._push(self._redis, change.rows)
             self._wake.set()

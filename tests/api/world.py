@@ -19,6 +19,7 @@ from edge.accounts.customer import CustomerDirectory, CustomerTable
 from edge.accounts.key import KeyTable
 from edge.accounts.webhook_secret import WebhookSecretTable
 from edge.api.app import Server, create_app
+from edge.api.forms import FORMS
 from edge.api.section import ApiSection
 from edge.api.services import Services
 from edge.carriers.loopback import Loopback, LoopbackSection
@@ -41,7 +42,9 @@ from edge.recordings.spool import Spool
 from edge.recordings.table import Recording, RecordingTable
 from edge.sessions.book import CallBook
 from edge.sessions.delivery import DeliveryTable
+from edge.sessions.event_table import EventTable
 from edge.sessions.guests import Guests
+from edge.sessions.journal import Journal
 from edge.sessions.leg import Way, attempt_of
 from edge.sessions.message import MessageTable
 from edge.sessions.origin import Origin
@@ -50,6 +53,8 @@ from edge.sessions.placing import Placing
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
+from edge.sessions.telling import Telling
+from edge.sessions.webhook import Webhooks
 from edge.sip.peer import Peer
 from edge.sms.carrier import Called, Carrier, Hook, Said
 from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
@@ -326,11 +331,13 @@ async def _running(
     reader = Reader(StoreSection(url=database_url))
     await reader.start()
     cache = CacheWriter(engine, None, notices, clock=clock)
-    numbers = NumberTable(engine, cache, clock=clock)
-    flows = FlowTable(engine, cache, clock=clock)
     fresh = CacheSection(untracked_seconds=30.0)
     directory = Directory(fresh, notices, None, reader)
     accounts = CustomerDirectory(fresh, notices, None, reader)
+    journal = Journal(accounts, notices, FORMS, clock)
+    numbers = NumberTable(engine, cache, clock=clock, note=journal.number)
+    flows = FlowTable(engine, cache, clock=clock, note=journal.flow)
+    customers, secrets = CustomerTable(engine, cache, clock=clock), WebhookSecretTable(engine, clock=clock)
     pool = PoolRange(country="US", first=FREE, last="+14155550199", region="California")
     virtual = PoolRange(country="899", first="+899001000000", last="+899001000099", type="virtual", features=("voice",))
     providers: Sequence[Any] = (Pool(PoolSection(ranges=(pool, virtual)), numbers.taken), Fickle(shop))
@@ -349,7 +356,7 @@ async def _running(
     services = Services(
         section=section or ApiSection(port=0),
         version="0.1.0",
-        customers=CustomerTable(engine, cache, clock=clock),
+        customers=customers,
         accounts=accounts,
         keys=KeyTable(engine, clock=clock),
         numbers=numbers,
@@ -367,7 +374,10 @@ async def _running(
         recordings=recordings,
         keeper=keeper,
         deliveries=DeliveryTable(engine),
-        secrets=WebhookSecretTable(engine, clock=clock),
+        events=EventTable(engine),
+        journal=journal,
+        telling=Telling(accounts, customers, Webhooks(guard, secrets, clock), clock),
+        secrets=secrets,
         http=guard,
         trunks=trunks,
         routes=Routes(directory, accounts, Library(fresh, notices, None, reader)),

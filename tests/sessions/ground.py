@@ -18,6 +18,7 @@ from edge.sessions.tables import (
     calls,
     deliveries,
     early_reports,
+    events,
     memories,
     messages,
     outbox,
@@ -29,7 +30,7 @@ from edge.store.metadata import metadata
 from edge.store.reader import Reader
 from edge.store.writer import Statement, Writer
 
-TABLES = [calls, messages, outbox, sent_parts, early_reports, deliveries, parked_runs, memories]
+TABLES = [calls, messages, outbox, sent_parts, early_reports, deliveries, events, parked_runs, memories]
 
 
 class Clock:

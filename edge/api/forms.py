@@ -1,0 +1,22 @@
+"""Resources as the API shows them, for events that tell of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge.api.flows import shown_whole
+from edge.api.numbers import Number as NumberForm
+from edge.flows.table import StoredFlow
+from edge.numbers.number import Number
+from edge.sessions.journal import Forms
+
+
+def _number(number: Number) -> dict[str, Any]:
+    return NumberForm.model_validate(number.public()).model_dump(mode="json")
+
+
+def _flow(flow: StoredFlow) -> dict[str, Any]:
+    return shown_whole(flow).model_dump(mode="json")
+
+
+FORMS = Forms(number=_number, flow=_flow)
