@@ -74,7 +74,6 @@ from edge.sessions.webhook import Webhooks
 from edge.sip.agent import Agent
 from edge.sip.transport import Endpoint
 from edge.sms.carrier import Carrier
-from edge.sms.text import Report
 from edge.store.metadata import new_id, take_chance
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
@@ -337,7 +336,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     routes=stores.routes,
                     carriers=list(carriers.values()),
                     keep=texts.receive,
-                    report=_not_kept,
+                    report=reports.take,
                     clock=_now,
                     readiness=daemon.readiness,
                     draining=lambda: daemon.draining,
@@ -446,11 +445,6 @@ def _send_for_calls(
         )
 
     return send
-
-
-async def _not_kept(report: Report) -> None:
-    """Until there is a place for it: its carrier keeps it, and tells it again."""
-    raise Unavailable("reports of carriers are not kept yet")
 
 
 async def _insist(work: Coroutine[Any, Any, None]) -> None:

@@ -10,7 +10,7 @@ at anything else. Whatever is refused there is counted by its reason.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -41,7 +41,7 @@ def operations(
     def operation(name: str, route: Inbound | View | Hook) -> AnyOperation:
         match route:
             case Inbound():
-                return _inbound(name, route, keep, clock)
+                return _inbound(name, route, keep, tell, clock)
             case View():
                 return _view(name, route)
             case Hook():
@@ -60,11 +60,7 @@ def _hook(name: str, route: Hook, keep: Keep, tell: Tell, clock: Callable[[], da
 
     async def receive(ask: Ask[Nothing, Nothing]) -> Said:
         assert ask.came is not None
-        found = route.read(Called(*ask.came, clock()))
-        if len(found) == 1 and isinstance(found[0], Text):  # what nearly all are: no task for it
-            return route.answer((await keep(found[0]),))
-        kept = await asyncio.gather(*(keep(one) if isinstance(one, Text) else tell(one) for one in found))
-        return route.answer([verdict for verdict in kept if verdict is not None])
+        return route.answer(await _kept(route.read(Called(*ask.came, clock())), keep, tell))
 
     return Operation(
         method=route.method,
@@ -82,6 +78,14 @@ def _hook(name: str, route: Hook, keep: Keep, tell: Tell, clock: Callable[[], da
     )
 
 
+async def _kept(found: Sequence[Text | Report], keep: Keep, tell: Tell) -> Sequence[Verdict]:
+    """Keep what came; the verdicts of the texts in it."""
+    if len(found) == 1 and isinstance(found[0], Text):  # what nearly all are: no task for it
+        return (await keep(found[0]),)
+    kept = await asyncio.gather(*(keep(one) if isinstance(one, Text) else tell(one) for one in found))
+    return [verdict for verdict in kept if verdict is not None]
+
+
 def _reason(error: EdgeError) -> str:
     match error:
         case Unauthenticated() if error.reason in PROOFS:
@@ -95,11 +99,11 @@ def _reason(error: EdgeError) -> str:
     return "other"
 
 
-def _inbound(name: str, route: Inbound, keep: Keep, clock: Callable[[], datetime]) -> AnyOperation:
+def _inbound(name: str, route: Inbound, keep: Keep, tell: Tell, clock: Callable[[], datetime]) -> AnyOperation:
     async def receive(ask: Ask[Nothing, BaseModel]) -> BaseModel:
         account = None if ask.who is None else scope(ask.who)
-        texts = route.read(Posted(payload=ask.body, account=account, received_at=clock()))
-        return route.answer(await asyncio.gather(*(keep(text) for text in texts)))
+        found = route.read(Posted(payload=ask.body, account=account, received_at=clock()))
+        return route.answer(await _kept(found, keep, tell))
 
     return Operation(
         method=route.method,

@@ -6,9 +6,10 @@
 
     POST /v1.0/carriers/loopback/inbound    {"id": "1", "from": "+14155550111", "to": "+14155550100", "text": "hello"}
     GET  /v1.0/carriers/loopback/outbound   what went out last, newest first; only without a callback
+    POST /v1.0/carriers/loopback/report     {"id": "…", "status": "delivered"}: a delivery receipt
 
 For trying things out, for tests, and for whoever would rather write ten lines than a plug-in. The callback gets
-`{"id", "from", "to", "text"}`; a repeated try has the same id.
+`{"id", "from", "to", "text"}`; a repeated try has the same id, and a receipt names it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from edge.carriers.site import Site
 from edge.errors import EdgeError
 from edge.settings import NAME
 from edge.sms.carrier import Carrier, CarrierSection, Inbound, NotNow, Posted, Refused, View
-from edge.sms.text import OutgoingText, Receipt, Text, Verdict
+from edge.sms.text import ADDRESS_LIMIT, OutgoingText, Receipt, Report, Text, Verdict
 
 NOT_NOW = frozenset({408, 425, 429})  # and all 5xx
 
@@ -71,6 +72,27 @@ class Taken(BaseModel):
     reason: str = Field(description="Why it was rejected; empty when it was not.")
 
 
+class LoopbackReport(BaseModel):
+    """How far a text got that went out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, max_length=ADDRESS_LIMIT, description="The id that the text went out with.")
+    status: Literal["sent", "delivered", "failed"] = Field(description="sent: on its way, nothing final.")
+    code: str = Field(default="", max_length=ADDRESS_LIMIT, description="A code of a failure.")
+    reason: str = Field(default="", max_length=ADDRESS_LIMIT, description="What went wrong, in a sentence.")
+
+
+class Noted(BaseModel):
+    """A receipt was kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    status: Literal["kept"] = Field(
+        default="kept", description="Always kept, also if there is no such text, or not yet."
+    )
+
+
 class Sent(BaseModel):
     """Texts that went out."""
 
@@ -99,6 +121,15 @@ class Loopback(Carrier):
                 result=Taken,
                 read=self._read,
                 answer=self._answer,
+            ),
+            Inbound(
+                suffix="report",
+                summary="Tell how far a text got that went out",
+                scope="customer",
+                payload=LoopbackReport,
+                result=Noted,
+                read=self._report,
+                answer=lambda _: Noted(),
             ),
             View(
                 suffix="outbound",
@@ -138,6 +169,13 @@ class Loopback(Carrier):
                 received_at=posted.received_at,
                 account=posted.account,
             ),
+        )
+
+    def _report(self, posted: Posted) -> Sequence[Report]:
+        said = posted.payload
+        assert isinstance(said, LoopbackReport)
+        return (
+            Report(self.name, said.id, said.status, posted.received_at, said.code, said.reason, account=posted.account),
         )
 
     def _answer(self, verdicts: Sequence[Verdict]) -> Taken:

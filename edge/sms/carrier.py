@@ -98,8 +98,8 @@ class Posted:
 class Inbound:
     """A webhook that texts come in by.
 
-    The host reads the body into `payload` (400 with its faults otherwise), has each text of `read` kept, and then
-    sends what `answer` makes of the verdicts, in the order of the texts.
+    The host reads the body into `payload` (400 with its faults otherwise), has each text and report of `read` kept, and
+    then sends what `answer` makes of the verdicts, in the order of the texts.
     """
 
     suffix: str
@@ -107,7 +107,7 @@ class Inbound:
     scope: Scope
     payload: type[BaseModel]
     result: type[BaseModel]
-    read: Callable[[Posted], Sequence[Text]]  # raises Invalid; empty when there is no text in it
+    read: Callable[[Posted], Sequence[Text | Report]]  # raises Invalid; empty when there is nothing in it
     answer: Callable[[Sequence[Verdict]], BaseModel]
     method: Literal["POST"] = "POST"
 

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from edge.carriers.loopback import Loopback, LoopbackSection
 from edge.errors import Forbidden, Invalid, NumberUnknown
 from edge.sms.carrier import Inbound, Posted, View, Webhooks
-from edge.sms.text import Verdict
+from edge.sms.text import Report, Verdict
 from tests.carriers.stage import TEXT, Web, cases, outcome, site
 
 NOW = datetime(2026, 8, 1, 9, tzinfo=UTC)
 
 
 def routes(carrier: Loopback) -> tuple[Inbound, View]:
-    inbound, outbound = carrier.routes()
+    inbound, _, outbound = carrier.routes()
     assert isinstance(inbound, Inbound)
     assert isinstance(outbound, View)
     return inbound, outbound
@@ -63,6 +63,17 @@ def test_a_body_is_read(case: Any) -> None:
 def test_a_verdict_is_told(verdict: Verdict, body: dict[str, str]) -> None:
     inbound, _ = routes(Loopback(LoopbackSection(), site()))
     assert inbound.answer([verdict]).model_dump() == body
+
+
+def test_a_receipt_is_read() -> None:
+    _, report, _ = Loopback(LoopbackSection(name="lab"), site()).routes()
+    assert isinstance(report, Inbound)
+    payload = report.payload.model_validate({"id": "m1", "status": "failed", "code": "7", "reason": "no"})
+    assert report.read(Posted(payload, "c1", NOW)) == (Report("lab", "m1", "failed", NOW, "7", "no", account="c1"),)
+    assert report.answer([]).model_dump() == {"status": "kept"}
+    for wrong in ({"id": "", "status": "sent"}, {"id": "m1", "status": "queued"}, {"id": "x" * 513, "status": "sent"}):
+        with pytest.raises(ValidationError):
+            report.payload.model_validate(wrong)
 
 
 async def test_without_a_callback_the_last_texts_can_be_looked_at() -> None:
