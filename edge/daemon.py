@@ -44,6 +44,7 @@ from edge.sessions.attachment import Attachments
 from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.canary import Canary
+from edge.sessions.carrier_desk import CarrierDesk
 from edge.sessions.connecting import Switchboard
 from edge.sessions.conversation import ConversationTable
 from edge.sessions.deliveries import Deliveries
@@ -53,6 +54,7 @@ from edge.sessions.events import Events
 from edge.sessions.external_media.desk import ForkDesk
 from edge.sessions.guests import Guests
 from edge.sessions.inbox import Inbox
+from edge.sessions.leases import Leases
 from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
 from edge.sessions.message import MessageTable
@@ -63,6 +65,7 @@ from edge.sessions.placing import Placing
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.reports import Reports
 from edge.sessions.router import Router
+from edge.sessions.serving import Serving
 from edge.sessions.sip_door import SipDoor
 from edge.sessions.sip_messages import SipMessages
 from edge.sessions.step_counts import StepCounts
@@ -117,6 +120,7 @@ class Daemon:
         trunks: TrunkTable,
         targets: Targets,
         tables: Sequence[Purged],
+        leave: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.config = config
         self.stores = stores
@@ -129,6 +133,7 @@ class Daemon:
         self._trunks = trunks
         self._targets = targets
         self._tables = tables
+        self._leave = leave  # what goes first when draining: another edge has it at once
 
     def readiness(self) -> list[Fault]:
         """Reasons against traffic. A database that is away is none: what is in the caches is served."""
@@ -143,6 +148,8 @@ class Daemon:
         self.endpoint.agent.drain(self.endpoint.now())
         log.info("draining", calls=self._book.active, seconds=self.config.drain_seconds)
         systemd.stopping(f"draining, {self._book.active} calls")
+        if self._leave is not None:
+            await self._leave()
         waits = [asyncio.create_task(self._book.idle()), asyncio.create_task(hurry.wait())]
         await asyncio.wait(waits, timeout=self.config.drain_seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
@@ -241,7 +248,10 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
 
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
         reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now)
-        outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node, along=reports)
+        one_sender = [name for name, carrier in carriers.items() if carrier.one_sender]
+        owning = Leases(writer, (f"carrier:{name}" for name in one_sender), node=node)
+        leases = {name: owning[f"carrier:{name}"] for name in one_sender}
+        outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node, along=reports, leases=leases)
         sending = TextSending(outbox, stores.owned, _micros)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
         section, recordings = config.recordings, RecordingTable(stores.engine, writer)
@@ -276,6 +286,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
+        serving = Serving(carriers, leases, CarrierDesk(texts.receive, reports.take, lambda: daemon.draining))
         door = SipDoor(sip, trunks, texts, endpoint, _now)
 
         recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)
@@ -301,9 +312,12 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             take_text=door.take,
             other=messages.handle,
         )
-        daemon = Daemon(
-            config, stores, endpoint, book, trunks, targets, (calls, records, delivered, told, memory, parking)
-        )
+        tables = calls, records, delivered, told, memory, parking
+
+        async def leave() -> None:
+            await asyncio.gather(owning.close(), serving.close())
+
+        daemon = Daemon(config, stores, endpoint, book, trunks, targets, tables, leave)
         server = Server(
             create_app(
                 Services(
@@ -361,6 +375,10 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         daemon.http = "http://{}:{}".format(*_shown(await server.listen()))
         stack.push_async_callback(server.close)
         daemon.sip = await endpoint.listen(config.sip.listen)
+        await owning.start()
+        stack.push_async_callback(owning.close)
+        await serving.start()
+        stack.push_async_callback(serving.close)
         for work in (
             daemon.measure_lag(),
             daemon.feed_watchdog(),

@@ -25,6 +25,7 @@ LABELS = {
     "kind": "written in the code",
     "medium": "call message",
     "method": "methods we know, and other",
+    "name": "of leases: the kind written in the code, a name in the configuration",
     "outcome": "written in the code",
     "provider": "names of the provider plug-ins",
     "python": "of the interpreter",

@@ -4,6 +4,10 @@ The outbox of texts is one, the deliveries of webhooks and emails another. Nothi
 channel's sender (`sender.py`) in memory. SQL is read at the start, for what other processes have left, and for rows
 that found no room in memory.
 
+A channel that has a lease (`leases.py`) is sent by whoever holds that. The others put rows that nobody claims, and the
+holder looks for them a few times a second on a database that processes share. Who takes the lease over takes all of
+the channel's rows, whoever had claimed them.
+
 What is not nice: when the process dies between the other side's yes and the row that says so, the row is sent again.
 Its id is the same, so whoever looks at ids can tell.
 """
@@ -15,6 +19,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Generic, NamedTuple, TypedDict, TypeVar, Unpack
 
 import sqlalchemy as sa
@@ -23,6 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.sessions.claims import NOBODY, RENEW_SECONDS, Claims
+from edge.sessions.inbox import PAUSES
+from edge.sessions.leases import LEAVE_SECONDS, Lease
 from edge.sessions.sender import Along, Books, Item, Send, Sender, SenderSection
 from edge.store.engine import reading
 from edge.store.metadata import micros
@@ -33,6 +40,8 @@ log = get_logger("outbox")
 T = TypeVar("T", bound=Item)
 
 PAGE: Final = 500  # rows read at a time
+LOOK_SECONDS: Final = 0.25  # how often the one sender of a channel looks for what other processes have put
+ANSWER_SECONDS: Final = LEAVE_SECONDS / 2  # for texts under way, when the right to send is about to end
 
 
 class Waiting(NamedTuple, Generic[T]):
@@ -61,8 +70,8 @@ class Pace(TypedDict, total=False):
 class Backlog(ABC, Generic[T]):
     """Keeps what is to be sent. `start` before the first row is put; `close` leaves the rest for later.
 
-    `channels` says for each name how to send; `node` is this process's name in claims, see `inbox.py`; `along` what
-    else happens when something is over.
+    `channels` says for each name how to send, and `leases` whether that takes a lease; `node` is this process's name in
+    claims, see `inbox.py`; `along` what else happens when something is over.
     """
 
     def __init__(
@@ -75,6 +84,7 @@ class Backlog(ABC, Generic[T]):
         *,
         node: str,
         along: Along[T] | None = None,
+        leases: Mapping[str, Lease] | None = None,
         **pace: Unpack[Pace],
     ) -> None:
         clock, pause = pace.get("clock", lambda: datetime.now(UTC)), pace.get("pause", asyncio.sleep)
@@ -83,13 +93,22 @@ class Backlog(ABC, Generic[T]):
         self._section = section
         self._engine = engine
         self._writer = writer
-        self._claims = Claims(writer, node, books.table.name)
+        self._claims = Claims(writer, node, books.table.name, books.channel.name)
+        self._leases = dict(leases or {})
         self._clock = clock
         self._pause = pause
         self._senders = {
-            name: Sender(name, send, books, section, writer, clock, pause, chance, self._look_again, along)
+            name: Sender(
+                *(name, send, books, section, writer, clock, pause, chance),
+                wants_more=self._look_again,
+                may=self._may(name),
+                stray=self._stray,
+                along=along,
+            )
             for name, send in channels.items()
         }
+        for name, lease in self._leases.items():
+            lease.during(f"sending by {name}", partial(self._own, self._senders[name]))
         self._reading = asyncio.Event()
         self._one_reads = asyncio.Lock()
         self._unsure = False  # a row may have been kept though nobody was told
@@ -104,6 +123,7 @@ class Backlog(ABC, Generic[T]):
     async def start(self) -> None:
         """Take up what was left. Raises Unavailable."""
         await self._claims.recover()
+        await self._claims.renew(self._clock(), any_held=False)
         await self._catch_up()
         await self._measure()
         self._tending = [
@@ -136,8 +156,10 @@ class Backlog(ABC, Generic[T]):
         """
         sender = self._senders.get(channel)
         now = self._clock()
-        hold = sender is not None and sender.hold(item)
-        claim = Claim(micros(now), *((self._claims.node, self._claims.until(now)) if hold else NOBODY))
+        since = micros(now)
+        mine = sender is not None and sender.may(since)
+        hold = sender is not None and sender.hold(item, since)
+        claim = Claim(since, *((self._claims.node, self._claims.until(now)) if hold else NOBODY))
         new = 0
         done = False
         try:
@@ -150,10 +172,16 @@ class Backlog(ABC, Generic[T]):
                     sender.drop(item)
         if not new:
             self._look_again()
+        elif sender is not None and sender.may(since):
+            if hold:
+                sender.add(item, claim.due)
+            else:
+                sender.behind = True
+            if not mine:  # it became so while the row was on its way
+                self._look_again()
         elif hold and sender is not None:
-            sender.add(item, claim.due)
-        elif sender is not None:
-            sender.behind = True
+            sender.drop(item)
+            self._stray()
         if new and sender is not None:
             sender.depth.inc()
         return bool(new)
@@ -163,13 +191,22 @@ class Backlog(ABC, Generic[T]):
     def _look_again(self) -> None:
         self._reading.set()
 
+    def _may(self, name: str) -> Callable[[int], bool]:
+        """Whether a row of a channel, claimed at that time, is ours to send now."""
+        lease = self._leases.get(name)
+        return (lambda _: lease.held) if lease is not None else (lambda at: self._claims.sure(at, self._clock()))
+
+    def _stray(self) -> None:
+        """A row may be claimed by us that we do not hold."""
+        self._unsure = True
+        self._look_again()
+
     async def _tend(self) -> None:
         """Hold on to what we have, look for what the dead have left, give up what is too old, and measure."""
         while True:
             await self._pause(RENEW_SECONDS)
             try:
-                if any(sender.held for sender in self._senders.values()):
-                    await self._claims.renew(self._clock())
+                await self._renew()
                 await self._catch_up()
                 await self._expire()
                 await self._measure()
@@ -177,6 +214,47 @@ class Backlog(ABC, Generic[T]):
                 log.warning(f"claims on {self._books.what}s that wait not renewed", error=error.message)
             except Exception:
                 log.exception(f"{self._books.what}s that wait not looked after")
+
+    async def _renew(self) -> None:
+        """Hold on to what we have; if that was too late, we do not know what we have, and it is to be read again."""
+        if not self._claims.sure(0, self._clock()):
+            for sender in self._senders.values():
+                sender.forget()
+            self._unsure = True
+        await self._claims.renew(self._clock(), any_held=any(sender.held for sender in self._senders.values()))
+
+    async def _own(self, sender: Sender[T]) -> None:
+        """While a lease is ours: send what there is, and what others put."""
+        try:
+            await self._take_over(sender, sa.true())
+            if self._engine.dialect.name == "sqlite":
+                await asyncio.Event().wait()  # nobody else puts here; who does so for once is seen by `_tend`
+            while True:
+                await self._pause(LOOK_SECONDS)
+                if not sender.behind:
+                    await self._take_over(sender, self._books.table.c.claimed_until == sa.literal_column("0"))
+        finally:
+            await sender.stop(ANSWER_SECONDS)
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._claims.let_go(sender.name)
+            except (Unavailable, TimeoutError) as error:
+                log.warning(f"{self._books.what}s not let go of", channel=sender.name, error=str(error))
+
+    async def _take_over(self, sender: Sender[T], which: sa.ColumnElement[bool]) -> None:
+        """Take rows of a channel by right of its lease, when SQL lets us."""
+        tries = 0
+        while True:
+            try:
+                async with self._one_reads:
+                    await self._fill(sender, which)
+            except Unavailable as error:
+                if tries == 0:
+                    log.warning(f"{self._books.what}s not read", channel=sender.name, error=error.message)
+                await self._pause(PAUSES[min(tries, len(PAUSES) - 1)])
+                tries += 1
+            else:
+                return
 
     async def _refill(self) -> None:
         while True:
@@ -192,36 +270,52 @@ class Backlog(ABC, Generic[T]):
     async def _catch_up(self) -> None:
         """Take waiting rows that nobody claims, oldest first, while their channels have room."""
         async with self._one_reads:
+            if not self._claims.sure(0, self._clock()):
+                await self._renew()
             unsure, self._unsure = self._unsure, False
             try:
                 if unsure:
                     await self._writer.flush()  # with what those who gave up waiting have handed in
-                for sender in self._senders.values():
-                    await self._fill(sender, unsure)
+                for name, sender in self._senders.items():
+                    if sender.may(micros(self._clock())):
+                        await self._fill(sender, self._free(name, unsure))
+                        self._unsure = self._unsure or (unsure and sender.behind)
+                    elif unsure and name in self._leases:
+                        await self._claims.let_go(name)
             except BaseException:
                 self._unsure = unsure or self._unsure
                 raise
 
-    async def _fill(self, sender: Sender[T], unsure: bool) -> None:
-        """Take the rows of one channel; also those that are ours and not held, when that may be."""
+    def _free(self, channel: str, unsure: bool) -> sa.ColumnElement[bool]:
+        """The rows of a channel that may be taken; also those that are ours, when some of them may not be held."""
+        table = self._books.table
+        free = table.c.claimed_until < self._clock()
+        if channel in self._leases:
+            free = sa.or_(free, table.c.claimed_by != self._claims.node)
+        return sa.or_(free, table.c.claimed_by == self._claims.node) if unsure else free
+
+    async def _fill(self, sender: Sender[T], which: sa.ColumnElement[bool]) -> None:
+        """Take such rows of one channel."""
         sender.behind = False
         now = self._clock()
-        table = self._books.table
-        free = table.c.claimed_until < now
-        if unsure:
-            free = sa.or_(free, table.c.claimed_by == self._claims.node)
         after = (-1, "")
-        while rows := await self._waiting(sender.name, free, after):
+        while rows := await self._waiting(sender.name, which, after):
             after = (rows[-1].item.tm_create, rows[-1].item.id)
             rows = [row for row in rows if row.item.id not in sender.held]
             full = len(rows) > sender.room
             rows = rows[: max(0, sender.room)]
-            for row, ours in zip(rows, await self._claims.take([row.item.id for row in rows], now), strict=True):
-                if ours and sender.hold(row.item):
+            for row, ours in zip(rows, await self._take(sender, [row.item.id for row in rows], now), strict=True):
+                if ours and sender.hold(row.item, micros(now)):
                     sender.add(row.item, row.due)
+                elif ours:
+                    self._unsure = True  # there is no room for it any more, or it is not ours to send
             if full:
                 sender.behind = True
                 return
+
+    async def _take(self, sender: Sender[T], ids: Sequence[str], now: datetime) -> list[bool]:
+        lease = self._leases.get(sender.name)
+        return await (self._claims.take(ids, now) if lease is None else self._claims.seize(ids, now, lease.name))
 
     def _select(
         self, columns: Sequence[sa.Column[Any]], channel: str, which: sa.ColumnElement[bool], after: tuple[int, str]

@@ -3,6 +3,8 @@
 A claim is the process's name and a time until which it holds. The process renews all its claims together, well before
 that time; when it dies they run out, and another takes the rows. The name outlives the process: one that starts again
 under it takes back at once what it had. Taking a row is one conditional UPDATE, so of two who try one succeeds.
+
+A process that was frozen for longer than its claims hold must not go on as if nothing had happened: `sure` tells.
 """
 
 from __future__ import annotations
@@ -20,16 +22,29 @@ NOBODY: Final = ("", 0)  # claimed_by and claimed_until of a row that anybody ma
 
 
 class Claims:
-    """The claims of one process on the open rows of one table. All methods raise Unavailable."""
+    """The claims of one process on the open rows of one table. All methods raise Unavailable.
 
-    def __init__(self, writer: Writer, node: str, table: str) -> None:
+    `channel` is the table's column with the name of the way out.
+    """
+
+    def __init__(self, writer: Writer, node: str, table: str, channel: str = "carrier") -> None:
         open_rows = "flow_state = 'pending'" if table == "messages" else "state = 'queued'"
         self.node = node
         self._writer = writer
+        self._renewed = 0
         self._take = Statement.of(
             f"claim.{table}.take",
             f"UPDATE {table} SET claimed_by = ?, claimed_until = ?"  # noqa: S608
             f" WHERE id = ? AND {open_rows} AND (claimed_until < ? OR claimed_by = ?)",
+        )
+        self._seize = Statement.of(
+            f"claim.{table}.seize",
+            f"UPDATE {table} SET claimed_by = ?, claimed_until = ? WHERE id = ? AND {open_rows}"  # noqa: S608
+            " AND EXISTS (SELECT 1 FROM leases WHERE name = ? AND holder = ?)",
+        )
+        self._let_go = Statement.of(
+            f"claim.{table}.let_go",
+            f"UPDATE {table} SET claimed_until = 0 WHERE {channel} = ? AND claimed_by = ? AND {open_rows}",  # noqa: S608
         )
         self._renew = Statement.of(
             f"claim.{table}.renew",
@@ -60,9 +75,26 @@ class Claims:
             self._take, [(self.node, until, row_id, before, self.node) for row_id in ids]
         )
 
-    async def renew(self, now: datetime) -> None:
-        """Hold on to all rows we have."""
-        await self._writer.put(self._renew, [(self.until(now), self.node)])
+    async def seize(self, ids: Sequence[str], now: datetime, lease: str) -> list[bool]:
+        """The same by right of a lease, whoever has them; nothing when it is somebody else's by now."""
+        until = self.until(now)
+        return await self._writer.put_each(
+            self._seize, [(self.node, until, row_id, lease, self.node) for row_id in ids]
+        )
+
+    async def let_go(self, channel: str) -> None:
+        """Let go of all rows of a channel that we have."""
+        await self._writer.put(self._let_go, [(channel, self.node)])
+
+    async def renew(self, now: datetime, *, any_held: bool = True) -> None:
+        """Hold on to all rows we have; `any_held` False: there are none, and what comes is claimed anew."""
+        if any_held:
+            await self._writer.put(self._renew, [(self.until(now), self.node)])
+        self._renewed = micros(now)
+
+    def sure(self, claimed: int, now: datetime) -> bool:
+        """Whether a claim made at that time still holds; else another may have the row: claim it anew."""
+        return micros(now - LEASE) < max(claimed, self._renewed)
 
     async def recover(self) -> None:
         """At the start: let go of what a process of this name had when it died. It is then there to be taken."""

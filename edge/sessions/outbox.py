@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.metrics import counter, gauge
 from edge.sessions.backlog import Backlog, Claim, Pace, Waiting
 from edge.sessions.claims import NOBODY
+from edge.sessions.leases import Lease
 from edge.sessions.sender import Along, Books, Send, SenderSection
 from edge.sessions.tables import messages, outbox
 from edge.sms.carrier import Carrier
@@ -104,7 +105,7 @@ class Outgoing:
 
 
 class Outbox(Backlog[Outgoing]):
-    """Keeps texts until their carriers have them."""
+    """Keeps texts until their carriers have them. `leases` has one for each carrier of one sender."""
 
     def __init__(
         self,
@@ -115,10 +116,11 @@ class Outbox(Backlog[Outgoing]):
         *,
         node: str,
         along: Along[Outgoing] | None = None,
+        leases: Mapping[str, Lease] | None = None,
         **pace: Unpack[Pace],
     ) -> None:
         channels = {name: _sending(carrier) for name, carrier in carriers.items()}
-        super().__init__(BOOKS, section, engine, writer, channels, node=node, along=along, **pace)
+        super().__init__(BOOKS, section, engine, writer, channels, node=node, along=along, leases=leases, **pace)
 
     async def put(self, text: Outgoing) -> bool:
         """Take a text over; it is durable when this returns. False: it was put before.

@@ -3,6 +3,10 @@
 The channel's error says whether to try again. If so, the wait doubles each time, up to a bound, and is spread a little,
 so that what failed together does not come back together. What is in one lane (the texts between two numbers) leaves in
 the order it was put in, except that one that waits for its next try is overtaken.
+
+Before anything is handed to the channel the sender asks, in the same turn of the loop, whether it still may: whether
+the claims of this process hold, or its lease where the channel has one. A process that was frozen, or cut off from SQL,
+so does not send what another has taken over meanwhile.
 """
 
 from __future__ import annotations
@@ -149,10 +153,18 @@ class Books:
         )
 
 
-class Sender(Generic[T]):
-    """What this process holds of one channel. `held` has the ids and accounts, `behind` is that SQL has more.
+class _Held(NamedTuple, Generic[T]):
+    """An item in memory, and when its row was claimed, in microseconds."""
 
-    `chance` gives numbers from 0 to 1. `wants_more` is called when there is room again for rows in SQL.
+    item: T
+    claimed: int
+
+
+class Sender(Generic[T]):
+    """What this process holds of one channel, by id in `held`; `behind` is that SQL has more.
+
+    `chance` gives numbers from 0 to 1. `wants_more` is called when there is room again for rows in SQL. `may` says
+    whether a row that was claimed at some time is ours to send now; what is not is dropped, and `stray` called.
     """
 
     def __init__(
@@ -167,6 +179,8 @@ class Sender(Generic[T]):
         chance: Callable[[], float],
         wants_more: Callable[[], None],
         along: Along[T] | None = None,
+        may: Callable[[int], bool] = lambda _: True,
+        stray: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._along: Along[T] = along or Alone()
@@ -178,13 +192,17 @@ class Sender(Generic[T]):
         self._pause = pause
         self._chance = chance
         self._wants_more = wants_more
+        self.may = may
+        self._stray = stray
         self._lanes = Lanes(section.at_once)
         self._queue: list[tuple[int, int, T]] = []  # a heap: due, order of entry, item
         self._entry = count()
         self._changed = asyncio.Event()
         self._counted = {outcome: books.count(name, outcome) for outcome in OUTCOMES}
         self.depth = books.depth.labels(name)
-        self.held: dict[str, str] = {}
+        self.held: dict[str, _Held[T]] = {}
+        self._at_work: dict[str, asyncio.Task[Any] | None] = {}  # by id: with the channel, or None: being written down
+        self._landed = asyncio.Event()  # something is with the channel no more
         self._owners: collections.Counter[str] = collections.Counter()
         self.behind = False  # there are rows in SQL that found no room here
 
@@ -196,17 +214,17 @@ class Sender(Generic[T]):
         """How many of an account are held."""
         return self._owners[customer_id]
 
-    def hold(self, item: T) -> bool:
-        """Make room for a row; False: there is none, or it is here already."""
-        if item.id in self.held or self.room <= 0:
+    def hold(self, item: T, claimed: int) -> bool:
+        """Make room for a row; False: there is none, it is here already, or it is not ours to send."""
+        if item.id in self.held or self.room <= 0 or not self.may(claimed):
             return False
-        self.held[item.id] = item.customer_id
+        self.held[item.id] = _Held(item, claimed)
         self._owners[item.customer_id] += 1
         return True
 
     def drop(self, item: T) -> None:
-        owner = self.held.pop(item.id, None)
-        if owner is not None:
+        if self.held.pop(item.id, None) is not None:
+            owner = item.customer_id
             self._owners[owner] -= 1
             if not self._owners[owner]:
                 del self._owners[owner]
@@ -239,6 +257,32 @@ class Sender(Generic[T]):
             self._lanes.add(item.lane, lambda item=item: self._send(item))  # type: ignore[misc]  # mypy infers no default of a lambda
         return (self._queue[0][0] - now) / 1e6 if self._queue else None
 
+    def forget(self) -> None:
+        """Drop what is not ours to send any more, except what something is being done about."""
+        held = [held for held in self.held.values() if held.item.id not in self._at_work]
+        for item, claimed in held:
+            if not self.may(claimed):
+                self.drop(item)
+
+    async def stop(self, seconds: float) -> None:
+        """Give nothing more to the channel, for it is not ours any more. What it has been given it may answer for so
+        long; what became of that is written down however long it takes.
+        """
+        self.forget()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._until_landed()
+        except TimeoutError:
+            for task in self._at_work.values():
+                if task is not None:
+                    task.cancel()
+            await self._until_landed()
+
+    async def _until_landed(self) -> None:
+        while any(self._at_work.values()):
+            self._landed.clear()
+            await self._landed.wait()
+
     async def idle(self) -> None:
         await self._lanes.idle()
 
@@ -246,19 +290,45 @@ class Sender(Generic[T]):
         await self._lanes.close()
 
     async def _send(self, item: T) -> None:
+        held = self.held.get(item.id)
+        if held is None or held.item is not item:
+            return  # it was let go of while it waited for its turn
+        if self._lost(item):
+            return
         tries = item.attempts + 1
+        self._at_work[item.id] = asyncio.current_task()
         try:
-            receipt = await self._deliver(item)
+            try:
+                receipt = await self._deliver(item)
+            finally:
+                self._at_work[item.id] = None
+                self._landed.set()
         except SendError as error:
             await self._failed(item, tries, error)
         except Exception as error:
             log.exception("a channel failed", channel=self.name, id=item.id)
             await self._failed(item, tries, NotNow(f"a fault of ours: {type(error).__name__}"))
+        except asyncio.CancelledError:
+            self.drop(item)
+            raise
         else:
             ids = (receipt,) if isinstance(receipt, str) else receipt
             await self._over(item, tries, "sent", ids)
+        finally:
+            del self._at_work[item.id]
+
+    def _lost(self, item: T) -> bool:
+        """Whether an item is not ours to send any more; then it is dropped."""
+        held = self.held.get(item.id)
+        if held is not None and self.may(held.claimed):
+            return False
+        self.drop(item)
+        self._stray()
+        return True
 
     async def _failed(self, item: T, tries: int, error: SendError) -> None:
+        if self._lost(item):
+            return  # whose it is now will hear the same
         now, what = self._clock(), self._books.what
         due = now + timedelta(seconds=self._wait(tries, error))
         last = micros(due) >= item.tm_create + self._section.give_up_hours * 3_600_000_000
@@ -271,7 +341,9 @@ class Sender(Generic[T]):
         log.info(f"{what} waits", id=item.id, channel=self.name, tries=tries, error=error.sentence)
         row = (tries, micros(due), storable(error.code), storable(error.sentence), micros(now), item.id)
         await self._insist(lambda: self._writer.put(self._books.again, [row]), item.id)
-        self.add(item.tried(tries), micros(due))
+        again = item.tried(tries)
+        self.held[item.id] = self.held[item.id]._replace(item=again)
+        self.add(again, micros(due))
 
     def _wait(self, tries: int, error: SendError) -> float:
         section = self._section

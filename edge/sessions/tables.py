@@ -6,6 +6,7 @@ never does, so the two cannot disagree. What its carrier calls the parts it was 
 `sent_parts`; what a carrier says of something that is not there, or not yet, in `early_reports` (`reports.py`).
 
 `claimed_by` and `claimed_until` say which process is at work on a row; after that time any may take it (`claims.py`).
+Where a carrier has one sender, its lease goes before the claims on its texts (`leases.py`).
 """
 
 from __future__ import annotations
@@ -155,6 +156,14 @@ outbox = sa.Table(
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
     ),
+    sa.Index(
+        "ix_outbox_unclaimed",
+        "carrier",
+        "tm_create",
+        "id",
+        sqlite_where=sa.text("state = 'queued' AND claimed_until = 0"),
+        postgresql_where=sa.text("state = 'queued' AND claimed_until = 0"),
+    ),
     sa.Index("ix_outbox_tm_create", "tm_create"),
     sa.Index("ix_outbox_state_tm_create_id", "state", "tm_create", "id"),
     sa.Index("ix_outbox_customer_id_state_tm_create_id", "customer_id", "state", "tm_create", "id"),
@@ -196,6 +205,14 @@ early_reports = sa.Table(
     sa.Index("ix_early_reports_carrier_folded", "carrier", "folded"),
     sa.Index("ix_early_reports_message_id", "message_id"),
     sa.Index("ix_early_reports_tm_create", "tm_create"),
+)
+
+leases = sa.Table(  # what only one process may do, see `leases.py`
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),  # in microseconds by the clock of the database; 0: nobody's
 )
 
 memories = sa.Table(  # what flows remember of a person, see `memory.py`

@@ -19,6 +19,7 @@ from edge.sessions.tables import (
     deliveries,
     early_reports,
     events,
+    leases,
     memories,
     messages,
     outbox,
@@ -30,7 +31,7 @@ from edge.store.metadata import metadata
 from edge.store.reader import Reader
 from edge.store.writer import Statement, Writer
 
-TABLES = [calls, messages, outbox, sent_parts, early_reports, deliveries, events, parked_runs, memories]
+TABLES = [calls, messages, outbox, sent_parts, early_reports, deliveries, events, parked_runs, memories, leases]
 
 
 class Clock:

@@ -107,8 +107,9 @@ class Life:
         await self.outbox.idle()
 
     async def pass_time(self, seconds: float) -> None:
-        """Move the clock, and let the sender see it."""
+        """Move the clock as far as claims were renewed meanwhile, and let the sender see it."""
         self.clock.move(seconds)
+        await self.outbox._claims.renew(self.clock())
         self.sender.begin_due()
         await self.outbox.idle()
 

@@ -1,0 +1,36 @@
+"""Where carriers that hold connections of their own bring what came: texts, parts of texts, and what became of others.
+
+The same functions serve the carriers that are called over HTTP. Whatever comes is in SQL when they return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from edge.errors import Unavailable
+from edge.sms.part import Part
+from edge.sms.text import Report, Text, Verdict
+
+
+class CarrierDesk:
+    """Implements `Desk`. `draining` says that nothing new is taken: it goes to another edge, or comes again."""
+
+    def __init__(
+        self,
+        receive: Callable[[Text], Awaitable[Verdict]],
+        report: Callable[[Report], Awaitable[None]],
+        draining: Callable[[], bool],
+    ) -> None:
+        self._receive = receive
+        self._report = report
+        self._draining = draining
+
+    async def keep(self, text: Text | Part, /) -> Verdict:
+        if self._draining():
+            raise Unavailable("the edge is about to stop")
+        if isinstance(text, Part):
+            raise Unavailable("parts of texts are not joined")
+        return await self._receive(text)
+
+    async def report(self, report: Report, /) -> None:
+        await self._report(report)

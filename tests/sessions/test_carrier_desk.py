@@ -1,0 +1,55 @@
+"""What carriers with connections bring: kept by who keeps such, or refused for now."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from edge.errors import Unavailable
+from edge.sessions.carrier_desk import CarrierDesk
+from edge.sms.carrier import Desk
+from edge.sms.text import Report, Text, Verdict
+
+NOW = datetime(2026, 8, 1, 9, tzinfo=UTC)
+TEXT = Text("pigeon", "1", "+14155550111", "+14155550100", "hi", NOW)
+
+
+class Floor:
+    """Who keeps what the desk is brought."""
+
+    def __init__(self) -> None:
+        self.kept: list[object] = []
+        self.draining = False
+
+    def desk(self) -> Desk:
+        return CarrierDesk(self.receive, self.report, lambda: self.draining)
+
+    async def receive(self, text: Text) -> Verdict:
+        self.kept.append(text)
+        return Verdict("a")
+
+    async def report(self, report: Report) -> None:
+        self.kept.append(report)
+
+
+async def test_a_text_is_received() -> None:
+    floor = Floor()
+    assert await floor.desk().keep(TEXT) == Verdict("a")
+    assert floor.kept == [TEXT]
+
+
+async def test_a_report_is_taken_until_the_end() -> None:
+    floor = Floor()
+    floor.draining = True
+    report = Report("pigeon", "1", "delivered", NOW)
+    await floor.desk().report(report)
+    assert floor.kept == [report]
+
+
+async def test_while_draining_nothing_is_kept() -> None:
+    floor = Floor()
+    floor.draining = True
+    with pytest.raises(Unavailable):
+        await floor.desk().keep(TEXT)
+    assert floor.kept == []
