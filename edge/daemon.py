@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol
 
 from edge import __version__, systemd
 from edge.api.app import Server, create_app
+from edge.api.forms import call_form
 from edge.api.services import Services
 from edge.carriers.sip import Sip
 from edge.carriers.site import Site, build
@@ -43,6 +44,7 @@ from edge.sessions.after_recording import AfterRecording
 from edge.sessions.attachment import Attachments
 from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
+from edge.sessions.call_events import CallEvents
 from edge.sessions.canary import Canary
 from edge.sessions.carrier_desk import CarrierDesk
 from edge.sessions.connecting import Switchboard
@@ -265,7 +267,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         )
         telling = Telling(stores.accounts, stores.customers, webhooks, _now)
         events = Events(config.events, stores.engine, writer, telling.tell, stores.notices, node=node)
-        book = CallBook(CallRecords(writer), guests)
+        call_events = CallEvents(stores.journal, stores.accounts, writer, call_form, _now, config.store.lazy_ms / 1000)
+        stack.push_async_callback(call_events.close)
+        book = CallBook(CallRecords(writer), guests, call_events.tell)
         ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint, config.sip.allow_private)
         placing = Placing(ways, book, lambda: desk, lambda leg, run: router.serve(leg, run))
         reach = Reach(
@@ -301,6 +305,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             reach,
             recorder,
             switchboard.connect,
+            call_events.tell,
         )
         calls, records, delivered = CallTable(stores.engine), MessageTable(stores.engine), DeliveryTable(stores.engine)
         told = EventTable(stores.engine)

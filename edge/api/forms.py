@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from edge.api.calls import Call
 from edge.api.flows import shown_whole
 from edge.api.numbers import Number as NumberForm
 from edge.flows.table import StoredFlow
@@ -17,6 +19,11 @@ def _number(number: Number) -> dict[str, Any]:
 
 def _flow(flow: StoredFlow) -> dict[str, Any]:
     return shown_whole(flow).model_dump(mode="json")
+
+
+def call_form(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a call in its public form."""
+    return Call.model_validate(shown).model_dump(mode="json")
 
 
 FORMS = Forms(number=_number, flow=_flow)

@@ -14,6 +14,7 @@ from edge.log import enabled, get_logger
 from edge.metrics import gauge
 from edge.sessions import limits
 from edge.sessions.call import Call
+from edge.sessions.call_events import Tell, silent
 from edge.sessions.guests import Guests
 from edge.sessions.record import CallRecords, wall_micros
 from edge.store.metadata import json_text
@@ -26,8 +27,9 @@ ACTIVE = gauge("calls_active", "Calls that are ringing or answered.")
 class CallBook:
     """One for the daemon."""
 
-    def __init__(self, records: CallRecords, guests: Guests) -> None:
+    def __init__(self, records: CallRecords, guests: Guests, tell: Tell = silent) -> None:
         self._records = records
+        self._tell = tell
         self._guests = guests
         self._calls: dict[str, Call] = {}  # by id
         self._outgoing: Counter[str] = Counter()  # by account
@@ -79,6 +81,7 @@ class CallBook:
             self._outgoing[call.attempt.customer_id] += 1
             if _is_to_guest(call):
                 self._guests.enter(call.attempt.remote)
+            self._tell("call_created", call.attempt)
 
     def leave(self, call: Call, run: Run | None = None) -> None:
         """It is over, and its run too if it had one. Without effect for one that left before."""
@@ -98,6 +101,8 @@ class CallBook:
             attempt.steps = _steps_text(tuple(run.log))
         call.let_go()
         self._records.keep(attempt)
+        if attempt.account is not None or attempt.direction == "outgoing":
+            self._tell("call_hangup", attempt)
         if not enabled("info"):
             return
         log.info(

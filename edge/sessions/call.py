@@ -28,6 +28,7 @@ from edge.media.transport.engine import MediaEngine
 from edge.media.transport.stream import Stream
 from edge.recordings.recorder import Recorder
 from edge.recordings.take import Wish
+from edge.sessions.call_events import Tell, silent
 from edge.sessions.external_media.desk import ForkDesk
 from edge.sessions.keys import Gathering, Keys
 from edge.sessions.origin import Origin
@@ -92,6 +93,7 @@ class Desk:
     reach: Reach
     recorder: Recorder
     connect: Callable[[Call, Dial], Coroutine[Any, Any, Dialed]]
+    tell: Tell = silent  # of what happens to a call
 
 
 class Call:

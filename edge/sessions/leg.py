@@ -163,6 +163,7 @@ class Leg(Call):
             self.refusal = error.sip
             self.hang_up("failed")
             return
+        self._desk.tell("call_progressing", self.attempt)
         self._watcher.answered(self)
 
     def failed(self, status: int, cause: int | None) -> None:

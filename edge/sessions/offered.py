@@ -120,6 +120,8 @@ class OfferedCall(Call):
         self.attempt.tm_progressing = wall_micros()
         self.attempt.sip_code, self.attempt.outcome = 200, "answered"
         endpoint.flush()
+        if self.attempt.account is not None:
+            self._desk.tell("call_progressing", self.attempt)
 
     def _divert(self, destinations: Sequence[str]) -> SessionEnded:
         spent = self.offer.request.max_forwards == 0  # RFC 7332 §3: the agent then says 483

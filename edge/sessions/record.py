@@ -6,6 +6,7 @@ record costs the call microseconds, and reaches the disk with the next commit, a
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from edge.accounts.customer import Customer
 from edge.flows.session import CallStatus
 from edge.metrics import tally
 from edge.recordings.table import Recording
@@ -76,6 +78,8 @@ class Attempt:
     tm_progressing: int | None = None
     tm_hangup: int | None = None
     recording: Recording | None = None  # the last one that was begun; in no column
+    recording_ids: tuple[str, ...] = ()  # of all of them
+    account: Customer | None = None  # whose an incoming one is, if its server is told of anything
 
     def __init__(
         self, *, id: str, call_id: str, remote: str, dialed: str, source: str, source_name: str, tm_create: int
@@ -101,6 +105,11 @@ class Attempt:
         """What the record would say now, in its public form."""
         row = with_times(dict(zip(_COLUMNS, _values(self), strict=True)))
         return public({**row, "status": self.status_now, "steps": []})
+
+    def recorded(self) -> dict[str, Any]:
+        """What the record says, in its public form."""
+        row = with_times(dict(zip(_COLUMNS, _values(self), strict=True)))
+        return public({**row, "steps": json.loads(self.steps)})
 
 
 _COLUMNS: Final = tuple(column.name for column in calls.columns)

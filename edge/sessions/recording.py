@@ -47,6 +47,7 @@ class CallRecording:
         """Begin one; its id. Raises Exhausted, Unavailable, and Invalid for a format that cannot be made here."""
         attempt = self._host.attempt
         tape = await self._recorder.begin(attempt.customer_id, attempt.id, wish, on_end_flow_id=on_end_flow_id)
+        attempt.recording_ids += (tape.recording.id,)
         stream = self._host.stream
         if stream is None:  # the call ended meanwhile
             tape.end("hangup")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from edge.accounts.customer import CustomerDirectory
+from edge.accounts.customer import Customer, CustomerDirectory
 from edge.errors import FlowUnbound, NumberReleased, NumberSuspended, NumberUnknown, Unavailable
 from edge.flows.flow import Flow
 from edge.flows.library import Library
@@ -33,12 +33,13 @@ class Routes:
     async def number(self, e164: str) -> Found[Number]:
         return self.directory.peek(e164, time.monotonic()) or await self.directory.find(e164)
 
-    async def account(self, number: Number) -> None:
-        """Raises NumberSuspended when the account that owns the number is suspended, or gone."""
+    async def account(self, number: Number) -> Customer:
+        """The account that owns a number. Raises NumberSuspended when it is suspended, or gone."""
         customers, owner = self.customers, number.customer_id
         found = customers.peek(owner, time.monotonic()) or await customers.find(owner)
         if found.value is None or found.value.status != "active":
             raise NumberSuspended(f"the account of {number.number} is suspended")
+        return found.value
 
     async def version(self, flow_id: str, version: int, number: Number) -> Flow:
         """One version of a flow that a number's release names. Raises Unavailable."""

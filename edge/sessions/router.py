@@ -253,7 +253,9 @@ class Router:
         if inside:
             call.reached(e164)
         number = reachable(found, e164)
-        await self._routes.account(number)
+        account = await self._routes.account(number)
+        if account.webhook_uri:
+            attempt.account = account
         attempt.flow_id = bound(number, "call")
         fallback = number.fallback_flow_id
         try:
@@ -272,6 +274,8 @@ class Router:
             attempt.flow_version = flow.version
         if call.ended is not None:
             raise call.ended
+        if attempt.account is not None:
+            self._desk.tell("call_created", attempt)
         run = Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number))
         if flow.recalls:
             attempt.peer = peer_of(attempt.source, attempt.country)

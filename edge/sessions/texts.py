@@ -57,7 +57,7 @@ class TextDesk:
     """
 
     def __init__(
-        self, numbers: Numbers, inbox: Inbox, account: Callable[[Number], Awaitable[None]] | None = None
+        self, numbers: Numbers, inbox: Inbox, account: Callable[[Number], Awaitable[object]] | None = None
     ) -> None:
         self._numbers = numbers
         self._inbox = inbox
