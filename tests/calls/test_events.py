@@ -1,0 +1,166 @@
+"""What an account's server is told: everything that happens, signed, in order for each resource, and nothing twice."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook as Verifier
+
+from tests.calls.caller import Caller
+from tests.calls.daemon import daemon
+from tests.calls.exchange import ANSWER, STAY, Exchange
+from tests.calls.rtp import offer
+from tests.web import Asked, Web, web_server
+
+paths = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[Web]:
+    with web_server() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    extra = """
+[http]
+allow_private = ["127.0.0.1/32"]
+
+[events]
+first_wait_seconds = 0.1
+
+[[carriers]]
+kind = "loopback"
+"""
+    with daemon(tmp_path_factory.mktemp("events"), extra, environ={"EDGE_STORE__LAZY_MS": "20"}) as made:
+        yield Exchange(made)
+        assert made.alive, made.words()
+
+
+@pytest.fixture
+def caller(exchange: Exchange) -> Iterator[Caller]:
+    with Caller(exchange.daemon.sip) as found:
+        yield found
+
+
+class Account:
+    """An account of its own, whose server hears all that happens."""
+
+    def __init__(self, exchange: Exchange, web: Web, **webhook: Any) -> None:
+        self.exchange, self.daemon, self.web = exchange, exchange.daemon, web
+        self.path = f"/events/{next(paths)}"
+        self.id = self.daemon.account()
+        self.set(webhook_uri=f"{web.url}{self.path}", **webhook)
+        secret = self.daemon.ask("GET", f"/v1.0/customers/{self.id}/webhook_secret")["secret"]
+        self._verifier = Verifier(secret)
+
+    def set(self, **fields: Any) -> None:
+        self.daemon.ask("PATCH", f"/v1.0/customers/{self.id}", fields)
+
+    def said(self, status: int, times: int) -> None:
+        """What its server answers, so often."""
+        self.web.says[self.path] = [(status, "")] * times
+
+    @property
+    def asked(self) -> list[Asked]:
+        return self.web.to(self.path)
+
+    def hears(self, *types: str, of: str = "") -> list[dict[str, Any]]:
+        """The events about a resource, or all, once so many were told; each was signed, and none told twice."""
+
+        def told() -> list[dict[str, Any]]:
+            return [asked.json for asked in self.asked if of in ("", asked.json["data"]["id"])]
+
+        self.exchange.wait(lambda: len(told()) >= len(types), f"{types} of {of}, after {told()}")
+        for asked in self.asked:
+            self._verifier.verify(asked.body, asked.headers, json_parse=False)
+            assert asked.headers["webhook-id"] == asked.json["id"]
+        found = told()
+        assert [event["type"] for event in found] == list(types)
+        assert len({event["id"] for event in found}) == len(found)
+        return found
+
+
+# Calls
+
+
+def test_of_each_call_its_beginning_its_answer_and_its_end(exchange: Exchange, web: Web, caller: Caller) -> None:
+    account = Account(exchange, web, webhook_events=["call_created", "call_progressing", "call_hangup"])
+    inner = exchange.number(ANSWER, STAY, customer=account.id)
+    number = exchange.number({"type": "connect", "option": {"destinations": [inner]}}, customer=account.id)
+    call = caller.call(number, offer(caller.media))
+    call.answered()
+    account.exchange.wait(lambda: len(account.asked) == 6, "the answers")
+    call.hang_up()
+    account.exchange.wait(lambda: len(account.asked) == 9, "the ends")
+    calls = {one["id"]: one for one in exchange.daemon.all("/v1.0/calls") if one["customer_id"] == account.id}
+    assert sorted(one["direction"] for one in calls.values()) == ["incoming", "incoming", "outgoing"]
+    for call_id, record in calls.items():
+        created, _, over = account.hears("call_created", "call_progressing", "call_hangup", of=call_id)
+        assert created["data"]["tm_progressing"] is None
+        assert over["data"] == record
+        assert over["timestamp"] >= record["tm_hangup"]
+
+
+def test_who_wants_no_calls_is_told_of_none(exchange: Exchange, web: Web, caller: Caller) -> None:
+    account = Account(exchange, web, webhook_events=["number_updated"])
+    number = exchange.provision({"type": "hangup"}, customer=account.id)
+    call = caller.call(number["number"], offer(caller.media))
+    call.refused()
+    exchange.record(call.id)
+    exchange.daemon.ask("PUT", f"/v1.0/numbers/{number['id']}", {"name": "new"})
+    account.hears("number_updated", "number_updated")
+
+
+# Whatever befalls the server
+
+
+def test_a_server_that_fails_is_told_in_order_when_it_is_back(exchange: Exchange, web: Web) -> None:
+    account = Account(exchange, web)
+    account.said(500, 3)
+    number = exchange.provision(customer=account.id)
+    path = f"/v1.0/numbers/{number['id']}"
+    for n in range(3):
+        exchange.daemon.ask("PUT", path, {"name": f"name {n}"})
+    exchange.wait(lambda: len(account.asked) >= 8, "eight requests")
+    tries = [asked.json for asked in account.asked]
+    assert [one["id"] for one in tries[:4]] == [tries[0]["id"]] * 4
+    assert len({asked.body for asked in account.asked[:4]}) == 1
+    assert [one["data"]["name"] for one in tries[3:]] == ["", "", "name 0", "name 1", "name 2"]
+    events = exchange.daemon.all(f"/v1.0/events?resource_id={number['id']}")
+    assert [(one["state"], one["attempts"]) for one in events] == [("sent", 1)] * 4 + [("sent", 4)]
+
+
+def test_a_server_that_is_gone_is_told_nothing_until_it_is_set_anew(exchange: Exchange, web: Web) -> None:
+    account = Account(exchange, web, webhook_events=["number_updated"])
+    number = exchange.provision(customer=account.id)
+    path = f"/v1.0/numbers/{number['id']}"
+    account.hears("number_updated")
+    account.said(410, 1)
+    exchange.daemon.ask("PUT", path, {"name": "gone"})
+    customer = f"/v1.0/customers/{account.id}"
+    exchange.wait(lambda: exchange.daemon.ask("GET", customer)["tm_webhook_gone"], "that the server is gone")
+    exchange.daemon.ask("PUT", path, {"name": "unheard"})
+    account.set(webhook_uri=f"{web.url}{account.path}")
+    failed = exchange.daemon.ask("GET", f"/v1.0/events?resource_id={number['id']}&state=failed")["result"]
+    assert [(one["code"], one["error"]) for one in failed] == [("410", "the server answered 410")]
+    exchange.daemon.ask("POST", f"/v1.0/events/{failed[0]['id']}/replay", {})
+    exchange.wait(lambda: len(account.asked) == 3, "the replay")
+    assert account.asked[1].body == account.asked[2].body
+    exchange.daemon.ask("PUT", path, {"name": "heard"})
+    exchange.wait(lambda: len(account.asked) == 4, "the next change")
+    assert [asked.json["data"]["name"] for asked in account.asked] == ["", "gone", "gone", "heard"]
+
+
+def test_all_of_a_day_is_told_again(exchange: Exchange, web: Web) -> None:
+    account = Account(exchange, web)
+    number = exchange.provision(customer=account.id)
+    first = account.hears("number_created", "number_updated", of=number["id"])
+    replay = {"customer_id": account.id, "since": first[0]["timestamp"], "states": ["sent"]}
+    assert exchange.daemon.ask("POST", "/v1.0/events/replay", replay) == {"count": 2, "more": False}
+    exchange.wait(lambda: len(account.asked) == 4, "the replay")
+    assert [asked.json for asked in account.asked[2:]] == first
