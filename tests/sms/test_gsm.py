@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gsmcodecs  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,3 +109,21 @@ def test_packed_septets(text: str, octets: str) -> None:
 def test_what_is_packed_is_unpacked(septets: bytes, fill: int) -> None:
     got = gsm.unpack(gsm.pack(septets, fill), fill)
     assert got == septets or (got == septets[:-1] and septets[-1] == 0x0D)  # which may be a filler
+
+
+def test_tables_are_those_that_others_copied_from_the_specification() -> None:
+    """But where gsmcodecs has an apostrophe for the comma, twice what is printed twice, and no € for Telugu."""
+    for language, tables in gsmcodecs.GSMCHARMAPS.items():
+        single = {code: chr(character) for code, character in tables["singleShift"]["decode"].items()}
+        single.pop(gsm.ESCAPE)
+        if language == 12:
+            single[0x65] = "€"
+        locking = tables.get("locking", gsmcodecs.GSMCHARMAPS[0]["locking"])["decode"]
+        expected = [chr(locking.get(code, ord(gsm.BROKEN))) for code in range(128)]
+        if language >= 4:
+            expected[0x2C] = ","
+        if language == 7:
+            expected[0x24] = "\u0ca1"
+        assert [gsm.decode(bytes([code]), language, language) for code in range(128)] == expected
+        expected = [single.get(code, character) for code, character in enumerate(expected)]
+        assert [gsm.decode(bytes([gsm.ESCAPE, code]), language, language) for code in range(128)] == expected
