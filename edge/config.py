@@ -35,6 +35,7 @@ from edge.sessions.inbox import InboxSection
 from edge.sessions.letter import SmtpSection
 from edge.sessions.memory import MemorySection
 from edge.sessions.outbox import OutboxSection
+from edge.sessions.parts import PartsSection
 from edge.sessions.reports import ReceiptsSection
 from edge.settings import Section, render
 from edge.sip.section import SipSection
@@ -86,6 +87,7 @@ class Config(Section, BaseSettings):
     cache: CacheSection = Field(default=CacheSection(), description="How long what was looked up is believed.")
     memory: MemorySection = Field(default=MemorySection(), description="What flows remember of a person.")
     inbox: InboxSection = Field(default=InboxSection(), description="Texts that come in.")
+    parts: PartsSection = Field(default=PartsSection(), description="Long texts that come in parts.")
     outbox: OutboxSection = Field(default=OutboxSection(), description="Texts that go out.")
     receipts: ReceiptsSection = Field(
         default=ReceiptsSection(), description="What carriers tell of the texts that they took over."

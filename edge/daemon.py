@@ -63,6 +63,7 @@ from edge.sessions.message import MessageTable
 from edge.sessions.outbox import Outbox
 from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking
+from edge.sessions.parts import PartDesk
 from edge.sessions.placing import Placing
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.reports import Reports
@@ -289,6 +290,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         runs = TextRuns(stores.directory, sending, reach, parking, _now)
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
+        parts = PartDesk(config.parts, stores.engine, stores.reader, writer, texts, _now)
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
         serving = Serving(carriers, leases, CarrierDesk(texts.receive, reports.take, lambda: daemon.draining))
         door = SipDoor(sip, trunks, texts, endpoint, _now)
@@ -392,6 +394,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             canary.watch(asyncio.sleep),
             parking.watch(inbox.accept, asyncio.sleep),
             reports.watch(asyncio.sleep),
+            parts.watch(asyncio.sleep),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(_insist(work)))
         START.set(time.time())

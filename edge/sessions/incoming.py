@@ -37,6 +37,7 @@ class Incoming:
     attempts: int = 0
     media: tuple[str, ...] = ()  # URLs of what came beside the words
     direction: str = "inbound"  # or "timer": nobody sent it, see `parking.py`
+    parts: int = 1
 
     @property
     def has_flow(self) -> bool:

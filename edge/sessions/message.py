@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.sessions.tables import messages, outbox, sent_parts
+from edge.sms.split import count
 from edge.store.engine import reading, writing
 from edge.store.metadata import instant_text
 from edge.store.page import SIZE_MAX, Place
@@ -45,7 +46,7 @@ class Target(_Model):
     status: Status = Field(
         description="received or rejected on the way in; queued, sent, delivered or failed on the way out."
     )
-    parts: int = Field(default=1, description="Segments it was sent in.")
+    parts: int = Field(default=1, description="Short messages that it came in, or takes to be sent.")
     tm_update: str | None = Field(description="When the status last changed.")
 
 
@@ -166,12 +167,13 @@ def _message(row: sa.RowMapping) -> Message:
     updated = row["tm_update"] if inbound else row["out_tm_update"]
     tm_update = instant_text(updated) if updated is not None else None
     source, destination = (row["peer"], row["number"]) if inbound else (row["number"], row["peer"])
+    parts = row["parts"] if inbound else count(row["text"]).parts
     names = ("number_id", "conversation_id", "reference_id", "carrier", "lookup_source", "flow_id", "flow_version")
     return Message(
         id=row["id"],
         customer_id=row["customer_id"],
         source=Address.of(source),
-        targets=(Target(destination=Address.of(destination), status=status, tm_update=tm_update),),
+        targets=(Target(destination=Address.of(destination), status=status, parts=parts, tm_update=tm_update),),
         text=row["text"],
         direction=row["direction"],
         tm_create=instant_text(row["tm_create"]),

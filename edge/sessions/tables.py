@@ -90,6 +90,7 @@ messages = sa.Table(
     sa.Column("error", sa.Text, nullable=False),
     sa.Column("cut_by", sa.String(16), nullable=False),
     sa.Column("steps", Json, nullable=False),
+    sa.Column("parts", sa.Integer, nullable=False, server_default="1"),  # that an inbound text came in
     sa.Column("tm_create", Instant, nullable=False),
     sa.Column("tm_update", Instant),
     sa.Column("tm_delete", Instant),  # from then on nobody is shown it
@@ -309,4 +310,45 @@ parked_runs = sa.Table(  # flows that wait for the next text of a person, see `p
     sa.Column("tm_update", Instant, nullable=False),
     sa.Index("ix_parked_runs_due", "due", sqlite_where=sa.text("due > 0"), postgresql_where=sa.text("due > 0")),
     sa.Index("ix_parked_runs_tm_update", "tm_update"),
+)
+
+text_parts = sa.Table(  # of long texts that come in, see `parts.py`
+    "text_parts",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),  # from carrier and carrier_id
+    sa.Column("carrier", sa.String(32), nullable=False),
+    sa.Column("carrier_id", sa.Text, nullable=False),
+    sa.Column("pair", sa.String(64), nullable=False),  # the same for all from one to one, by one carrier
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("reference", sa.Integer, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("alphabet", sa.String(32), nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
+    sa.Column("country", sa.Text, nullable=False),
+    sa.Column("route", sa.Text, nullable=False),
+    sa.Column("state", sa.String(8), nullable=False),  # open joined done
+    sa.Column("joined", sa.Text, nullable=False),  # the carrier_id of the text that it became part of
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Column("tm_update", Instant),  # when it was joined
+    sa.Index(
+        "ix_text_parts_pair",
+        "pair",
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    ),
+    sa.Index(
+        "ix_text_parts_open",
+        "tm_create",
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    ),
+    sa.Index(
+        "ix_text_parts_joined",
+        "joined",
+        sqlite_where=sa.text("state <> 'open'"),
+        postgresql_where=sa.text("state <> 'open'"),
+    ),
+    sa.Index("ix_text_parts_state_tm_update", "state", "tm_update"),
 )

@@ -76,6 +76,10 @@ class TextDesk:
         log.info("text", message_id=kept.id, carrier=kept.carrier, refusal=kept.refusal or None, repeated=not new)
         return Verdict(kept.id, kept.refused_with, repeated=not new)
 
+    async def refuses(self, text: Text) -> bool:
+        """Whether `receive` would refuse a text, had it come now. Raises Unavailable."""
+        return (await self._read(text)).refusal != ""
+
     def _count(self, carrier: str, outcome: str) -> None:
         series = self._counted.get((carrier, outcome))
         if series is None:
@@ -118,6 +122,7 @@ class TextDesk:
             conversation_id=conversation_id(ours.customer_id, dialed, peer) if ours is not None else NIL,
             flow_id=ours.message_flow_id if ours is not None else NIL,
             lookup_source=source,
+            parts=text.parts,
         )
 
 

@@ -40,6 +40,7 @@ class Text:
     account: str | None = None  # when set, only numbers of this customer can be reached
     route: str = ""
     media: tuple[str, ...] = ()  # URLs of what came beside the words: pictures, sounds (MMS)
+    parts: int = 1  # that it came in
 
     def __post_init__(self) -> None:
         if faults := [*_faults(self)]:
@@ -49,6 +50,8 @@ class Text:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of a text: kept under `message_id`, and refused with an error's answer, or received.
+
+    A part of a text of which others are still to come is received, and has no `message_id` yet.
 
     `repeated` says that it had come before; the rest is then what was said the first time.
     """

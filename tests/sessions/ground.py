@@ -25,13 +25,26 @@ from edge.sessions.tables import (
     outbox,
     parked_runs,
     sent_parts,
+    text_parts,
 )
 from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import metadata
 from edge.store.reader import Reader
 from edge.store.writer import Statement, Writer
 
-TABLES = [calls, messages, outbox, sent_parts, early_reports, deliveries, events, parked_runs, memories, leases]
+TABLES = [
+    calls,
+    messages,
+    text_parts,
+    outbox,
+    sent_parts,
+    early_reports,
+    deliveries,
+    events,
+    parked_runs,
+    memories,
+    leases,
+]
 
 
 class Clock:
