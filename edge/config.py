@@ -37,6 +37,8 @@ from edge.sessions.memory import MemorySection
 from edge.sessions.outbox import OutboxSection
 from edge.sessions.parts import PartsSection
 from edge.sessions.reports import ReceiptsSection
+from edge.sessions.text_routes import TextRoute
+from edge.sessions.text_routes import faults as text_routes_faults
 from edge.settings import Section, render
 from edge.sip.section import SipSection
 from edge.sms.carrier import CarrierSection
@@ -107,6 +109,12 @@ class Config(Section, BaseSettings):
     carriers: tuple[CarrierSection, ...] = Field(
         default=(SipCarrier(),), description="A way for texts to come in and go out."
     )
+    text_routes: tuple[TextRoute, ...] = Field(
+        default=(),
+        description="Which carriers take texts that answer none, and which take over when one fails, by destination and"
+        " source, numbers or how they begin: the longest destination wins, then the longest source. Where none fits the"
+        " first carrier takes them.",
+    )
     trunks: tuple[Trunk, ...] = Field(
         default=(LOOPBACK,), description="A carrier's SIP side. Anyone else gets no answer at all."
     )
@@ -143,6 +151,7 @@ def load(path: Path | None) -> Config:
     try:
         config = Config(**values)
         _check_trunks(config)
+        _check_text_routes(config)
     except ValidationError as error:
         raise Invalid("bad configuration", faults=[*unknown, *_faults(error, source)]) from None
     except SettingsError as error:
@@ -166,6 +175,12 @@ def _check_trunks(config: Config) -> None:
             elif trunk.target is None:
                 faults.append(Fault(f"carriers[{i}].trunk", f"trunk {carrier.trunk} has no target to send texts to"))
     if faults:
+        raise Invalid("bad configuration", faults=faults)
+
+
+def _check_text_routes(config: Config) -> None:
+    """Raises Invalid for routes that are twice there, and for those by carriers that are not there."""
+    if faults := text_routes_faults(config.text_routes, [carrier.name for carrier in config.carriers]):
         raise Invalid("bad configuration", faults=faults)
 
 

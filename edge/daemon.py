@@ -13,7 +13,7 @@ import platform
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -73,13 +73,13 @@ from edge.sessions.sip_door import SipDoor
 from edge.sessions.sip_messages import SipMessages
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.telling import Telling
+from edge.sessions.text_routes import TextRoutes
 from edge.sessions.texting import TextSending
 from edge.sessions.texts import TextDesk, TextRuns
 from edge.sessions.ways import Ways
 from edge.sessions.webhook import Webhooks
 from edge.sip.agent import Agent
 from edge.sip.transport import Endpoint
-from edge.sms.carrier import Carrier
 from edge.store.metadata import new_id, take_chance
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
@@ -251,11 +251,12 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
 
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
         reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now)
+        text_routes = TextRoutes(config.text_routes, list(carriers))
         one_sender = [name for name, carrier in carriers.items() if carrier.one_sender]
         owning = Leases(writer, (f"carrier:{name}" for name in one_sender), node=node)
         leases = {name: owning[f"carrier:{name}"] for name in one_sender}
         outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node, along=reports, leases=leases)
-        sending = TextSending(outbox, stores.owned, _micros)
+        sending = TextSending(outbox, stores.owned, _micros, text_routes)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
         section, recordings = config.recordings, RecordingTable(stores.engine, writer)
         spool = Spool(section.spool, section.free_mb * 1_000_000)
@@ -303,7 +304,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             open_prompts(config.media, guard.fetch),
             speech,
             forks,
-            _send_for_calls(sending, carriers),
+            _send_for_calls(sending),
             reach,
             recorder,
             switchboard.connect,
@@ -451,22 +452,16 @@ def _provider(kind: Any, options: Any, stores: Stores) -> Provider:
     return provider
 
 
-def _send_for_calls(
-    sending: TextSending, carriers: Mapping[str, Carrier]
-) -> Callable[[Session, str, str, str], Coroutine[Any, Any, str]]:
-    """How the flow of a call sends a text: by the first carrier there is."""
-    carrier = next(iter(carriers), "")
+def _send_for_calls(sending: TextSending) -> Callable[[Session, str, str, str], Coroutine[Any, Any, str]]:
+    """How the flow of a call sends a text."""
 
     async def send(session: Session, source: str, destination: str, text: str) -> str:
-        if not carrier:
-            raise Unavailable("no carrier for texts is configured")
         return await sending.send(
             id=new_id(),
             customer_id=session.customer_id,
             source=source,
             destination=destination,
             text=text,
-            carrier=carrier,
             reference_id=session.id,
         )
 

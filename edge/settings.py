@@ -83,6 +83,9 @@ def _table(section: Section, path: str) -> Iterator[str]:
         yield from _table(child, f"{path}{name}.")
     for name in arrays:
         yield from _comment(fields[name].description or "")
+        if not getattr(section, name):
+            yield f"# [[{path}{name}]]"
+            yield ""
         for child in getattr(section, name):
             yield f"[[{path}{name}]]"
             yield from _table(child, f"{path}{name}.")

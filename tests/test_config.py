@@ -93,6 +93,14 @@ def test_variables_that_are_no_settings_are_left_alone(monkeypatch: pytest.Monke
             "[[carriers]]\nkind = 'sip'\ntrunk = 'loopback'\n",
             "edge.toml: carriers[0].trunk: trunk loopback has no target to send texts to",
         ),
+        (
+            "[[text_routes]]\ndestination = '+49'\ncarriers = ['zz']\n",
+            "edge.toml: text_routes[0].carriers: there is no carrier zz",
+        ),
+        (
+            "[[text_routes]]\ncarriers = []\n",
+            "edge.toml: text_routes[0].carriers: Tuple should have at least 1 item",
+        ),
         ("[http]\nallow_private = ['ten']\n", "edge.toml: http.allow_private[0]: value is not a valid IPv4 or IPv6"),
         (
             "[[providers.pool.ranges]]\ncountry = 'US'\nlast = '+15'\n",

@@ -14,7 +14,7 @@ import pytest
 from edge import daemon as module
 from edge.config import LOOPBACK, Config
 from edge.daemon import DRAINING, LAG, RELOADED, Daemon
-from edge.errors import Fault, Invalid, Unavailable
+from edge.errors import Fault, Invalid
 from edge.log import LogSection
 from edge.sessions.call import Call
 from edge.sessions.record import Attempt, CallRecords, CallTable
@@ -300,7 +300,7 @@ async def test_background_work_that_ends_by_a_bug_is_in_the_log() -> None:
 # What is joined with what
 
 
-async def test_the_flow_of_a_call_sends_texts_by_the_first_carrier() -> None:
+async def test_the_flow_of_a_call_sends_texts() -> None:
     asked: list[dict[str, Any]] = []
 
     class Sending:
@@ -309,17 +309,11 @@ async def test_the_flow_of_a_call_sends_texts_by_the_first_carrier() -> None:
             return "id"
 
     call = cast("Call", SimpleNamespace(id="call", customer_id="customer"))
-    send = module._send_for_calls(cast("TextSending", Sending()), cast("Any", {"post": None, "sip": None}))
+    send = module._send_for_calls(cast("TextSending", Sending()))
     assert await send(call, "+14155550100", "+14155550199", "hello") == "id"
     (about,) = asked
-    assert (about["carrier"], about["customer_id"], about["reference_id"]) == ("post", "customer", "call")
+    assert (about["customer_id"], about["reference_id"]) == ("customer", "call")
     assert (about["source"], about["destination"], about["text"]) == ("+14155550100", "+14155550199", "hello")
-
-
-async def test_without_a_carrier_a_call_sends_no_text() -> None:
-    send = module._send_for_calls(cast("TextSending", None), {})
-    with pytest.raises(Unavailable, match="no carrier for texts is configured"):
-        await send(cast("Call", None), "", "", "")
 
 
 @pytest.mark.parametrize(("address", "shown"), [(("127.0.0.1", 80), ("127.0.0.1", 80)), (("::1", 80), ("[::1]", 80))])

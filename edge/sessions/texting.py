@@ -23,6 +23,7 @@ from edge.sessions.incoming import Incoming
 from edge.sessions.origin import Origin
 from edge.sessions.outbox import Outbox, Outgoing
 from edge.sessions.outside import Outside, Reach
+from edge.sessions.text_routes import TextRoutes
 from edge.sms.text import BODY_LIMIT, unstorable
 from edge.store.metadata import NIL
 
@@ -54,10 +55,11 @@ def message_id(reference_id: str, step: str, occurrence: int) -> str:
 class TextSending:
     """Texts that flows send, those of calls too: checked, then put into the outbox."""
 
-    def __init__(self, outbox: Outbox, owns: Owns, now: Callable[[], int]) -> None:
+    def __init__(self, outbox: Outbox, owns: Owns, now: Callable[[], int], routes: TextRoutes) -> None:
         self._outbox = outbox
         self._owns = owns
         self._now = now  # microseconds since the epoch
+        self._routes = routes
 
     async def send(
         self,
@@ -67,18 +69,24 @@ class TextSending:
         source: str,
         destination: str,
         text: str,
-        carrier: str,
+        carrier: str = "",
         route: str = "",
+        otherwise: str = "",
         reference_id: str = NIL,
     ) -> str:
         """Put a text into the outbox; returns its id once it is durable.
 
+        `carrier` and `route` are those of the text that this one answers. One that answers none goes as the routes of
+        texts say; where none fits, by the carrier `otherwise`, or the first one.
         Raises Forbidden when `source` is no live number of the customer, Invalid for a text or number that cannot be
         used, Unavailable when numbers or the outbox are away. `destination` is checked to be a number.
         """
         if E164.fullmatch(destination) is None:
             raise Invalid("the text cannot be sent", faults=[Fault("destination", "is no number in E.164")])
         check_body(text)
+        way = (carrier,) if carrier else self._routes.carriers(source, destination, otherwise=otherwise)
+        if not way:
+            raise Unavailable("no carrier for texts is configured")
         number = await self._owns(source, customer_id)
         if number is None:
             raise Forbidden(f"{source} is no active number of this account")
@@ -86,7 +94,7 @@ class TextSending:
             Outgoing(
                 id=id,
                 customer_id=customer_id,
-                carrier=carrier,
+                carrier=way[0],
                 number=source,
                 peer=destination,
                 text=text,
@@ -216,6 +224,7 @@ class MessageSession:
 
     async def send_text(self, source: str, destination: str, text: str) -> str:
         new_id = self.next_id()
+        answers = (source, destination) == self._text.pair
         return await self.during(
             lambda: self._sending.send(
                 id=new_id,
@@ -223,8 +232,9 @@ class MessageSession:
                 source=source,
                 destination=destination,
                 text=text,
-                carrier=self._text.carrier,
-                route=self._text.route if (source, destination) == self._text.pair else "",  # that is an answer
+                carrier=self._text.carrier if answers else "",
+                route=self._text.route if answers else "",
+                otherwise=self._text.carrier,
                 reference_id=self.id,
             )
         )

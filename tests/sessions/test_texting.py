@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox, Outgoing
+from edge.sessions.text_routes import TextRoute, TextRoutes
 from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id
 from edge.sms.text import BODY_LIMIT
 from edge.store.metadata import NIL, is_id
@@ -60,9 +62,11 @@ async def owns(digits: str, customer: str) -> Number | None:
     return number(digits) if digits in (OURS, OTHER) and customer == CUSTOMER else None
 
 
-def session(box: Box, text: Incoming = TEXT, pauses: Pauses | None = None) -> MessageSession:
+def session(
+    box: Box, text: Incoming = TEXT, pauses: Pauses | None = None, routes: Sequence[TextRoute] = ()
+) -> MessageSession:
     flow = compile_flow({"actions": [{"id": "first", "type": "reply", "option": {"text": "x"}}]})
-    sending = TextSending(cast("Outbox", box), owns, lambda: 7)
+    sending = TextSending(cast("Outbox", box), owns, lambda: 7, TextRoutes(routes, ["first"]))
     return MessageSession(
         text,
         Run(flow, id=NIL, medium="message", clock=Clock()),
@@ -119,6 +123,30 @@ async def test_only_an_answer_goes_by_the_route_of_the_text(source: str, destina
     assert (text.number, text.peer, text.route, text.carrier) == (source, destination, route, "sip")
     assert text.conversation_id == conversation_id(CUSTOMER, source, destination)
     assert text.reference_id == TEXT.id
+
+
+@pytest.mark.parametrize(
+    ("destination", "carrier"),
+    [(PEER, "sip"), ("+14155550333", "bay"), ("+4930123456", "berlin"), ("+33123456789", "sip")],
+)
+async def test_what_answers_none_goes_as_the_routes_say(destination: str, carrier: str) -> None:
+    routes = [TextRoute(destination="+1", carriers=("bay",)), TextRoute(destination="+49", carriers=("berlin", "bay"))]
+    box = Box()
+    await session(box, routes=routes).send_text(OURS, destination, "hi")
+    assert [text.carrier for text in box.texts] == [carrier]
+
+
+async def test_what_comes_from_no_text_goes_by_the_first_carrier_where_there_is_one() -> None:
+    box = Box()
+    about = {"id": NIL, "customer_id": CUSTOMER, "source": OURS, "destination": PEER, "text": "hi"}
+    for carriers in (["first", "second"], []):
+        sending = TextSending(cast("Outbox", box), owns, lambda: 7, TextRoutes([], carriers))
+        if carriers:
+            await sending.send(**about)
+        else:
+            with pytest.raises(Unavailable, match="no carrier for texts is configured"):
+                await sending.send(**about)
+    assert [text.carrier for text in box.texts] == ["first"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from edge.sessions.memory import Memory, MemorySection
 from edge.sessions.outbox import Outbox, OutboxSection
 from edge.sessions.parking import Parking
 from edge.sessions.tables import messages, outbox
+from edge.sessions.text_routes import TextRoutes
 from edge.sessions.texting import TextSending, conversation_id
 from edge.sessions.texts import TextDesk, TextRuns
 from edge.sms.carrier import Carrier
@@ -117,7 +118,7 @@ class Life:
         self.outbox = Outbox(
             OutboxSection(), ground.engine, frail.as_writer(), {"post": post}, node="one", clock=clock, pause=pauses
         )
-        sending = TextSending(self.outbox, self.owns, lambda: micros(clock()))
+        sending = TextSending(self.outbox, self.owns, lambda: micros(clock()), TextRoutes([], ["sip"]))
         memory = Memory(MemorySection(), ground.engine, ground.reader, frail.as_writer(), clock)
         self.parking = Parking(ground.engine, ground.reader, frail.as_writer(), clock)
         self.runs = runs = TextRuns(self.directory, sending, reach(flows=library, memory=memory), self.parking, clock)
