@@ -30,7 +30,9 @@ unit: $(VENV)/.test
 	@$(BIN)/pytest -q -m 'not slow and not server' --ignore tests/calls $(ARGS)
 
 test: $(VENV)/.test lint
-	@.ci/need redis-server redis-server postgresql initdb sip-tester sipp prometheus promtool sipsak sipsak espeak-ng espeak-ng
+	@.ci/need redis-server redis-server postgresql initdb sip-tester sipp prometheus promtool sipsak sipsak espeak-ng espeak-ng \
+	  nodejs node npm npm
+	@.ci/npm-need smpp@0.5.1
 	@$(BIN)/pytest -q --complete $(ARGS)
 
 lint: $(VENV)/.test

@@ -65,6 +65,7 @@ from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking
 from edge.sessions.parts import PartDesk
 from edge.sessions.placing import Placing
+from edge.sessions.recent import Recent
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.reports import Reports
 from edge.sessions.router import Router
@@ -293,7 +294,11 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
         parts = PartDesk(config.parts, stores.engine, stores.reader, writer, texts, _now)
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
-        serving = Serving(carriers, leases, CarrierDesk(texts.receive, reports.take, lambda: daemon.draining))
+        serving = Serving(
+            carriers,
+            leases,
+            CarrierDesk(texts.receive, reports.take, Recent(stores.engine).ids, lambda: daemon.draining),
+        )
         door = SipDoor(sip, trunks, texts, endpoint, _now)
 
         recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)

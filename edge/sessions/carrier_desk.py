@@ -5,7 +5,8 @@ The same functions serve the carriers that are called over HTTP. Whatever comes 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 
 from edge.errors import Unavailable
 from edge.sms.part import Part
@@ -19,10 +20,12 @@ class CarrierDesk:
         self,
         receive: Callable[[Text], Awaitable[Verdict]],
         report: Callable[[Report], Awaitable[None]],
+        recent: Callable[[str, datetime, int], Awaitable[Sequence[str]]],
         draining: Callable[[], bool],
     ) -> None:
         self._receive = receive
         self._report = report
+        self._recent = recent
         self._draining = draining
 
     async def keep(self, text: Text | Part, /) -> Verdict:
@@ -34,3 +37,6 @@ class CarrierDesk:
 
     async def report(self, report: Report, /) -> None:
         await self._report(report)
+
+    async def recent(self, carrier: str, since: datetime, limit: int, /) -> Sequence[str]:
+        return await self._recent(carrier, since, limit)

@@ -68,13 +68,16 @@ class Webhooks(Protocol):
 
 
 class Desk(Protocol):
-    """Where a carrier with connections of its own brings what came. Both raise Unavailable: not kept, come again."""
+    """Where a carrier with connections of its own brings what came. All raise Unavailable: not kept, come again."""
 
     async def keep(self, text: Text | Part, /) -> Verdict:
         """Keep a text or a part of one; what brought it may be acknowledged once this returns."""
 
     async def report(self, report: Report, /) -> None:
         """Keep what became of a text that was sent; the same."""
+
+    async def recent(self, carrier: str, since: datetime, limit: int, /) -> Sequence[str]:
+        """The ids of what was kept of a carrier since then, newest first. Raises Unavailable too."""
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -23,7 +24,7 @@ class Floor:
         self.draining = False
 
     def desk(self) -> Desk:
-        return CarrierDesk(self.receive, self.report, lambda: self.draining)
+        return CarrierDesk(self.receive, self.report, self.recent, lambda: self.draining)
 
     async def receive(self, text: Text) -> Verdict:
         self.kept.append(text)
@@ -31,6 +32,13 @@ class Floor:
 
     async def report(self, report: Report) -> None:
         self.kept.append(report)
+
+    async def recent(self, carrier: str, since: datetime, limit: int) -> Sequence[str]:
+        return [f"{carrier} {since:%H:%M} {limit}"]
+
+
+async def test_what_was_kept_lately_is_told() -> None:
+    assert [*await Floor().desk().recent("pigeon", NOW, 7)] == ["pigeon 09:00 7"]
 
 
 async def test_a_text_is_received() -> None:

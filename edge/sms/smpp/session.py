@@ -219,12 +219,23 @@ class Session:
             self._ask(pdu.ENQUIRE_LINK, b"", now)
             self._alive = min(self._alive, now + limits.ALIVE)
 
+    def resume(self, now: float) -> None:
+        """What came was left unread for a while: an answer may lie there."""
+        self._heard = now
+        if self._alive != inf:
+            self._alive = now + limits.ALIVE
+
     # What the user looks at
 
     @property
     def up(self) -> bool:
         """Whether it may submit."""
         return self._state is _State.UP
+
+    @property
+    def sends(self) -> bool:
+        """Whether texts go out by it, once it is up."""
+        return self._mode != "receiver"
 
     @property
     def closed(self) -> bool:

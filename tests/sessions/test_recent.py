@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from edge.sessions.incoming import KEEP, Incoming
+from edge.sessions.recent import Recent
+from edge.store.metadata import micros, new_id
+from tests.sessions.ground import Clock, Ground
+
+TEXT = Incoming("", "acme", "", "+14155550100", "+14155550111", "hello", "", 0)
+
+
+@pytest.fixture
+def recent(ground: Ground) -> Recent:
+    return Recent(ground.engine)
+
+
+async def keep(ground: Ground, clock: Clock, carrier_id: str, **change: Any) -> None:
+    text = replace(TEXT, id=new_id(), carrier_id=carrier_id, tm_create=micros(clock()), **change)
+    await ground.writer.put(KEEP, [text.row("", 0)])
+
+
+async def test_what_was_kept_of_a_carrier_lately(ground: Ground, recent: Recent) -> None:
+    clock = Clock()
+    await keep(ground, clock, "old")
+    clock.move(300)
+    for carrier_id, change in (("1", {}), ("2", {"carrier": "other"}), ("3", {}), ("4", {"direction": "timer"})):
+        clock.move(1)
+        await keep(ground, clock, carrier_id, **change)
+    since = clock() - timedelta(seconds=300)
+    assert [*await recent.ids("acme", since, 10)] == ["3", "1"]
+    assert [*await recent.ids("acme", since, 1)] == ["3"]
+    assert [*await recent.ids("nobody", since, 10)] == []
