@@ -96,4 +96,5 @@ const doing = {
 readline.createInterface({ input: process.stdin }).on('line', (line) => {
   const command = JSON.parse(line);
   doing[command.do](command);
+  tell({ event: 'did' });
 }).on('close', () => process.exit(0));

@@ -32,6 +32,7 @@ class Smsc:
     """One that runs. `expect` takes events of a kind in their order, whatever came in between."""
 
     def __init__(self, kind: Kind, port: int = 0, tls: Path | None = None) -> None:
+        self.kind = kind
         self._process = subprocess.Popen(
             _command(kind, port, tls),
             stdin=subprocess.PIPE,
@@ -50,9 +51,11 @@ class Smsc:
         return f"127.0.0.1:{self.port}"
 
     def do(self, what: str, **options: Any) -> None:
+        """Have it do something; it is told of what comes after that."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": what, **options}) + "\n")
         self._process.stdin.flush()
+        self.expect("did")
 
     def deliver(self, text: str = "hello", tag: Any = 0, **fields: Any) -> None:
         """Have it send a text; `answered` tells how that went."""

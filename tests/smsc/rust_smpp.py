@@ -94,6 +94,7 @@ async def main() -> None:
                 doing.add(asyncio.create_task(smsc.unbind()))
             case "answer":
                 smsc.answers = command["how"]
+        tell(event="did")
     serving.cancel()
 
 
