@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 from edge import __version__, systemd
 from edge.api.app import Server, create_app
-from edge.api.forms import call_form
+from edge.api.forms import call_form, recording_form
 from edge.api.services import Services
 from edge.carriers.sip import Sip
 from edge.carriers.site import Site, build
@@ -67,6 +67,7 @@ from edge.sessions.parts import PartDesk
 from edge.sessions.placing import Placing
 from edge.sessions.recent import Recent
 from edge.sessions.record import CallRecords, CallTable
+from edge.sessions.recording_events import RecordingEvents
 from edge.sessions.reports import Reports
 from edge.sessions.router import Router
 from edge.sessions.serving import Serving
@@ -259,7 +260,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node, along=reports, leases=leases)
         sending = TextSending(outbox, stores.owned, _micros, text_routes)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
-        section, recordings = config.recordings, RecordingTable(stores.engine, writer)
+        section = config.recordings
+        recordings = RecordingTable(stores.engine, writer, RecordingEvents(stores.journal, recording_form, _now))
         spool = Spool(section.spool, section.free_mb * 1_000_000)
         stack.callback(spool.close)
         after = AfterRecording(lambda: desk, _now)

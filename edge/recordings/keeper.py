@@ -136,7 +136,7 @@ class Keeper:
             ended = recording.tm_start + timedelta(seconds=replace(recording, frames=frames).seconds)
             state: State = "waiting" if frames else "failed"
             error = "" if frames else "nothing was recorded"
-            await self._table.end(recording.id, state, "interrupted", error, frames, ended)
+            await self._table.end(recording, state, "interrupted", error, frames, ended)
             log.warning("recording found interrupted", recording_id=recording.id, frames=frames)
         ids = await self._spool.ids()
         for recording_id in ids - await self._table.needed(ids):

@@ -254,7 +254,7 @@ class Recorder:
         error = error or ("" if frames else "nothing was recorded")
         while True:
             try:
-                await self._table.end(recording.id, state, ending, error, frames, ended)
+                await self._table.end(recording, state, ending, error, frames, ended)
                 return self._closed()
             except Unavailable:
                 await self._pause(RETRY_SECONDS)

@@ -11,9 +11,9 @@ Names of fields are the platform's; `public` shows what only the edge knows belo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,10 +24,11 @@ from edge.store.engine import reading
 from edge.store.metadata import NIL, Instant, Uuid, instant_text, metadata, micros
 from edge.store.page import SIZE_MAX, Place
 from edge.store.page import after as behind
-from edge.store.writer import Statement, Writer, insert
+from edge.store.writer import Row, Statement, Writer, insert
 
 State = Literal["recording", "waiting", "stored", "failed"]
 Ids: TypeAlias = list[str]
+Then: TypeAlias = tuple[Statement, Row]
 OnEnd = Literal["none", "pending", "done"]
 
 IDS: Final = 500  # asked for at a time
@@ -156,12 +157,33 @@ FOLLOWED: Final = Statement.of("recordings.followed", "UPDATE recordings SET on_
 DELETE: Final = Statement.of("recordings.delete", "DELETE FROM recordings WHERE id = ?")
 
 
+class Told(Protocol):
+    """Who wants to know that a recording is where it stays, or that there will be none."""
+
+    async def finished(self, recording: Recording, /) -> Sequence[Then]:
+        """What is to be written with that, see `Writer.put_with`. Raises Unavailable."""
+
+    def written(self, recording: Recording, /) -> None:
+        """It is written."""
+
+
+class Untold:
+    """Nobody does."""
+
+    async def finished(self, _recording: Recording, /) -> Sequence[Then]:
+        return ()
+
+    def written(self, _recording: Recording, /) -> None:
+        pass
+
+
 class RecordingTable:
     """Reads and writes. All methods raise Unavailable."""
 
-    def __init__(self, engine: AsyncEngine, writer: Writer) -> None:
+    def __init__(self, engine: AsyncEngine, writer: Writer, told: Told | None = None) -> None:
         self._engine = engine
         self._writer = writer
+        self._told = told or Untold()
 
     async def get(self, recording_id: str, customer_id: str | None = None) -> Recording | None:
         """One. `customer_id` None: whoever it belongs to."""
@@ -263,10 +285,12 @@ class RecordingTable:
         await self._writer.put(BEGIN, [tuple(row)])
 
     async def end(
-        self, recording_id: str, state: State, ending: Ending, error: str, frames: int, ended: datetime
+        self, recording: Recording, state: State, ending: Ending, error: str, frames: int, ended: datetime
     ) -> None:
         when = micros(ended)
-        await self._writer.put(END, [(state, ending, error, frames, when, when, recording_id)])
+        row = (state, ending, error, frames, when, when, recording.id)
+        over = replace(recording, state=state, ending=ending, error=error, frames=frames, tm_end=ended, tm_update=ended)
+        await self._finish(END, row, over)
 
     async def again(self, recording_id: str, attempts: int, due: datetime, now: datetime) -> None:
         await self._writer.put(AGAIN, [(attempts, micros(due), micros(now), recording_id)])
@@ -275,7 +299,13 @@ class RecordingTable:
         """It is stored, or given up: state, place, format, file name, size and error are as the recording has them."""
         r = recording
         row = (r.state, r.place, r.format, r.filename, r.bytes, r.error, micros(now), r.id)
-        await self._writer.put(OVER, [row])
+        await self._finish(OVER, row, replace(r, tm_update=now))
+
+    async def _finish(self, statement: Statement, row: Row, recording: Recording) -> None:
+        """Write how a recording goes on; if it does not, with what tells of that."""
+        then = await self._told.finished(recording) if recording.state in ("stored", "failed") else ()
+        if await self._writer.put_with(statement, row, then) and then:
+            self._told.written(recording)
 
     async def followed(self, recording_id: str) -> None:
         """The flow that was to run at its end has run."""
