@@ -115,7 +115,7 @@ class EventsSection(Section):
 
 
 class Queued(NamedTuple):
-    """An event to be sent, as its row says it. `attempts` are the tries made."""
+    """An event to be sent, as its row says it. `attempts` are the tries made; `claimed` is when, in microseconds."""
 
     id: str
     customer_id: str
@@ -124,6 +124,7 @@ class Queued(NamedTuple):
     attempts: int
     tm_queued: datetime
     due: datetime
+    claimed: int = 0
 
 
 Tell = Callable[[Queued], Awaitable[str]]  # returns the status of the answer; raises SendError
@@ -176,6 +177,7 @@ class Events:
         self._slots = asyncio.Semaphore(section.at_once)
         self._streams: dict[str, _Stream] = {}
         self._held: set[str] = set()
+        self._since = 0  # claims made before that time, in microseconds, may have run out
         self._tending: asyncio.Task[None] | None = None
         notices.listen(KIND, self.look)
         notices.listen(AGAIN_KIND, self.look_again)
@@ -183,6 +185,7 @@ class Events:
     async def start(self) -> None:
         """Take up what was left. Raises Unavailable."""
         await self._claims.recover()
+        await self._claims.renew(self._clock(), any_held=False)
         self._tending = asyncio.create_task(self._tend())
         await self._sweep()
         await self._measure()
@@ -280,7 +283,7 @@ class Events:
         for event, ours in zip(due, await self._claims.take([event.id for event in due], now), strict=True):
             if ours:
                 self._held.add(event.id)
-                stream.ready.append(event)
+                stream.ready.append(event._replace(claimed=micros(now)))
         return min(((event.due - now).total_seconds() for event in rows if event.due > now), default=None)
 
     async def _send(self, stream: _Stream, event: Queued) -> None:
@@ -288,6 +291,9 @@ class Events:
         tries = event.attempts + 1
         try:
             async with self._slots:
+                if not self._is_ours(event):
+                    self._held.discard(event.id)
+                    return
                 code = await self._tell(event)
         except SendError as error:
             await self._failed(stream, event, tries, error)
@@ -298,6 +304,10 @@ class Events:
             self._took(stream)
             await self._over(event, "sent", tries, code, "")
         self._held.discard(event.id)
+
+    def _is_ours(self, event: Queued) -> bool:
+        """Whether the claim holds; a process that was frozen must not tell what another has told meanwhile."""
+        return event.claimed >= self._since and self._claims.sure(event.claimed, self._clock())
 
     def _took(self, stream: _Stream) -> None:
         """The server is there."""
@@ -368,8 +378,7 @@ class Events:
         while True:
             await self._pause(RENEW_SECONDS)
             try:
-                if self._held:
-                    await self._claims.renew(self._clock())
+                await self._renew()
                 await self._expire()
                 await self._sweep()
                 await self._measure()
@@ -377,6 +386,13 @@ class Events:
                 log.warning("claims on events not renewed", error=error.message)
             except Exception:
                 log.exception("events that wait not looked after")
+
+    async def _renew(self) -> None:
+        """Hold on to what we have; if that is too late, it is not ours any more."""
+        now = self._clock()
+        if not self._claims.sure(0, now):
+            self._since = micros(now)
+        await self._claims.renew(now, any_held=bool(self._held))
 
     async def _sweep(self) -> None:
         async with reading(self._engine) as connection:

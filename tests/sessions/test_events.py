@@ -276,6 +276,25 @@ async def test_two_processes_keep_the_order(ground: Ground) -> None:
         assert len(mine) == 20
 
 
+async def test_a_process_that_was_frozen_tells_nothing_that_another_has_told(ground: Ground) -> None:
+    clock, resource = Clock(), new_id()
+    async with Life(ground, clock=clock, at_once=1) as frozen:
+        frozen.server.gate.clear()
+        await frozen.happen("b", new_id(), customer_id=BOB)
+        await until(lambda: frozen.server.tries == ["b"])
+        await frozen.happen("0", resource)  # claimed, and waits until the other account's server answers
+        await until(lambda: len(frozen.events._held) == 2)
+        async with Life(ground, node="two", clock=clock) as other:
+            await other.happen("1", resource)
+            clock.move(31)
+            await other.events._sweep()
+            await other.settle(lambda: [name for name in other.server.took if name != "b"] == ["0", "1"])
+        await frozen.events._renew()
+        frozen.server.gate.set()
+        await frozen.settle()
+        assert frozen.server.tries == ["b"]
+
+
 @pytest.mark.parametrize("wrote", [False, True])
 async def test_a_crash_at_each_write_repeats_and_loses_nothing(ground: Ground, wrote: bool) -> None:
     clock, resources = Clock(), [new_id(), new_id()]
