@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +19,10 @@ from tests.calls.caller import Caller
 from tests.calls.daemon import daemon
 from tests.calls.exchange import ANSWER, STAY, Exchange
 from tests.calls.rtp import offer
+from tests.servers import free_port
 from tests.web import Asked, Web, web_server
+
+DOCS = Path(__file__).parents[2] / "docs"
 
 paths = itertools.count(1)
 
@@ -164,3 +173,37 @@ def test_all_of_a_day_is_told_again(exchange: Exchange, web: Web) -> None:
     assert exchange.daemon.ask("POST", "/v1.0/events/replay", replay) == {"count": 2, "more": False}
     exchange.wait(lambda: len(account.asked) == 4, "the replay")
     assert [asked.json for asked in account.asked[2:]] == first
+
+
+# The receiver in the documents
+
+
+def test_the_receiver_of_the_documents_takes_what_is_ours_and_nothing_else(exchange: Exchange, tmp_path: Path) -> None:
+    """docs/events.md has a receiver to begin with: run as it stands there, but for its secret and its port."""
+    (source,) = re.findall(r"(?ms)^```python\n(.*?)^```$", (DOCS / "events.md").read_text())
+    daemon, port = exchange.daemon, free_port()
+    customer = daemon.account()
+    secret = daemon.ask("GET", f"/v1.0/customers/{customer}/webhook_secret")["secret"]
+    written = source.replace('"whsec_…", 8000', f'"{secret}", {port}')
+    assert written != source
+    program = tmp_path / "receiver.py"
+    program.write_text(written)
+    url = f"http://127.0.0.1:{port}/events"
+    said = tmp_path / "said"
+    with said.open("w") as out, subprocess.Popen([sys.executable, str(program)], stdout=out, stderr=out) as receiver:
+        try:
+            daemon.ask("PATCH", f"/v1.0/customers/{customer}", {"webhook_uri": url})
+            test = f"/v1.0/customers/{customer}/webhook_test"
+            exchange.wait(lambda: daemon.ask("POST", test, {})["delivered"], "the receiver")
+            number = exchange.provision(customer=customer)["id"]
+            exchange.wait(lambda: f"number_updated {number}" in said.read_text(), "the events")
+            since = daemon.ask("GET", f"/v1.0/events?resource_id={number}")["result"][-1]["tm_create"]
+            replay = {"customer_id": customer, "since": since, "states": ["sent"]}
+            assert daemon.ask("POST", "/v1.0/events/replay", replay)["count"] == 2
+            exchange.wait(lambda: said.read_text().count('" 204 ') >= 5, "the replay")
+            assert said.read_text().count(f"number_updated {number}") == 1
+            forged = urllib.request.Request(url, b"{}", {"webhook-id": "1", "webhook-timestamp": "1"}, method="POST")
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(forged, timeout=5)
+        finally:
+            receiver.terminate()
