@@ -277,6 +277,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         book = CallBook(CallRecords(writer), guests, call_events.tell)
         ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint, config.sip.allow_private)
         placing = Placing(ways, book, lambda: desk, lambda leg, run: router.serve(leg, run))
+        conversations = ConversationTable(stores.engine)
         reach = Reach(
             flows=stores.library,
             http=guard,
@@ -285,7 +286,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             webhooks=webhooks,
             mail=mail,
             deliveries=deliveries,
-            conversations=ConversationTable(stores.engine),
+            conversations=conversations,
             texts=sending,
             calls=placing,
             clock=_now,
@@ -327,7 +328,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             take_text=door.take,
             other=messages.handle,
         )
-        tables = calls, records, delivered, told, memory, parking
+        tables = calls, records, conversations, delivered, told, memory, parking
 
         async def leave() -> None:
             await asyncio.gather(owning.close(), serving.close())

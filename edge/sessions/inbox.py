@@ -30,6 +30,7 @@ from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.metrics import gauge
 from edge.sessions.claims import NOBODY, RENEW_SECONDS, Claims
+from edge.sessions.conversation import said
 from edge.sessions.incoming import BEGIN, DONE, KEEP, Incoming, Performed, known, pending
 from edge.sessions.lanes import Lanes
 from edge.sessions.tables import messages
@@ -162,9 +163,9 @@ class Inbox:
             self._hold(text.id)
         elif text.has_flow:
             self._leaving += 1
-        kept: int | None = None
+        kept: bool | None = None
         try:
-            kept = await self._writer.put(KEEP, [row])
+            kept = await self._writer.put_with(KEEP, row, said(text, came=True) if text.direction == "inbound" else ())
         finally:
             if kept is None:
                 self._unsure = True

@@ -1,8 +1,8 @@
 """The outbox: texts leave through a row in SQL, and are tried until their carrier takes them or there is no more hope.
 
-`put` writes two rows under one id, the outbox's first: a message without a row there was never accepted. The id comes
-from whoever sends, and a second `put` of it changes nothing, whether the first one is still waiting or long sent. How
-rows become sent texts is the backlog's (`backlog.py`).
+`put` writes two rows under one id in one commit. The id comes from whoever sends, and a second `put` of it changes
+nothing, whether the first one is still waiting or long sent. How rows become sent texts is the backlog's
+(`backlog.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.metrics import counter, gauge
 from edge.sessions.backlog import Backlog, Claim, Pace, Waiting
 from edge.sessions.claims import NOBODY
+from edge.sessions.conversation import said
 from edge.sessions.leases import Lease
 from edge.sessions.sender import Along, Books, Send, SenderSection
 from edge.sessions.tables import messages, outbox
@@ -129,13 +130,11 @@ class Outbox(Backlog[Outgoing]):
         """
 
         async def keep(claim: Claim) -> int:
-            said = ("", "", "")  # carrier_id, code, error
+            none = ("", "", "")  # carrier_id, code, error
             owned = (text.tm_create, text.customer_id, text.tm_create)
-            queued = (text.id, text.carrier, "queued", 0, *claim, *said, *owned)
+            queued = (text.id, text.carrier, "queued", 0, *claim, *none, *owned)
             kept = (*(getattr(text, name) for name in _MESSAGE), text.conversation_id, text.reference_id, *_REST)
-            new = await self._writer.put(QUEUE, [queued])
-            await self._writer.put(KEEP, [kept])
-            return new
+            return await self._writer.put_with(QUEUE, queued, [(KEEP, kept), *said(text, came=False)])
 
         return await self._put(text, text.carrier, keep)
 

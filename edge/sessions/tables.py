@@ -131,6 +131,20 @@ messages = sa.Table(
     ),
 )
 
+conversations = sa.Table(  # written with their messages, so with no more columns and indexes than it takes
+    "conversations",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),
+    sa.Column("customer_id", Uuid, nullable=False),
+    sa.Column("number", sa.Text, nullable=False),
+    sa.Column("peer", sa.Text, nullable=False),
+    sa.Column("message_id", Uuid, nullable=False),  # the newest
+    sa.Column("inbound_id", Uuid, nullable=False),  # the newest that came in
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Column("tm_update", Instant, nullable=False),  # when the newest came or went
+    sa.Index("ix_conversations_customer_id_tm_update", "customer_id", "tm_update"),
+)
+
 outbox = sa.Table(
     "outbox",
     metadata,

@@ -18,7 +18,7 @@ from edge.errors import Fault, Forbidden, Invalid, Unavailable
 from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.number import E164, Number
-from edge.sessions.conversation import Conversation
+from edge.sessions.conversation import Conversation, conversation_id
 from edge.sessions.incoming import Incoming
 from edge.sessions.origin import Origin
 from edge.sessions.outbox import Outbox, Outgoing
@@ -35,11 +35,6 @@ _NAMESPACE: Final = uuid.UUID("5b1f6d0e-64f2-5e0a-9d7c-1f2a6c3b8e41")
 OUTAGE_PAUSES: Final = (0.1, 0.3, 1.0, 3.0)  # seconds between tries while SQL is away; then the last one, for ever
 
 Owns = Callable[[str, str], Awaitable[Number | None]]  # number, customer → the live number, if it is that customer's
-
-
-def conversation_id(customer_id: str, number: str, peer: str) -> str:
-    """The same for all texts between our number and a peer, as long as one customer has the number."""
-    return str(uuid.uuid5(_NAMESPACE, f"conversation {customer_id} {number} {peer}"))
 
 
 def run_id(text_id: str) -> str:

@@ -26,6 +26,7 @@ from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.e164 import read_dialed
 from edge.numbers.number import Number
+from edge.sessions.conversation import conversation_id
 from edge.sessions.following import complete, fall_back
 from edge.sessions.inbox import Inbox
 from edge.sessions.incoming import Incoming, Performed
@@ -34,7 +35,7 @@ from edge.sessions.outbox import TEXTS
 from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking, timer_id_of
 from edge.sessions.text_variables import TextVariables
-from edge.sessions.texting import MessageSession, TextSending, conversation_id, run_id
+from edge.sessions.texting import MessageSession, TextSending, run_id
 from edge.sms.text import Text, Verdict
 from edge.store.metadata import NIL, json_text, micros, new_id
 from edge.store.tiers import Found

@@ -20,17 +20,22 @@ class Statement:
 
     `row` is the part of both texts that stands for one row, `(?, ?)`, when the statement is a plain multi-row INSERT;
     it occurs once in `sqlite`.
+
+    `shared`: several processes may change the same rows at the same time. PostgreSQL locks them until the commit, so
+    each group changes them last and in their order, and no two groups wait for each other. They are written with other
+    rows only (`Writer.put_with`).
     """
 
     name: str
     sqlite: str
     postgres: str
     row: str | None = None
+    shared: bool = False
 
     @classmethod
-    def of(cls, name: str, text: str) -> Statement:
+    def of(cls, name: str, text: str, *, shared: bool = False) -> Statement:
         """A statement whose text is the same on both but for its marks."""
-        return cls(name, text, numbered(text))
+        return cls(name, text, numbered(text), shared=shared)
 
 
 def insert(name: str, table: str, columns: Sequence[str], conflict: str = "") -> Statement:

@@ -111,6 +111,7 @@ class PostgresWriter(WriterBackend):
                 await (self._lazy if lazy else self._urgent)(statement, jobs)
             for job in jobs:
                 outcome.written(job)
+        await self._following(batch, shared=True)
         return outcome
 
     async def _apart(self, batch: list[Job]) -> Outcome:
@@ -123,6 +124,7 @@ class PostgresWriter(WriterBackend):
                 if job.statement is not None:
                     async with self._connection.transaction():
                         await (self._lazy if job.done is None else self._urgent)(job.statement, [job])
+                        await self._following([job], shared=True)
                 outcome.written(job)
             except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if is_outage(error):
@@ -147,12 +149,17 @@ class PostgresWriter(WriterBackend):
         for job in jobs:
             job.inserted = [place + offset in places for offset in range(len(job.rows))]
             place += len(job.rows)
+        await self._following(jobs, shared=False)
+
+    async def _following(self, jobs: list[Job], *, shared: bool) -> None:
+        """Write what belongs to the rows that are new; what is shared in an order that all processes keep."""
         following: dict[Statement, list[Row]] = {}
         for job in jobs:
             for then, row in job.following:
-                following.setdefault(then, []).append(row)
-        for then, its_rows in following.items():
-            await self._connection.executemany(then.postgres, its_rows)
+                if then.shared is shared:
+                    following.setdefault(then, []).append(row)
+        for then, rows in sorted(following.items(), key=lambda item: item[0].name) if shared else following.items():
+            await self._connection.executemany(then.postgres, sorted(rows) if shared else rows)
 
     def _drop(self) -> None:
         connection, self._connection = self._connection, None

@@ -16,6 +16,7 @@ from edge.errors import Unavailable
 from edge.sessions.outside import Reach
 from edge.sessions.tables import (
     calls,
+    conversations,
     deliveries,
     early_reports,
     events,
@@ -36,6 +37,7 @@ TABLES = [
     calls,
     messages,
     text_parts,
+    conversations,
     outbox,
     sent_parts,
     early_reports,

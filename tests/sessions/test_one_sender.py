@@ -222,15 +222,14 @@ async def test_a_text_that_is_put_while_the_lease_ends_is_left_to_the_next(groun
     frail = Frail(ground.writer)
     one = await Edge(ground, time, "one", writer=frail.as_writer()).start()
     two = await Edge(ground, time, "two").start()
-    keep = frail.put_each
+    keep = frail.put_with
 
-    async def slow(statement: Any, rows: Any) -> list[bool]:
-        done = await keep(statement, rows)
-        if statement.name == "outbox.keep":
-            time.now += SECONDS
+    async def slow(statement: Any, row: Any, then: Any) -> bool:
+        done = await keep(statement, row, then)
+        time.now += SECONDS
         return done
 
-    frail.put_each = slow  # type: ignore[method-assign]
+    frail.put_with = slow  # type: ignore[method-assign]
     assert await one.outbox.put(text())
     await until(lambda: "claim.outbox.let_go" in frail.puts)
     await one.outbox._catch_up()
@@ -247,15 +246,15 @@ async def test_a_text_that_is_put_while_the_lease_is_taken_is_sent(ground: Groun
     frail = Frail(ground.writer)
     one = Edge(ground, time, "one", writer=frail.as_writer())
     await one.outbox.start()
-    keep = frail.put_each
+    keep = frail.put_with
 
-    async def slow(statement: Any, rows: Any) -> list[bool]:
+    async def slow(statement: Any, row: Any, then: Any) -> bool:
         if statement.name == "outbox.queue":
             await one.leases.start()
             await until(lambda: one.lease.held and not one.outbox._one_reads.locked())
-        return await keep(statement, rows)
+        return await keep(statement, row, then)
 
-    frail.put_each = slow  # type: ignore[method-assign]
+    frail.put_with = slow  # type: ignore[method-assign]
     await one.outbox.put(text())
     await one.settle(lambda: bool(one.loft.took))
     await one.close()

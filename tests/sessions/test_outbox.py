@@ -161,11 +161,10 @@ async def test_what_cannot_be_kept_is_not_taken_and_not_sent(ground: Ground) -> 
         assert life.loft.bodies == ["hi"]
 
 
-@pytest.mark.parametrize("statement", ["outbox.queue", "outbox.keep"])
-async def test_what_was_kept_without_saying_so_is_sent_once(ground: Ground, statement: str) -> None:
+async def test_what_was_kept_without_saying_so_is_sent_once(ground: Ground) -> None:
     frail = Frail(ground.writer)
     async with Life(ground, writer=frail.as_writer()) as life:
-        frail.forgetful.add(statement)
+        frail.forgetful.add("outbox.queue")
         mine = text()
         with pytest.raises(Unavailable):
             await life.outbox.put(mine)
@@ -179,26 +178,11 @@ async def test_whoever_gives_up_waiting_does_not_stop_it(ground: Ground) -> None
     frail = Frail(ground.writer)
     async with Life(ground, writer=frail.as_writer()) as life:
         waiting = asyncio.create_task(life.outbox.put(text()))
-        await until(lambda: "outbox.keep" in frail.puts)
+        await until(lambda: "outbox.queue" in frail.puts)
         waiting.cancel()
         with suppress(asyncio.CancelledError):
             await waiting
         await life.pauses.end()
-        await life.settle(lambda: bool(life.loft.took))
-        assert await states(ground) == ["sent"]
-
-
-async def test_a_row_that_lost_its_message_is_sent_when_the_message_comes_again(ground: Ground) -> None:
-    frail = Frail(ground.writer)
-    mine = text()
-    async with Life(ground, writer=frail.as_writer()) as life:
-        frail.refuses.add("outbox.keep")
-        with pytest.raises(Unavailable):
-            await life.outbox.put(mine)
-    async with Life(ground) as life:
-        await life.outbox.idle()
-        assert life.loft.tries == []  # there is nothing to send yet
-        await life.outbox.put(mine)
         await life.settle(lambda: bool(life.loft.took))
         assert await states(ground) == ["sent"]
 

@@ -11,10 +11,11 @@ from edge.flows.flow import compile_flow
 from edge.flows.run import Run
 from edge.numbers.number import Number
 from edge.plugins import load
+from edge.sessions.conversation import conversation_id
 from edge.sessions.incoming import Incoming
 from edge.sessions.outbox import Outbox, Outgoing
 from edge.sessions.text_routes import TextRoute, TextRoutes
-from edge.sessions.texting import MessageSession, TextSending, conversation_id, message_id
+from edge.sessions.texting import MessageSession, TextSending, message_id
 from edge.sms.text import BODY_LIMIT
 from edge.store.metadata import NIL, is_id
 from tests.sessions.ground import Clock, Pauses, reach

@@ -15,6 +15,7 @@ from edge.flows.session import Medium, Session
 from edge.flows.variables import Variables, is_reserved
 from edge.numbers.number import Number
 from edge.sessions.call_variables import CallVariables
+from edge.sessions.conversation import conversation_id
 from edge.sessions.following import complete, fall_back
 from edge.sessions.incoming import Incoming
 from edge.sessions.memory import recall
@@ -28,7 +29,6 @@ from edge.sessions.simulation.text import SimulatedText
 from edge.sessions.simulation.transcript import Outcomes, Part, Transcript
 from edge.sessions.simulation.watch import WatchedRun
 from edge.sessions.text_variables import TextVariables
-from edge.sessions.texting import conversation_id
 from edge.store.metadata import NIL, micros
 
 RUNS_MAX: Final = 100  # of one simulation
