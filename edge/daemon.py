@@ -300,7 +300,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         serving = Serving(
             carriers,
             leases,
-            CarrierDesk(texts.receive, reports.take, Recent(stores.engine).ids, lambda: daemon.draining),
+            CarrierDesk(texts.receive, parts.keep, reports.take, Recent(stores.engine).ids, lambda: daemon.draining),
         )
         door = SipDoor(sip, trunks, texts, endpoint, _now)
 

@@ -19,11 +19,13 @@ class CarrierDesk:
     def __init__(
         self,
         receive: Callable[[Text], Awaitable[Verdict]],
+        join: Callable[[Part], Awaitable[Verdict]],
         report: Callable[[Report], Awaitable[None]],
         recent: Callable[[str, datetime, int], Awaitable[Sequence[str]]],
         draining: Callable[[], bool],
     ) -> None:
         self._receive = receive
+        self._join = join
         self._report = report
         self._recent = recent
         self._draining = draining
@@ -31,9 +33,7 @@ class CarrierDesk:
     async def keep(self, text: Text | Part, /) -> Verdict:
         if self._draining():
             raise Unavailable("the edge is about to stop")
-        if isinstance(text, Part):
-            raise Unavailable("parts of texts are not joined")
-        return await self._receive(text)
+        return await (self._join(text) if isinstance(text, Part) else self._receive(text))
 
     async def report(self, report: Report, /) -> None:
         await self._report(report)
