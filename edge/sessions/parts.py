@@ -138,7 +138,7 @@ class PartDesk:
         if not 1 <= part.number <= part.total <= PARTS_MAX or part.total == 1 or await self._texts.refuses(text):
             PARTS.labels(part.carrier, "alone").inc()
             return await self._texts.receive(text)
-        new = bool(await self._writer.put(KEEP, [_row(part)]))
+        new = bool(await self._writer.put(KEEP, [row_of(part)]))
         PARTS.labels(part.carrier, "kept" if new else "repeated").inc()
         for _ in range(TRIES):
             under_way = gather(await self._open(_pair(part)))
@@ -269,7 +269,8 @@ class PartDesk:
             await connection.execute(sa.delete(text_parts).where(text_parts.c.id.in_(old.limit(PURGED))))
 
 
-def _row(part: Part) -> tuple[Any, ...]:
+def row_of(part: Part) -> tuple[Any, ...]:
+    """What `KEEP` writes."""
     return (
         *(_key(part), _pair(part), part.carrier, part.id, part.source, part.destination),
         *(part.reference, part.total, part.number, part.alphabet, part.payload, part.country or "", part.route),

@@ -11,23 +11,27 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from edge.sessions.tables import messages
+from edge.sessions.tables import messages, text_parts
 from edge.store.engine import reading
 
 
 class Recent:
-    """The ids that carriers gave texts."""
+    """The ids that carriers gave texts, and parts of texts."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def ids(self, carrier: str, since: datetime, limit: int) -> Sequence[str]:
         """Newest first. Raises Unavailable."""
-        query = (
-            sa.select(messages.c.carrier_id)
-            .where(messages.c.direction == "inbound", messages.c.carrier == carrier, messages.c.tm_create >= since)
-            .order_by(messages.c.tm_create.desc())
+        kept = [
+            sa.select(table.c.carrier_id, table.c.tm_create)
+            .where(table.c.carrier == carrier, table.c.tm_create >= since, which)
+            .order_by(table.c.tm_create.desc())
             .limit(limit)
-        )
+            .subquery()
+            for table, which in ((messages, messages.c.direction == "inbound"), (text_parts, sa.true()))
+        ]
+        both = sa.union_all(*(sa.select(some) for some in kept)).subquery()
+        query = sa.select(both.c.carrier_id).order_by(both.c.tm_create.desc()).limit(limit)
         async with reading(self._engine) as connection:
             return [*(await connection.scalars(query))]
