@@ -49,6 +49,7 @@ from edge.sessions.canary import Canary
 from edge.sessions.carrier_desk import CarrierDesk
 from edge.sessions.connecting import Switchboard
 from edge.sessions.conversation import ConversationTable
+from edge.sessions.dead_letters import DeadLetters
 from edge.sessions.deliveries import Deliveries
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.event_table import EventTable
@@ -65,6 +66,7 @@ from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking
 from edge.sessions.parts import PartDesk
 from edge.sessions.placing import Placing
+from edge.sessions.posting import Posting
 from edge.sessions.recent import Recent
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.recording_events import RecordingEvents
@@ -258,7 +260,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         owning = Leases(writer, (f"carrier:{name}" for name in one_sender), node=node)
         leases = {name: owning[f"carrier:{name}"] for name in one_sender}
         outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node, along=reports, leases=leases)
-        sending = TextSending(outbox, stores.owned, _micros, text_routes)
+        sending = TextSending(outbox, stores.owned, _micros, text_routes, stores.routes.destinations)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
         section = config.recordings
         recordings = RecordingTable(stores.engine, writer, RecordingEvents(stores.journal, recording_form, _now))
@@ -354,6 +356,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     calls=calls,
                     placing=placing,
                     messages=records,
+                    posting=Posting(sending, records),
+                    dead_letters=DeadLetters(records, writer, outbox, inbox, sending.may_again, _now),
                     recordings=recordings,
                     keeper=keeper,
                     deliveries=delivered,

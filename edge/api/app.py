@@ -25,6 +25,7 @@ from edge.api.explain import Explain
 from edge.api.flows import Flows
 from edge.api.graph import Graphs
 from edge.api.host import around, mount, mount_plain
+from edge.api.message_orders import MessageOrders
 from edge.api.messages import Messages
 from edge.api.numbers import Numbers
 from edge.api.operation import AnyOperation
@@ -57,6 +58,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Calls(services.calls, services.book, services.recordings).operations(),
         *CallOrders(services.placing, services.routes.library).operations(),
         *Messages(services.messages).operations(),
+        *MessageOrders(services.posting, services.dead_letters).operations(),
         *Recordings(services.recordings, services.keeper).operations(),
         *Deliveries(services.deliveries).operations(),
         *Events(services.events, services.customers, services.journal, services.telling, services.clock).operations(),

@@ -25,7 +25,7 @@ from edge.api.download import send
 from edge.api.openapi import PARAMETERS
 from edge.api.operation import Answer, AnyOperation, Ask, Came, Download, Nothing
 from edge.api.proxies import Proxies
-from edge.api.reading import read_body, read_match, read_query
+from edge.api.reading import read_body, read_key, read_match, read_query
 from edge.errors import Conflict, EdgeError, Fault, Internal, Invalid, TooLarge, Unavailable
 from edge.log import get_logger
 from edge.metrics import counter, histogram
@@ -138,6 +138,7 @@ def _endpoint(
             body=await _body(request, operation),
             match=read_match(request.headers.get("If-Match")) if operation.conditional else None,
             request_id=request[REQUEST_ID],
+            key=read_key(request.headers.get("Idempotency-Key")) if operation.repeatable else None,
         )
         try:
             found = await operation.handler(ask)

@@ -146,6 +146,11 @@ def _parameters(operation: AnyOperation) -> Iterator[dict[str, Any]]:
         schema = {"type": "string", "pattern": '^"[0-9]{1,18}"$'}
         yield {"name": "If-Match", "in": "header", "required": False, "description": sentence, "schema": schema}
 
+    if operation.repeatable:
+        sentence = "The client's name for this request: the same request with the same key again does nothing new."
+        schema = {"type": "string", "pattern": '^"?[!#-~]{1,255}"?$'}
+        yield {"name": "Idempotency-Key", "in": "header", "required": False, "description": sentence, "schema": schema}
+
 
 def _responses(operation: AnyOperation, schemas: _Schemas) -> Iterator[tuple[str, dict[str, Any]]]:
     if operation.files:

@@ -59,6 +59,7 @@ class Ask(Generic[Q, B]):
     match: int | None  # the version in If-Match
     request_id: str
     came: Came | None = None  # in raw operations
+    key: str | None = None  # the Idempotency-Key, in repeatable operations
 
     @property
     def id(self) -> str:
@@ -115,6 +116,7 @@ class Operation(Generic[Q, B]):
     versioned: bool = False  # answers carry an ETag with the version
     files: tuple[str, ...] = ()  # the result is a file of one of these content types, and `result` is Nothing
     raw: Raw | None = None  # the handler gets `Ask.came`, and returns Said
+    repeatable: bool = False  # an Idempotency-Key is honoured: the same request again does nothing new
     inbound: bool = False  # brings traffic, in or out, so it is refused while draining
 
     @property

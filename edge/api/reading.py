@@ -1,4 +1,4 @@
-"""A request's body, query and If-Match, read into models; what is wrong in them, named by its place.
+"""A request's body, query, If-Match and Idempotency-Key, read into models; what is wrong in them, named by its place.
 
 JSON is taken strictly: UTF-8, no NaN, no lone surrogates (they cannot be stored), no key twice. Nothing of a wrong
 value is repeated in an answer.
@@ -20,6 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 KEY_PARAMETER = "accesskey"  # a credential in the query: read by `auth`, unknown to every model, never logged
 MAX_FAULTS = 50  # of one request; a body of a megabyte can hold very many
+_KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 _ENTITY_TAG = re.compile(r'^(?:W/)?"(\d{1,18})"$')  # RFC 9110 §8.8.3; ours hold a version
 
 
@@ -84,6 +85,17 @@ def read_match(value: str | None) -> int | None:
         fault = Fault("If-Match", 'must be one ETag as it was answered, such as "3"')
         raise Invalid("If-Match is not usable", faults=[fault], reason="INVALID_REQUEST_PARAMETER")
     return int(found[1])
+
+
+def read_key(value: str | None) -> str | None:
+    """The key in Idempotency-Key (draft-ietf-httpapi-idempotency-key-header §2.1, quotes or none). Raises Invalid."""
+    if value is None:
+        return None
+    found = _KEY.fullmatch(value.strip())
+    if found is None:
+        fault = Fault("Idempotency-Key", "must be 1 to 255 printable ASCII characters, such as a UUID")
+        raise Invalid("Idempotency-Key is not usable", faults=[fault], reason="INVALID_REQUEST_PARAMETER")
+    return found[1]
 
 
 def faults_of(error: ValidationError) -> list[Fault]:

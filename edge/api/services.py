@@ -24,11 +24,13 @@ from edge.numbers.table import NumberTable
 from edge.recordings.keeper import Keeper
 from edge.recordings.table import RecordingTable
 from edge.sessions.book import CallBook
+from edge.sessions.dead_letters import DeadLetters
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.event_table import EventTable
 from edge.sessions.journal import Journal
 from edge.sessions.message import MessageTable
 from edge.sessions.placing import Placing
+from edge.sessions.posting import Posting
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
@@ -61,6 +63,8 @@ class Services:
     book: CallBook
     placing: Placing
     messages: MessageTable
+    posting: Posting
+    dead_letters: DeadLetters
     recordings: RecordingTable
     keeper: Keeper
     deliveries: DeliveryTable

@@ -144,6 +144,10 @@ class Backlog(ABC, Generic[T]):
         except Unavailable as error:
             log.warning(f"{self._books.what}s that wait stay claimed for a while", error=error.message)
 
+    def wake(self) -> None:
+        """Look soon for rows that somebody put back."""
+        self._look_again()
+
     async def idle(self) -> None:
         """Wait until all that is due was tried."""
         for sender in self._senders.values():
@@ -344,7 +348,7 @@ class Backlog(ABC, Generic[T]):
     async def _measure(self) -> None:
         table, channel = self._books.table, self._books.channel
         query = (
-            sa.select(channel, sa.func.count(), sa.func.min(table.c.tm_create))
+            sa.select(channel, sa.func.count(), sa.func.min(self._books.since))
             .where(table.c.state == sa.literal_column("'queued'"))
             .group_by(channel)
         )

@@ -31,6 +31,7 @@ BOOKS: Final = Books(
     deliveries,
     channel="kind",
     receipt="receipt",
+    since="tm_create",
     what="delivery",
     count=lambda kind, outcome: DELIVERIES.labels(kind, outcome),
     depth=gauge("deliveries_depth", "Webhooks and emails that wait to be sent, of all processes.", ("kind",)),

@@ -39,6 +39,10 @@ class Delivery:
     attempts: int = 0  # tries made
 
     @property
+    def since(self) -> int:
+        return self.tm_create
+
+    @property
     def lane(self) -> tuple[str, int]:
         return self.host, crc32(self.resource.encode()) % LANES
 

@@ -128,6 +128,10 @@ class Inbox:
         PENDING.dec(len(self._held))
         self._held.clear()
 
+    def wake(self) -> None:
+        """Look soon for texts whose flow somebody wants run again."""
+        self._reading.set()
+
     async def idle(self) -> None:
         """Wait until no run of a text is left."""
         await self._lanes.idle()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from edge.sessions.tables import messages, outbox, sent_parts
+from edge.sessions.tables import DEAD, messages, outbox, sent_parts
 from edge.sms.split import count
 from edge.store.engine import reading, writing
 from edge.store.metadata import instant_text
@@ -19,6 +19,11 @@ from edge.store.page import after as behind
 
 Direction = Literal["inbound", "outbound"]
 Status = Literal["received", "rejected", "queued", "sent", "delivered", "failed"]
+FlowState = Literal["none", "pending", "done", "failed"]
+
+DEAD_OUTCOMES: Final = frozenset({"failed", "cut"})  # of the run of an incoming one
+_SENT_AS: Final = frozenset({"queued", "sent", "delivered", "failed"})
+_EQUAL: Final = ("number", "peer", "direction", "carrier", "conversation_id", "flow_state")
 
 
 class _Model(BaseModel):
@@ -50,6 +55,28 @@ class Target(_Model):
     tm_update: str | None = Field(description="When the status last changed.")
 
 
+class Receipt(_Model):
+    """What a carrier said of a part that a message was sent in."""
+
+    carrier: str = Field(description="The carrier that took it.")
+    carrier_id: str = Field(description="What the carrier calls it.")
+    status: Status = Field(description="sent, delivered or failed.")
+    code: str = Field(description="The carrier's code of a failure.")
+    reason: str = Field(description="Why it failed, as the carrier says.")
+    tm_update: str | None = Field(description="When the carrier said so.")
+
+
+class Past(_Model):
+    """What became of a message before it was sent again, or its flow run again."""
+
+    status: str = Field(description="failed; of an incoming message how its run came out.")
+    carrier: str = Field(description="The carrier it went by.")
+    code: str = Field(description="The carrier's code.")
+    reason: str = Field(description="Why it failed.")
+    attempts: int = Field(description="Tries made.")
+    tm_update: str | None = Field(description="When it failed.")
+
+
 class Facts(_Model):
     """What only the edge knows of a message."""
 
@@ -58,8 +85,10 @@ class Facts(_Model):
     number_id: str = Field(description="Our number's id.")
     conversation_id: str = Field(description="The same for all messages between two numbers of one account.")
     reference_id: str = Field(description="The call or message whose flow sent this one.")
-    reason: str = Field(description="Why it was rejected or failed.")
+    reason: str = Field(description="Why it was rejected or failed; of a dead letter that came in, why its run failed.")
     code: str = Field(description="The carrier's code for that, if it gave one.")
+    receipts: tuple[Receipt, ...] = Field(description="The parts it was sent in, and what the carrier said of each.")
+    history: tuple[Past, ...] = Field(description="What became of it before it was sent or run again, oldest first.")
     attempts: int = Field(description="Runs begun of an incoming message's flow; tries to send an outgoing one.")
     lookup_source: str = Field(description="Which tier knew the number: memory, redis, sql or stale.")
     flow_id: str = Field(description="The flow that an incoming message ran.")
@@ -84,16 +113,38 @@ class Message(_Model):
     direction: Direction = Field(description="inbound or outbound.")
     tm_create: str = Field(description="When it came in or was accepted for sending.")
     tm_update: str | None = Field(description="When it last changed.")
-    tm_delete: None = Field(default=None, description="Always null.")
+    tm_delete: str | None = Field(default=None, description="When it was deleted; null in all that is listed.")
     edge: Facts = Field(description="What only the edge knows.")
 
 
-_OUT: Final = ("state", "attempts", "carrier_id", "code", "error", "tm_update")
+class Filters(TypedDict, total=False):
+    """Which messages are wanted; None: whichever. `since` ≤ tm_create < `until`."""
+
+    number: str | None
+    peer: str | None
+    direction: Direction | None
+    status: Status | None
+    carrier: str | None
+    conversation_id: str | None
+    flow_state: FlowState | None
+    code: str | None
+    since: datetime | None
+    until: datetime | None
+
+
+_OUT: Final = ("state", "attempts", "carrier_id", "code", "error", "tm_update", "history")
+_COLUMNS: Final[tuple[Any, ...]] = (messages, *(outbox.c[name].label(f"out_{name}") for name in _OUT))
 _SELECT: Final = (
-    sa.select(messages, *(outbox.c[name].label(f"out_{name}") for name in _OUT))
+    sa.select(*_COLUMNS)
     .outerjoin(outbox, outbox.c.id == messages.c.id)
     .where(sa.or_(messages.c.direction == "inbound", outbox.c.id.is_not(None)))  # without its row it was never accepted
+    .where(messages.c.tm_delete.is_(None))
 )
+_SENT: Final = (  # by what became of them: an index of the outbox leads
+    sa.select(*_COLUMNS).join(outbox, outbox.c.id == messages.c.id).where(messages.c.tm_delete.is_(None))
+)
+_DEAD: Final = _SELECT.where(sa.text(DEAD))  # in the very words of the index
+_REFUSED: Final[sa.ColumnElement[bool]] = sa.literal_column("refusal <> ''")
 
 
 class MessageTable:
@@ -108,38 +159,38 @@ class MessageTable:
         if customer_id is not None:
             query = query.where(messages.c.customer_id == customer_id)
         async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-        return _message(row) if row is not None else None
+            return next(iter(await _shown(connection, query)), None)
 
     async def list(
         self,
         customer_id: str | None,
         *,
-        number: str | None = None,
-        peer: str | None = None,
-        direction: Direction | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
         after: Place | None = None,
         size: int = SIZE_MAX,
+        **wanted: Unpack[Filters],
     ) -> Sequence[Message]:
-        """Newest first, `since` ≤ tm_create < `until`, from behind the place `after` on; of None: everybody's."""
-        conditions = (
-            (messages.c.customer_id, customer_id),
-            (messages.c.number, number),
-            (messages.c.peer, peer),
-            (messages.c.direction, direction),
-        )
-        query = _SELECT.where(*(column == value for column, value in conditions if value is not None))
-        if since is not None:
-            query = query.where(messages.c.tm_create >= since)
-        if until is not None:
-            query = query.where(messages.c.tm_create < until)
-        if after is not None:
-            query = query.where(behind(after, messages.c.tm_create, messages.c.id))
-        query = query.order_by(messages.c.tm_create.desc(), messages.c.id.desc()).limit(size)
+        """Newest first, from behind the place `after` on; of None: everybody's."""
+        query = _SENT if wanted.get("status") in _SENT_AS else _SELECT
         async with reading(self._engine) as connection:
-            return [_message(row) for row in (await connection.execute(query)).mappings()]
+            return await _shown(connection, _narrowed(query, customer_id, wanted, after, size))
+
+    async def dead(
+        self,
+        customer_id: str | None,
+        *,
+        after: Place | None = None,
+        size: int = SIZE_MAX,
+        **wanted: Unpack[Filters],
+    ) -> Sequence[Message]:
+        """The dead letters among them: outgoing ones that failed, incoming ones whose flow did not come to its end."""
+        found: list[Message] = []
+        async with reading(self._engine) as connection:
+            if wanted.get("direction") != "inbound":
+                failed: Filters = {**wanted, "status": "failed"}
+                found += await _shown(connection, _narrowed(_SENT, customer_id, failed, after, size))
+            if wanted.get("direction") != "outbound" and wanted.get("code") is None:
+                found += await _shown(connection, _narrowed(_DEAD, customer_id, wanted, after, size))
+        return sorted(found, key=lambda message: (message.tm_create, message.id), reverse=True)[:size]
 
     async def purge(self, before: datetime, batch: int) -> int:
         """Delete up to `batch` messages older than `before` with which nothing is left to do; returns how many went."""
@@ -161,11 +212,60 @@ class MessageTable:
         return len(ids)
 
 
-def _message(row: sa.RowMapping) -> Message:
+def _narrowed(
+    query: sa.Select[Any], customer_id: str | None, wanted: Filters, after: Place | None, size: int
+) -> sa.Select[Any]:
+    """A page of the messages that are wanted."""
+    status = wanted.get("status")
+    when, row_id, owner = messages.c.tm_create, messages.c.id, messages.c.customer_id
+    if status in _SENT_AS:
+        when, row_id, owner = outbox.c.tm_create, outbox.c.id, outbox.c.customer_id
+        query = query.where(outbox.c.state == status)
+    elif status is not None:
+        refused = _REFUSED if status == "rejected" else messages.c.refusal == ""
+        query = query.where(messages.c.direction == "inbound", refused)
+    conditions = (
+        (owner, customer_id),
+        *((messages.c[name], wanted.get(name)) for name in _EQUAL),
+        (outbox.c.code, wanted.get("code")),
+    )
+    query = query.where(*(column == value for column, value in conditions if value is not None))
+    if (since := wanted.get("since")) is not None:
+        query = query.where(when >= since)
+    if (until := wanted.get("until")) is not None:
+        query = query.where(when < until)
+    if after is not None:
+        query = query.where(when <= after.when, behind(after, when, row_id))
+    return query.order_by(when.desc(), row_id.desc()).limit(size)
+
+
+async def _shown(connection: AsyncConnection, query: sa.Select[Any]) -> list[Message]:
+    """The messages of a query, with the parts they were sent in."""
+    rows = (await connection.execute(query)).mappings().all()
+    sent = [row["id"] for row in rows if row["direction"] == "outbound"]
+    parts: dict[str, list[Receipt]] = {}
+    if sent:
+        table = sent_parts.c
+        of = sa.select(sent_parts).where(table.message_id.in_(sent)).order_by(table.message_id, table.place)
+        for part in (await connection.execute(of)).mappings():
+            parts.setdefault(part["message_id"], []).append(_receipt(part))
+    return [_message(row, parts.get(row["id"], ())) for row in rows]
+
+
+def _receipt(row: sa.RowMapping) -> Receipt:
+    said = {name: row[name] for name in ("carrier", "carrier_id", "code", "reason")}
+    return Receipt(**said, status=row["state"], tm_update=_text(row["tm_update"]))
+
+
+def _text(when: datetime | None) -> str | None:
+    return instant_text(when) if when is not None else None
+
+
+def _message(row: sa.RowMapping, receipts: Sequence[Receipt]) -> Message:
     inbound = row["direction"] == "inbound"
     status: Status = row["out_state"] if not inbound else "rejected" if row["refusal"] else "received"
-    updated = row["tm_update"] if inbound else row["out_tm_update"]
-    tm_update = instant_text(updated) if updated is not None else None
+    tm_update = _text(row["tm_update"] if inbound else row["out_tm_update"])
+    dead = row["flow_state"] == "failed" or row["outcome"] in DEAD_OUTCOMES
     source, destination = (row["peer"], row["number"]) if inbound else (row["number"], row["peer"])
     parts = row["parts"] if inbound else count(row["text"]).parts
     names = ("number_id", "conversation_id", "reference_id", "carrier", "lookup_source", "flow_id", "flow_version")
@@ -178,10 +278,13 @@ def _message(row: sa.RowMapping) -> Message:
         direction=row["direction"],
         tm_create=instant_text(row["tm_create"]),
         tm_update=tm_update,
+        tm_delete=_text(row["tm_delete"]),
         edge=Facts(
             **{name: row[name] for name in (*names, "flow_state", "outcome", "error", "cut_by", "steps", "media")},
             carrier_id=row["carrier_id"] if inbound else row["out_carrier_id"],
-            reason=row["refusal"] if inbound else row["out_error"],
+            reason=(row["refusal"] or (row["error"] if dead else "")) if inbound else row["out_error"],
+            receipts=receipts,
+            history=row["history"] if inbound else row["out_history"],
             code="" if inbound else row["out_code"],
             attempts=row["attempts"] if inbound else row["out_attempts"],
         ),

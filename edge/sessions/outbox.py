@@ -32,6 +32,7 @@ BOOKS: Final = Books(
     outbox,
     channel="carrier",
     receipt="carrier_id",
+    since="tm_queued",
     what="text",
     count=lambda carrier, outcome: TEXTS.labels(carrier, "outbound", outcome),
     depth=gauge("outbox_depth", "Texts that wait to be sent, of all processes.", ("carrier",)),
@@ -72,7 +73,7 @@ KEEP: Final = insert(
 _REST: Final = ("outbound", "", "", "", NIL, 0, "none", 0, *NOBODY, "", "", "", "[]")
 _SELECTED: Final = (
     *(messages.c[name] for name in (*_MESSAGE, "conversation_id", "reference_id")),
-    *(outbox.c.attempts, outbox.c.due),
+    *(outbox.c.attempts, outbox.c.tm_queued, outbox.c.due),
 )
 
 
@@ -96,6 +97,11 @@ class Outgoing:
     conversation_id: str = NIL
     reference_id: str = NIL
     attempts: int = 0  # tries made
+    tm_queued: int = 0  # in microseconds, when it was sent again; 0: never
+
+    @property
+    def since(self) -> int:
+        return self.tm_queued or self.tm_create
 
     @property
     def lane(self) -> tuple[str, str]:
@@ -158,5 +164,6 @@ def _sending(carrier: Carrier) -> Send[Outgoing]:
 def _waiting(row: sa.RowMapping) -> Waiting[Outgoing]:
     values = dict(row)
     due = micros(values.pop("due"))
-    values["tm_create"] = micros(values["tm_create"])
+    for name in ("tm_create", "tm_queued"):
+        values[name] = micros(values[name])
     return Waiting(Outgoing(**values), due)

@@ -56,7 +56,8 @@ class SenderSection(Section):
 
 
 class Item(Protocol):
-    """One thing to send, as its row says it. `tm_create` in microseconds, `attempts` the tries made."""
+    """One thing to send, as its row says it. `tm_create` in microseconds, as is `since`, when it was put there or put
+    there again; `attempts` the tries made."""
 
     @property
     def id(self) -> str: ...
@@ -64,6 +65,8 @@ class Item(Protocol):
     def customer_id(self) -> str: ...
     @property
     def tm_create(self) -> int: ...
+    @property
+    def since(self) -> int: ...
     @property
     def attempts(self) -> int: ...
     @property
@@ -114,8 +117,8 @@ class Alone:
 class Books:
     """What the senders of one table have in common: how they write down what became of a row, and count it.
 
-    `channel` is the table's column with the name of the way out, `receipt` that with what the other side calls it;
-    `what` is what the log calls one.
+    `channel` is the table's column with the name of the way out, `receipt` that with what the other side calls it,
+    `since` that from which on its age counts; `what` is what the log calls one.
     """
 
     def __init__(
@@ -124,6 +127,7 @@ class Books:
         *,
         channel: str,
         receipt: str,
+        since: str,
         what: str,
         count: Callable[[str, str], Counter],
         depth: Gauge,
@@ -131,6 +135,7 @@ class Books:
     ) -> None:
         self.table = table
         self.channel: sa.Column[str] = table.c[channel]
+        self.since: sa.Column[datetime] = table.c[since]
         self.what = what
         self.count = count  # of a channel and an outcome
         self.depth = depth
@@ -149,7 +154,7 @@ class Books:
         self.expire = Statement.of(
             f"{name}.expire",
             f"UPDATE {name} SET state = 'failed', error = ?, tm_update = ?"  # noqa: S608
-            " WHERE state = 'queued' AND tm_create < ? AND claimed_until < ?",
+            f" WHERE state = 'queued' AND {since} < ? AND claimed_until < ?",
         )
 
 
@@ -331,7 +336,7 @@ class Sender(Generic[T]):
             return  # whose it is now will hear the same
         now, what = self._clock(), self._books.what
         due = now + timedelta(seconds=self._wait(tries, error))
-        last = micros(due) >= item.tm_create + self._section.give_up_hours * 3_600_000_000
+        last = micros(due) >= item.since + self._section.give_up_hours * 3_600_000_000
         if not error.retry or tries >= self._section.attempts or last:
             sentence = error.sentence if not error.retry else f"given up after {tries} tries: {error.sentence}"
             log.warning(f"{what} not sent", id=item.id, channel=self.name, error=sentence, code=error.code)

@@ -14,12 +14,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from edge.errors import Fault, Forbidden, Invalid, Unavailable
+from edge.accounts.allowance import refusal
+from edge.errors import Conflict, Fault, Forbidden, Invalid, Unavailable
 from edge.flows.run import Run
 from edge.log import get_logger
 from edge.numbers.number import E164, Number
 from edge.sessions.conversation import Conversation, conversation_id
 from edge.sessions.incoming import Incoming
+from edge.sessions.message import Message
 from edge.sessions.origin import Origin
 from edge.sessions.outbox import Outbox, Outgoing
 from edge.sessions.outside import Outside, Reach
@@ -34,6 +36,7 @@ log = get_logger("sessions")
 _NAMESPACE: Final = uuid.UUID("5b1f6d0e-64f2-5e0a-9d7c-1f2a6c3b8e41")
 OUTAGE_PAUSES: Final = (0.1, 0.3, 1.0, 3.0)  # seconds between tries while SQL is away; then the last one, for ever
 
+Destinations = Callable[[str], Awaitable[tuple[str, ...]]]  # of a customer, see `Routes.destinations`
 Owns = Callable[[str, str], Awaitable[Number | None]]  # number, customer → the live number, if it is that customer's
 
 
@@ -48,13 +51,24 @@ def message_id(reference_id: str, step: str, occurrence: int) -> str:
 
 
 class TextSending:
-    """Texts that flows send, those of calls too: checked, then put into the outbox."""
+    """Texts that flows and the API send, those of calls too: checked, then put into the outbox.
 
-    def __init__(self, outbox: Outbox, owns: Owns, now: Callable[[], int], routes: TextRoutes) -> None:
+    `destinations` says which prefixes an account may text by whom it was not texted; without it, all.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        owns: Owns,
+        now: Callable[[], int],
+        routes: TextRoutes,
+        destinations: Destinations | None = None,
+    ) -> None:
         self._outbox = outbox
         self._owns = owns
         self._now = now  # microseconds since the epoch
         self._routes = routes
+        self._destinations = destinations
 
     async def send(
         self,
@@ -73,8 +87,9 @@ class TextSending:
 
         `carrier` and `route` are those of the text that this one answers. One that answers none goes as the routes of
         texts say; where none fits, by the carrier `otherwise`, or the first one.
-        Raises Forbidden when `source` is no live number of the customer, Invalid for a text or number that cannot be
-        used, Unavailable when numbers or the outbox are away. `destination` is checked to be a number.
+        Raises Forbidden when `source` is no live number of the customer or `destination` none that it may text, Invalid
+        for a text or number that cannot be used, Unavailable when numbers or the outbox are away. `destination` is
+        checked to be a number.
         """
         if E164.fullmatch(destination) is None:
             raise Invalid("the text cannot be sent", faults=[Fault("destination", "is no number in E.164")])
@@ -84,7 +99,11 @@ class TextSending:
             raise Unavailable("no carrier for texts is configured")
         number = await self._owns(source, customer_id)
         if number is None:
-            raise Forbidden(f"{source} is no active number of this account")
+            raise Forbidden(f"{source} is no active number of this account", reason="SOURCE_NOT_ALLOWED")
+        if not carrier and self._destinations is not None:
+            reason = refusal(destination, await self._destinations(customer_id), source)
+            if reason is not None:
+                raise Forbidden(reason, reason="DESTINATION_NOT_ALLOWED")
         await self.put(
             Outgoing(
                 id=id,
@@ -129,6 +148,13 @@ class TextSending:
             )
         )
         return id
+
+    async def may_again(self, message: Message) -> None:
+        """Raises Conflict when a message that was sent before may not be sent now."""
+        number, facts = message.source.target, message.edge
+        owned = await self._owns(number, message.customer_id)
+        if owned is None or owned.id != facts.number_id:
+            raise Conflict(f"{number} is no active number of this account any more", reason="SOURCE_NOT_ALLOWED")
 
     async def put(self, text: Outgoing) -> None:
         """Put a checked text into the outbox. Raises Unavailable."""
