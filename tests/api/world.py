@@ -41,6 +41,7 @@ from edge.recordings.section import RecordingsSection
 from edge.recordings.spool import Spool
 from edge.recordings.table import Recording, RecordingTable
 from edge.sessions.book import CallBook
+from edge.sessions.dead_letters import DeadLetters
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.event_table import EventTable
 from edge.sessions.guests import Guests
@@ -48,12 +49,15 @@ from edge.sessions.journal import Journal
 from edge.sessions.leg import Way, attempt_of
 from edge.sessions.message import MessageTable
 from edge.sessions.origin import Origin
+from edge.sessions.outbox import Outbox, OutboxSection
 from edge.sessions.outside import Master
 from edge.sessions.placing import Placing
+from edge.sessions.posting import Posting
 from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.telling import Telling
+from edge.sessions.texting import TextSending
 from edge.sessions.webhook import Webhooks
 from edge.sip.peer import Peer
 from edge.sms.carrier import Called, Carrier, Hook, Said
@@ -63,7 +67,7 @@ from edge.storages.directory import DirectorySection
 from edge.store.cache_outbox import CacheWriter
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, open_engine
-from edge.store.metadata import NIL, new_id
+from edge.store.metadata import NIL, micros, new_id
 from edge.store.notice import Notices
 from edge.store.reader import Reader
 from edge.store.writer import Writer
@@ -352,6 +356,15 @@ async def _running(
     keeper = Keeper(
         keeping, spool, Folder(DirectorySection(path=folder / "recordings")), recordings, node=NODE, follow=nothing
     )
+    loopback, messages = Loopback(LoopbackSection(), site), MessageTable(engine)
+    outbox = Outbox(OutboxSection(), engine, writer, {"loopback": loopback}, node=NODE)  # not begun: nothing is sent
+    routes = Routes(directory, accounts, Library(fresh, notices, None, reader))
+
+    async def owned(number: str, customer_id: str) -> Number | None:
+        found = (await directory.find(number)).value
+        return found if found is not None and (found.customer_id, found.status) == (customer_id, "active") else None
+
+    sending = TextSending(outbox, owned, lambda: micros(clock()), routes.destinations)
     world: World
     services = Services(
         section=section or ApiSection(port=0),
@@ -370,7 +383,9 @@ async def _running(
         step_counts=StepCounts(engine),
         calls=CallTable(engine),
         placing=cast("Placing", Phones()),
-        messages=MessageTable(engine),
+        messages=messages,
+        posting=Posting(sending, messages, lambda _number, _destination: ["loopback"]),
+        dead_letters=DeadLetters(messages, writer, outbox, outbox, sending.may_again, clock),
         recordings=recordings,
         keeper=keeper,
         deliveries=DeliveryTable(engine),
@@ -380,8 +395,8 @@ async def _running(
         secrets=secrets,
         http=guard,
         trunks=trunks,
-        routes=Routes(directory, accounts, Library(fresh, notices, None, reader)),
-        carriers=[Loopback(LoopbackSection(), site), bell],
+        routes=routes,
+        carriers=[loopback, bell],
         keep=mailbox,
         report=mailbox.report,
         clock=clock,

@@ -18,7 +18,7 @@ from edge.sessions.reports import Changed, Known, Part, ReceiptsSection, Reports
 from edge.sessions.tables import early_reports, memories, outbox, sent_parts
 from edge.sms.carrier import Carrier, Refused
 from edge.sms.text import OutgoingText, Receipt, Report
-from edge.store.metadata import micros
+from edge.store.metadata import micros, new_id
 from edge.store.writer import Statement
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 from tests.sessions.test_outbox import CUSTOMER, text
@@ -80,7 +80,7 @@ class Life:
 
     def tell(self, change: Changed) -> Sequence[tuple[Statement, tuple[Any, ...]]]:
         self.told.append(change)
-        return [(TOLD, (change.message_id, change.state, change.code, change.reason))]
+        return [(TOLD, (change.message_id, change.state, new_id(), change.reason))]
 
     async def sends(self, **change: Any) -> Outgoing:
         mine = text(**change)
