@@ -16,11 +16,12 @@ from edge.sessions.outbox import BOOKS
 from edge.sessions.tables import early_reports, messages, outbox, sent_parts
 from edge.sms.carrier import NotNow
 from edge.store.metadata import NIL
-from tests.sessions.ground import Frail, Ground, end, until
+from tests.sessions.ground import Clock, Frail, Ground, until
 from tests.sessions.test_message import ONE, TWO, fill, name, row, sending
+from tests.sessions.test_outbox import CUSTOMER
 from tests.sessions.test_parking import says as writes
-from tests.sessions.test_reports import CUSTOMER, Loft, living, says
 from tests.sessions.test_reports import Life as Sending
+from tests.sessions.test_reports import living, says
 from tests.sessions.test_texts import OURS, Library, Post, action
 from tests.sessions.test_texts import Life as Texts
 from tests.sessions.test_texts import living as texting
@@ -45,7 +46,7 @@ def letters(ground: Ground, life: Sending | None = None, texts: Texts | None = N
         "outbox": life.outbox if life is not None else Bell(),
         "inbox": texts.inbox if texts is not None else Bell(),
         "may": anything,
-        "clock": (life or texts).clock if life or texts else Loft,
+        "clock": life.clock if life is not None else texts.clock if texts is not None else Clock(),
         "announce": life.tell if life is not None else (lambda _: ()),
     }
     return DeadLetters(**{**parts, **change})
@@ -257,7 +258,7 @@ async def test_a_crash_while_it_is_begun_anew_begins_it_once_or_not_at_all(groun
     frail.dies_at = (0, written)
     task = asyncio.create_task(letters(ground, life, writer=frail.as_writer()).resend(mine, None))
     await frail.dead.wait()
-    await end([task])
+    task.cancel()
     async with living(ground, "a") as after:
         dead = letters(ground, after)
         if written:
