@@ -23,7 +23,6 @@ FlowState = Literal["none", "pending", "done", "failed"]
 
 DEAD_OUTCOMES: Final = frozenset({"failed", "cut"})  # of the run of an incoming one
 _SENT_AS: Final = frozenset({"queued", "sent", "delivered", "failed"})
-_EQUAL: Final = ("number", "peer", "direction", "carrier", "conversation_id", "flow_state")
 
 
 class _Model(BaseModel):
@@ -143,8 +142,6 @@ _SELECT: Final = (
 _SENT: Final = (  # by what became of them: an index of the outbox leads
     sa.select(*_COLUMNS).join(outbox, outbox.c.id == messages.c.id).where(messages.c.tm_delete.is_(None))
 )
-_DEAD: Final = _SELECT.where(sa.text(DEAD))  # in the very words of the index
-_REFUSED: Final[sa.ColumnElement[bool]] = sa.literal_column("refusal <> ''")
 
 
 class MessageTable:
@@ -170,9 +167,10 @@ class MessageTable:
         **wanted: Unpack[Filters],
     ) -> Sequence[Message]:
         """Newest first, from behind the place `after` on; of None: everybody's."""
-        query = _SENT if wanted.get("status") in _SENT_AS else _SELECT
+        if wanted.get("code") is not None and wanted.get("status") is None:
+            wanted = {**wanted, "status": "failed"}  # what did not fail has no code
         async with reading(self._engine) as connection:
-            return await _shown(connection, _narrowed(query, customer_id, wanted, after, size))
+            return await _shown(connection, _wanted(customer_id, wanted, after, size))
 
     async def dead(
         self,
@@ -187,9 +185,9 @@ class MessageTable:
         async with reading(self._engine) as connection:
             if wanted.get("direction") != "inbound":
                 failed: Filters = {**wanted, "status": "failed"}
-                found += await _shown(connection, _narrowed(_SENT, customer_id, failed, after, size))
+                found += await _shown(connection, _wanted(customer_id, failed, after, size))
             if wanted.get("direction") != "outbound" and wanted.get("code") is None:
-                found += await _shown(connection, _narrowed(_DEAD, customer_id, wanted, after, size))
+                found += await _shown(connection, _wanted(customer_id, wanted, after, size, dead=True))
         return sorted(found, key=lambda message: (message.tm_create, message.id), reverse=True)[:size]
 
     async def purge(self, before: datetime, batch: int) -> int:
@@ -212,24 +210,44 @@ class MessageTable:
         return len(ids)
 
 
-def _narrowed(
-    query: sa.Select[Any], customer_id: str | None, wanted: Filters, after: Place | None, size: int
+def _wanted(
+    customer_id: str | None, wanted: Filters, after: Place | None, size: int, *, dead: bool = False
 ) -> sa.Select[Any]:
-    """A page of the messages that are wanted."""
-    status = wanted.get("status")
-    when, row_id, owner = messages.c.tm_create, messages.c.id, messages.c.customer_id
+    """A page of the messages that are wanted, or of those of them that came in and are dead.
+
+    What is rare has an index of its own, in whose very words it is asked for. One condition leads, and has the index;
+    the others are written so that SQLite, which has no idea how many rows each would leave, takes none of theirs.
+    """
+    status, flow_state = wanted.get("status"), wanted.get("flow_state")
+    query, when, row_id = _SELECT, messages.c.tm_create, messages.c.id
+    owner, leader = messages.c.customer_id, ""
+    rare: str | None = None
     if status in _SENT_AS:
-        when, row_id, owner = outbox.c.tm_create, outbox.c.id, outbox.c.customer_id
+        query, when, row_id, owner = _SENT, outbox.c.tm_create, outbox.c.id, outbox.c.customer_id
         query = query.where(outbox.c.state == status)
+        leader = "customer_id"
     elif status is not None:
-        refused = _REFUSED if status == "rejected" else messages.c.refusal == ""
-        query = query.where(messages.c.direction == "inbound", refused)
-    conditions = (
-        (owner, customer_id),
-        *((messages.c[name], wanted.get(name)) for name in _EQUAL),
-        (outbox.c.code, wanted.get("code")),
-    )
-    query = query.where(*(column == value for column, value in conditions if value is not None))
+        query = query.where(messages.c.direction == "inbound")
+        rare = "refusal <> ''" if status == "rejected" else None
+    if dead or flow_state == "failed":
+        rare = DEAD
+    elif flow_state == "pending":
+        rare = "flow_state = 'pending'"
+    if rare is not None:
+        query = query.where(sa.text(rare))
+        leader = rare
+    if status == "received":
+        query = query.where(messages.c.refusal == "")
+    conditions = {
+        **{messages.c[name]: wanted.get(name) for name in ("conversation_id", "number")},
+        owner: customer_id,
+        **{messages.c[name]: wanted.get(name) for name in ("carrier", "peer", "direction", "flow_state")},
+        outbox.c.code: wanted.get("code"),
+    }
+    for column, value in conditions.items():
+        if value is not None:
+            leader = leader or column.name
+            query = query.where((column if leader == column.name else column.concat("")) == value)
     if (since := wanted.get("since")) is not None:
         query = query.where(when >= since)
     if (until := wanted.get("until")) is not None:
