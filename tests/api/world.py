@@ -57,6 +57,7 @@ from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.telling import Telling
+from edge.sessions.text_routes import TextRoutes
 from edge.sessions.texting import TextSending
 from edge.sessions.webhook import Webhooks
 from edge.sip.peer import Peer
@@ -364,7 +365,8 @@ async def _running(
         found = (await directory.find(number)).value
         return found if found is not None and (found.customer_id, found.status) == (customer_id, "active") else None
 
-    sending = TextSending(outbox, owned, lambda: micros(clock()), routes.destinations)
+    ways = TextRoutes((), ["loopback"])
+    sending = TextSending(outbox, owned, lambda: micros(clock()), ways, routes.destinations)
     world: World
     services = Services(
         section=section or ApiSection(port=0),
@@ -384,7 +386,7 @@ async def _running(
         calls=CallTable(engine),
         placing=cast("Placing", Phones()),
         messages=messages,
-        posting=Posting(sending, messages, lambda _number, _destination: ["loopback"]),
+        posting=Posting(sending, messages),
         dead_letters=DeadLetters(messages, writer, outbox, outbox, sending.may_again, clock),
         recordings=recordings,
         keeper=keeper,
