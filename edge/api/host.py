@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
+from prometheus_client import Histogram
 from pydantic import BaseModel
 
 from edge.api import refusal
@@ -27,11 +28,12 @@ from edge.api.operation import Answer, AnyOperation, Ask, Came, Download, Nothin
 from edge.api.proxies import Proxies
 from edge.api.reading import read_body, read_key, read_match, read_query
 from edge.errors import Conflict, EdgeError, Fault, Internal, Invalid, TooLarge, Unavailable
-from edge.log import get_logger
-from edge.metrics import counter, histogram
+from edge.log import enabled, get_logger
+from edge.metrics import histogram, tally
 from edge.sms.carrier import Said
+from edge.store.metadata import take_chance
 
-REQUESTS = counter("http_requests_total", "HTTP requests answered.", ("route", "method", "code"))
+REQUESTS = tally("http_requests_total", "HTTP requests answered.", ("route", "method", "code"))
 SECONDS = histogram("http_request_seconds", "Time from a request's header to the end of its answer.", ("route",))
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})  # others are counted as one
@@ -44,6 +46,7 @@ _GIVEN_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")  # a client's own X-Request-Id
 _UUID = re.compile(r"^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$")
 _NOTHING = Nothing()
 _log = get_logger("api")
+_seconds: dict[str, Histogram] = {}  # by route, bound once; there are as many as paths
 
 
 def mount(
@@ -193,7 +196,7 @@ def around(proxies: Proxies) -> Middleware:
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         given = request.headers.get("X-Request-Id", "")
-        request_id = request[REQUEST_ID] = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
+        request_id = request[REQUEST_ID] = given if _GIVEN_ID.match(given) else take_chance(8).hex()
         response: web.StreamResponse
         try:
             response = await handler(request)
@@ -237,8 +240,14 @@ def _note(request: web.Request, status: int, seconds: float, remote: str) -> Non
     route = resource.canonical if resource is not None else UNMATCHED
     method = request.method if request.method in METHODS else "other"
     REQUESTS.labels(route, method, str(status)).inc()
-    SECONDS.labels(route).observe(seconds)
-    write = _log.debug if route in QUIET and status < 400 else _log.info
+    series = _seconds.get(route)
+    if series is None:
+        series = _seconds[route] = SECONDS.labels(route)
+    series.observe(seconds)
+    level: Literal["debug", "info"] = "debug" if route in QUIET and status < 400 else "info"
+    if not enabled(level):
+        return
+    write = _log.debug if level == "debug" else _log.info
     write(
         "request",
         method=request.method,

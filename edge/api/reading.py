@@ -31,7 +31,7 @@ def read_json(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise _wrong_json(_position(data.count(b"\n", 0, error.start), 0), "not UTF-8") from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        value = _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise _wrong_json(_position(error.lineno - 1, error.colno), error.msg[:1].lower() + error.msg[1:]) from None
     except _Refused as error:
@@ -136,6 +136,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise _Refused(f"the key {next(n for n in names if names.count(n) > 1)!r:.80} stands twice in one object")
     return result
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 
 
 def _has_surrogate(text: str) -> bool:

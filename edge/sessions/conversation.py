@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.sessions.tables import conversations, messages
 from edge.store.engine import reading, writing
-from edge.store.metadata import NIL
+from edge.store.metadata import NIL, name_id
 from edge.store.page import SIZE_MAX, Place
 from edge.store.page import after as behind
 from edge.store.statement import Statement, insert
@@ -42,7 +42,7 @@ SAID: Final = replace(
 
 def conversation_id(customer_id: str, number: str, peer: str) -> str:
     """The same for all texts between our number and a peer, as long as one customer has the number."""
-    return str(uuid.uuid5(_NAMESPACE, f"conversation {customer_id} {number} {peer}"))
+    return name_id(_NAMESPACE, f"conversation {customer_id} {number} {peer}")
 
 
 class Kept(Protocol):

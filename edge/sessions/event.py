@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 
 from edge.accounts.event import EventType
 from edge.sessions.claims import NOBODY
-from edge.store.metadata import instant_text, micros
+from edge.store.metadata import instant_text, micros, name_id
 from edge.store.writer import Row, insert
 
 _NAMESPACE: Final = uuid.UUID("3a4b8f52-9d0c-5f0e-8b1e-6f1b1c7d2e90")
@@ -51,7 +51,7 @@ class Event(NamedTuple):
 
 
 def event_id(resource_id: str, type: str, what: object) -> str:
-    return str(uuid.uuid5(_NAMESPACE, f"{resource_id} {type} {what}"))
+    return name_id(_NAMESPACE, f"{resource_id} {type} {what}")
 
 
 def body(event_id: str, type: str, when: datetime, data: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from edge.flows.session import Session, SessionEnded
 from edge.log import get_logger
 from edge.metrics import tally
 from edge.sessions.memory import recall
-from edge.store.metadata import NIL
+from edge.store.metadata import NIL, name_id
 
 log = get_logger("sessions")
 
@@ -93,7 +93,7 @@ async def complete(run: Run, session: Session, flow: Flow) -> None:
 
 def completion_id(run_id: str) -> str:
     """The id of the run that completes another one. The same when it is repeated."""
-    return str(uuid.uuid5(_NAMESPACE, run_id))
+    return name_id(_NAMESPACE, run_id)
 
 
 def _take_over(run: Run, flow: Flow, kind: str, run_id: str = "") -> None:

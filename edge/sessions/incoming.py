@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -51,9 +52,8 @@ class Incoming:
     def row(self, claimed_by: str, claimed_until: int) -> tuple[Any, ...]:
         """What `KEEP` writes."""
         state = "pending" if self.has_flow else "none"
-        own = (getattr(self, name) for name in _PLAIN)
         media = json_text(self.media) if self.media else "[]"
-        return (*own, media, NIL, 0, state, claimed_by, claimed_until, "", "", "", "[]")
+        return (*_plain(self), media, NIL, 0, state, claimed_by, claimed_until, "", "", "", "[]")
 
     @property
     def refused_with(self) -> type[EdgeError] | None:
@@ -74,6 +74,7 @@ class Performed:
 
 _FIELDS: Final = tuple(f.name for f in fields(Incoming))
 _PLAIN: Final = tuple(name for name in _FIELDS if name != "media")
+_plain: Final = attrgetter(*_PLAIN)
 _SELECTED: Final = tuple(messages.c[name] for name in _FIELDS)
 _COLUMNS: Final = (
     *_PLAIN,

@@ -26,7 +26,7 @@ from edge.log import get_logger
 from edge.sessions.incoming import Incoming, Performed
 from edge.sessions.tables import parked_runs
 from edge.store.engine import reading, writing
-from edge.store.metadata import json_text, micros
+from edge.store.metadata import json_text, micros, name_id
 from edge.store.reader import Lookup, Reader
 from edge.store.statement import Statement, insert
 from edge.store.writer import Writer
@@ -151,4 +151,4 @@ def timer_of(text: Incoming, due: datetime) -> Incoming:
 
 
 def timer_id_of(message_id: str) -> str:
-    return str(uuid.uuid5(_NAMESPACE, message_id))
+    return name_id(_NAMESPACE, message_id)

@@ -27,7 +27,7 @@ from edge.sessions.outbox import Outbox, Outgoing
 from edge.sessions.outside import Outside, Reach
 from edge.sessions.text_routes import TextRoutes
 from edge.sms.text import BODY_LIMIT, unstorable
-from edge.store.metadata import NIL
+from edge.store.metadata import NIL, name_id
 
 T = TypeVar("T")
 
@@ -42,12 +42,12 @@ Owns = Callable[[str, str], Awaitable[Number | None]]  # number, customer → th
 
 def run_id(text_id: str) -> str:
     """The id of the run of a text's flow, also when it is repeated."""
-    return str(uuid.uuid5(_NAMESPACE, f"run {text_id}"))
+    return name_id(_NAMESPACE, f"run {text_id}")
 
 
 def message_id(reference_id: str, step: str, occurrence: int) -> str:
     """The id of what a step of a session's flow sends, the first or a later time. The same in every run."""
-    return str(uuid.uuid5(_NAMESPACE, f"message {reference_id} {occurrence} {step}"))
+    return name_id(_NAMESPACE, f"message {reference_id} {occurrence} {step}")
 
 
 class TextSending:

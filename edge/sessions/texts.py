@@ -23,7 +23,7 @@ from edge.flows.executor import execute
 from edge.flows.flow import Flow
 from edge.flows.parked import from_json, to_json
 from edge.flows.run import Run
-from edge.log import get_logger
+from edge.log import enabled, get_logger
 from edge.numbers.e164 import read_dialed
 from edge.numbers.number import Number
 from edge.sessions.conversation import conversation_id
@@ -74,7 +74,8 @@ class TextDesk:
             self._count(text.carrier, "unavailable")
             raise
         self._count(text.carrier, _outcome(kept) if new else "duplicate")
-        log.info("text", message_id=kept.id, carrier=kept.carrier, refusal=kept.refusal or None, repeated=not new)
+        if enabled("info"):
+            log.info("text", message_id=kept.id, carrier=kept.carrier, refusal=kept.refusal or None, repeated=not new)
         return Verdict(kept.id, kept.refused_with, repeated=not new)
 
     async def refuses(self, text: Text) -> bool:
@@ -195,7 +196,8 @@ class TextRuns:
         outcome, error = run.outcome or "", _told(text, run)
         if number is not None and await fall_back(run, session, number.fallback_flow_id):
             error = error or _told(text, run)
-        log.info("text flow ended", message_id=text.id, outcome=outcome, error=error or None)
+        if enabled("info"):
+            log.info("text flow ended", message_id=text.id, outcome=outcome, error=error or None)
         performed = Performed(
             outcome=outcome,
             error=error,

@@ -241,9 +241,7 @@ async def test_a_text_whose_run_is_repeated_does_not_take_itself_for_the_next_on
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(
-    "place", range(9)
-)  # the text, begin, two rows of the answer and its receipt, the park, the end …
+@pytest.mark.parametrize("place", range(8))  # the text, begin, the answer and its receipt, the park, the end …
 @pytest.mark.parametrize("which", [0, 1], ids=["hi", "Ann"])
 async def test_a_crash_at_any_write_loses_and_doubles_nothing(
     ground: Ground, which: int, place: int, written: bool

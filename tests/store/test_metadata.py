@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.store.metadata import NIL, from_micros, instant_text, is_id, json_text, micros, new_id, with_times
+from edge.store.metadata import NIL, from_micros, instant_text, is_id, json_text, micros, name_id, new_id, with_times
 
 
 @given(st.datetimes(timezones=st.just(UTC)))
@@ -59,3 +59,8 @@ def test_driver_rows() -> None:
         "version": 3,
     }
     assert json_text({"b": "ü", "a": [1]}) == '{"a":[1],"b":"ü"}'
+
+
+@pytest.mark.parametrize("name", ["", "run 1", "Grüße \N{SNOWMAN}"])
+def test_the_id_of_a_name_is_its_uuid_of_version_5(name: str) -> None:
+    assert name_id(uuid.NAMESPACE_OID, name) == str(uuid.uuid5(uuid.NAMESPACE_OID, name))
