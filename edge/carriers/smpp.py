@@ -4,9 +4,10 @@
     kind = "smpp"
     hosts = ["smsc1.example.com:2775", "smsc2.example.com:2775"]
     system_id = "edge"
+    password_file = "/etc/edge/smsc.password"
     binds = 2
 
-and the password as EDGE_CARRIERS__… or in the file. A deliver_sm is answered once what it brought is in SQL:
+A deliver_sm is answered once what it brought is in SQL:
 
     kept, for a number of ours                      ESME_ROK
     kept as rejected: no number of ours             ESME_RINVDSTADR
@@ -73,7 +74,7 @@ class Smpp(Carrier):
             self._binds = Binds(section, self._counts, self._deliver)
         except OSError as error:
             raise Invalid(
-                "the certificates of a carrier cannot be read", faults=[Fault(f"carriers.{section.name}", str(error))]
+                "a file of a carrier cannot be read", faults=[Fault(f"carriers.{section.name}", str(error))]
             ) from None
 
     @property

@@ -121,7 +121,8 @@ class Desk:
 
 
 def carrier(*hosts: str, **settings: Any) -> Smpp:
-    return Smpp(SmppSection(hosts=hosts, system_id="edge", password="secret", **settings), site())
+    given = {"hosts": hosts, "system_id": "edge", "password": "secret", **settings}
+    return Smpp(SmppSection.model_validate(given), site())
 
 
 @asynccontextmanager

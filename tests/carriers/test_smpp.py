@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -425,11 +426,18 @@ async def test_it_takes_leave_when_it_is_cancelled(door: Door) -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    section = SmppSection(password="hunter2")
+    section = SmppSection.model_validate({"password": "hunter2"})
     smpp = carrier("127.0.0.1:1", system_type="x")
     for shown in (repr(section), str(section), render(section), section.model_dump_json(), repr(section.bind)):
         assert "hunter2" not in shown
     assert "secret" not in repr(vars(smpp))
+
+
+def test_it_may_be_in_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hunter2\n")
+    section = SmppSection.model_validate({"password_file": tmp_path / "password"})
+    assert section.bind.password == "hunter2"
+    assert "hunter2" not in repr(section)
 
 
 @pytest.mark.parametrize(
@@ -441,6 +449,8 @@ def test_a_password_is_never_shown() -> None:
         {"hosts": []},
         {"country": "us"},
         {"tls_ca": __file__},
+        {"password": "a", "password_file": __file__},
+        {"password_file": "/nowhere"},
         {"mode": "both"},
         {"window": 0},
         {"system_id": "x" * 65},

@@ -37,10 +37,9 @@ class SmppSection(CarrierSection):
         " one cannot be reached.",
     )
     system_id: str = Field(default="", max_length=64, description="Who we are to the carrier.")
-    password: SecretStr = Field(
-        default=SecretStr(""),
-        max_length=64,
-        description="The password that goes with it. Better given as a variable of the environment.",
+    password: SecretStr | None = Field(default=None, max_length=64, description="The password that goes with it.")
+    password_file: FilePath | None = Field(
+        default=None, description="A file with the password instead, for those who keep secrets apart."
     )
     system_type: str = Field(default="", max_length=12, description="What kind of system we are, if the carrier asks.")
     mode: Literal["transceiver", "pair", "transmitter", "receiver"] = Field(
@@ -123,6 +122,8 @@ class SmppSection(CarrierSection):
 
     @model_validator(mode="after")
     def _has_a_use_for_files(self) -> SmppSection:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("password and password_file cannot both be given")
         if not self.tls and (self.tls_ca is not None or self.tls_certificate is not None):
             raise ValueError("tls_ca and tls_certificate are for tls = true")
         return self
@@ -135,10 +136,11 @@ class SmppSection(CarrierSection):
 
     @property
     def bind(self) -> pdu.Bind:
-        """What a bind says of us."""
-        return pdu.Bind(
-            self.system_id, self.password.get_secret_value(), self.system_type, address_range=self.address_range
-        )
+        """What a bind says of us. Raises OSError for a file that cannot be read."""
+        password = self.password.get_secret_value() if self.password is not None else ""
+        if self.password_file is not None:
+            password = self.password_file.read_text().strip()
+        return pdu.Bind(self.system_id, password, self.system_type, address_range=self.address_range)
 
     @property
     def certificates(self) -> tuple[Path | None, Path | None]:
