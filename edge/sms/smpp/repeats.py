@@ -3,8 +3,9 @@
 An SMSC sends a text again when it was told "not now", when our answer took too long, or when the connection went away
 before the answer was read. All of that we can see from here, so only then is an equal text within `WINDOW` taken for a
 repeat: it gets the id of the first, and is known by it in SQL. A person who writes "yes" twice writes two texts: the
-first was answered in time, on a connection that still stands, or on which the SMSC has proven since that it read our
-answer (`Session.proven`).
+first was answered in time, and the SMSC has proven since that it read our answer (`Session.proven`), which takes two
+seconds at the most; or the second comes by the same connection, on which nothing is lost while it stands. By another
+one, and before that proof, it is taken for a repeat: we may not know yet that the first connection is dead.
 
 Equal are texts of the same source, destination, header or SAR, coding, octets, and the times that some carriers give.
 The id is their hash, and when the first of them came. What a process that died had kept is read from SQL once, before
@@ -69,12 +70,11 @@ class Seen:
         """It came once more."""
         self.came, self._line, self._answered = now, line, inf
 
-    def may_come_again(self, now: float) -> bool:
-        """Whether its SMSC may have a reason to send it again."""
-        line = self._line
-        if line is None or min(self._answered, now) - self.came > IN_TIME:
+    def may_come_again(self, now: float, line: Line) -> bool:
+        """Whether its SMSC may have a reason to send it again, by that line."""
+        if self._line is None or min(self._answered, now) - self.came > IN_TIME:
             return True
-        return line.closed and not self.settled
+        return not self.settled and (line is not self._line or line.closed)
 
     @property
     def settled(self) -> bool:
@@ -108,7 +108,7 @@ class Repeats:
         """What this text is known by: that of one before, when it may be the same."""
         print = fingerprint(message)
         seen = self._seen.get(print)
-        if seen is not None and now - seen.came < WINDOW and seen.may_come_again(now):
+        if seen is not None and now - seen.came < WINDOW and seen.may_come_again(now, line):
             seen.again(now, line)
         else:
             if seen is not None:

@@ -8,7 +8,7 @@ The machine is told bytes, the time, and what its user wants; it gives bytes and
 - A submit is answered within `answer` seconds, or counts as lost (`Unanswered`). A bind or an enquire_link without its
   answer is the end of the connection.
 - enquire_link goes out when for `enquire` seconds nothing came, or nothing was sent: some carriers wait for it though
-  they talk to us.
+  they talk to us. And when a response of ours has gone out and nothing was asked since, for the sake of `proven`.
 - A response that fits nothing we asked, by its sequence number or by its kind, is `Ignored`: it may be late, or twice.
 - Each deliver_sm waits for `respond`, in any order. What cannot be read is answered at once with what is wrong with it.
 - Whoever leaves first finishes what is at work, for a second.
@@ -111,6 +111,7 @@ class Session:
         "_state",
         "_stop",
         "_stream",
+        "_unproven",
         "_working",
         "proven",
     )
@@ -132,6 +133,7 @@ class Session:
         self._stop = inf  # when binding or leaving has taken too long
         self._alive = inf  # when the answer to an enquire_link is due
         self._leaving: Pdu | None = None  # what goes out once nothing is at work: their unbind_resp, or our unbind
+        self._unproven = inf  # when the first response went out after which nothing was asked
         self.proven = -inf
 
     # Verbs
@@ -156,6 +158,7 @@ class Session:
         self._working -= 1
         # §4.6.2: the message_id of a deliver_sm_resp is unused, one NUL
         self._send(Pdu(delivered.command | pdu.RESP, delivered.sequence, state, b"\0"), now)
+        self._unproven = min(self._unproven, now)
         self._leave(now)
 
     def unbind(self, now: float) -> None:
@@ -197,9 +200,7 @@ class Session:
             self._order.popleft()
         if self._order:
             due = min(due, self._order[0][0] + self._answer)
-        if self._state is _State.UP:
-            due = min(due, self._heard + self._enquire, self._said + self._enquire)
-        return due
+        return min(due, self._enquire_due)
 
     def handle_timer(self, now: float) -> None:
         """The time of `get_timer` has come."""
@@ -214,10 +215,9 @@ class Session:
             self._close("the SMSC did not answer an enquire_link")
         elif now >= self._stop:
             self._too_long(now)
-        elif self._state is _State.UP and now >= min(self._heard, self._said) + self._enquire:
-            self._heard = now  # no second one while the first has no answer, unless it takes longer than the pause
+        elif now >= self._enquire_due:
             self._ask(pdu.ENQUIRE_LINK, b"", now)
-            self._alive = min(self._alive, now + limits.ALIVE)
+            self._alive = now + limits.ALIVE
 
     def resume(self, now: float) -> None:
         """What came was left unread for a while: an answer may lie there."""
@@ -256,6 +256,13 @@ class Session:
 
     def next_event(self) -> Event | None:
         return self._events.popleft() if self._events else None
+
+    @property
+    def _enquire_due(self) -> float:
+        """When to ask whether they live: not while they have not answered that."""
+        if self._state is not _State.UP or self._alive != inf:
+            return inf
+        return min(self._heard + self._enquire, self._said + self._enquire, self._unproven + limits.PROVE)
 
     # What they answer
 
@@ -375,6 +382,7 @@ class Session:
             sequence = sequence % limits.SEQUENCES + 1
         self._sequence = sequence
         self._asked[sequence] = (command, now)
+        self._unproven = inf  # its answer proves what was sent before
         self._send(Pdu(command, sequence, 0, body), now)
         return sequence
 

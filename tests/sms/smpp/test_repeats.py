@@ -55,12 +55,21 @@ def test_a_text_whose_line_broke_before_its_answer_was_read_comes_again(pause: f
     assert desk.came(pause, line=Line()) == first
 
 
+def test_so_does_one_that_comes_by_another_line_for_the_first_may_be_dead() -> None:
+    desk = Desk()
+    first = desk.came(0)
+    assert desk.came(1, line=Line()) == first
+
+
 def test_unless_the_other_side_has_proven_that_it_read_the_answer() -> None:
     desk = Desk()
     first = desk.came(0)
     desk.line.proven = 0.5
-    desk.line.closed = True
     assert desk.came(60, line=Line()) != first
+    first = desk.came(100)
+    desk.line.proven = 100.5
+    desk.line.closed = True
+    assert desk.came(160, line=Line()) != first
 
 
 def test_a_text_without_an_answer_comes_again_once_its_smsc_lost_patience() -> None:

@@ -235,6 +235,29 @@ def test_an_answer_proves_what_was_said_before_the_question() -> None:
     assert pair.esme.proven == 140
 
 
+def test_that_a_text_was_received_is_soon_proven_to_have_been_read() -> None:
+    pair = Pair().open()
+    for _ in range(100):
+        pair.smsc.deliver()
+        for event in delivered(pair.run()):
+            pair.esme.respond(event, status.ROK, pair.now)
+        pair.wait(0.1)
+    assert pair.esme.proven >= pair.now - 0.1 - limits.PROVE
+    assert len(pair.smsc.named("enquire_link")) == 4, "one for many"
+    pair.wait(29)
+    assert len(pair.smsc.named("enquire_link")) == 5
+
+
+def test_what_is_asked_anyway_is_proof_enough() -> None:
+    pair = Pair().open()
+    pair.smsc.deliver()
+    (event,) = delivered(pair.run())
+    pair.esme.respond(event, status.ROK, pair.now)
+    submit(pair)
+    pair.wait(20)
+    assert not pair.smsc.named("enquire_link")
+
+
 # The end
 
 

@@ -4,7 +4,8 @@ A turn is: octets or a verb in, events to those who wait, octets out, timer. Of 
 the answers leave in one write.
 
 Texts that come in are at work side by side, each in a task of its own, and are answered as they are done. When there
-are `at_once` of them nothing more is read until half are answered; so an SMSC without a window cannot fill our memory.
+are `at_once` of them nothing more is read until half are answered, nor while the SMSC does not read our answers; so one
+without a window cannot fill our memory.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._paused = False
+        self._unread = False  # the other side does not read what we write
         self._soon = False
 
     # What its user does
@@ -104,6 +106,14 @@ class Link(asyncio.Protocol):
             f"the connection was lost: {error}" if error is not None else "the SMSC closed the connection"
         )
         self._turn()
+
+    def pause_writing(self) -> None:
+        self._unread = True
+        self._pause()
+
+    def resume_writing(self) -> None:
+        self._unread = False
+        self._resume()
 
     # A turn
 
@@ -167,9 +177,8 @@ class Link(asyncio.Protocol):
     def _begin(self, delivered: Delivered) -> None:
         task = self._loop.create_task(self._work(delivered))
         self._tasks.add(task)
-        if len(self._tasks) >= self._at_once and not self._paused and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
+        if len(self._tasks) >= self._at_once:
+            self._pause()
 
     async def _work(self, delivered: Delivered) -> None:
         state = status.RX_T_APPN
@@ -184,10 +193,17 @@ class Link(asyncio.Protocol):
             self._counts.delivered(state)
             self.session.respond(delivered, state, self._loop.time())
             self._turn_soon()
-            if self._paused and len(self._tasks) <= self._at_once // 2:
-                self._resume()
+            self._resume()
+
+    def _pause(self) -> None:
+        """Read nothing more for now."""
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
+        if not self._paused or self._unread or len(self._tasks) > self._at_once // 2:
+            return
         self._paused = False
         self.session.resume(self._loop.time())
         if self._transport is not None and not self._transport.is_closing():
