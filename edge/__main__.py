@@ -1,5 +1,5 @@
 """The command line: `edge serve | check | settings | migrate | key | lookup | explain | calls | call | text
-| simulate | flow`.
+| segments | simulate | flow`.
 
 A wrong configuration ends with status 2, which systemd does not restart; any other failure with 1.
 """
@@ -298,6 +298,17 @@ def text(
     if reply is None:
         fail(f"taken with {status}; no reply within {seconds:g} s")
     print(reply)
+
+
+@app.command()
+def segments(
+    body: Annotated[str, typer.Argument(help="What would be sent.")],
+) -> None:
+    """Say how many short messages a text makes, and which characters make it more."""
+    from edge.api.segments import segments_of
+    from edge.store.metadata import storable
+
+    print(json.dumps(segments_of(storable(body)).model_dump(mode="json"), indent=2, ensure_ascii=False))
 
 
 @app.command()

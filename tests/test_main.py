@@ -89,6 +89,7 @@ def test_without_a_word_it_says_what_there_is() -> None:
         "explain",
         "call",
         "text",
+        "segments",
         "simulate",
         "flow",
         "version",
@@ -109,6 +110,13 @@ def test_what_is_no_command_of_ours_is_status_2(words: list[str]) -> None:
 def test_the_version() -> None:
     result = run("version")
     assert (result.exit_code, result.stdout) == (0, f"{edge.__version__}\n")
+
+
+def test_segments_of_a_text() -> None:
+    result = run("segments", "It’s " + "a" * 70)
+    told = json.loads(result.stdout)
+    assert (told["encoding"], told["segments"], told["plain"]["segments"]) == ("UCS-2", 2, 1)
+    assert [strange["character"] for strange in told["strange"]] == ["’"]
 
 
 def test_settings_prints_the_file_in_the_repository() -> None:

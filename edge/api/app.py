@@ -8,7 +8,7 @@ import logging
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from edge.api import health, pages, webhooks
+from edge.api import health, pages, segments, webhooks
 from edge.api.access_keys import AccessKeys
 from edge.api.activeflows import Activeflows
 from edge.api.auth import Door
@@ -59,6 +59,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *CallOrders(services.placing, services.routes.library).operations(),
         *Messages(services.messages).operations(),
         *MessageOrders(services.posting, services.dead_letters).operations(),
+        *segments.operations(),
         *Recordings(services.recordings, services.keeper).operations(),
         *Deliveries(services.deliveries).operations(),
         *Events(services.events, services.customers, services.journal, services.telling, services.clock).operations(),
