@@ -232,8 +232,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         stack.push_async_callback(writer.close)
 
         trunks, targets = TrunkTable(config.trunks), Targets(config.trunks)
-        guard = Guard(config.http)
+        guard, own = Guard(config.http), Guard(config.http, own=True)
         stack.push_async_callback(guard.close)
+        stack.push_async_callback(own.close)
         speech = open_speech(config.speech, build_voices(config.voices, Studio(guard)), config.data / "speech")
         for name, lack in speech.lacks().items():
             log.warning("voice cannot speak", voice=name, why=lack)
@@ -251,7 +252,15 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         )
         stack.push_async_callback(endpoint.close)
         messages = SipMessages(endpoint)
-        carriers = build(config.carriers, Site(messages=messages, post=guard.post, trunks=trunks, targets=targets))
+        site = Site(
+            messages=messages,
+            post=guard.post,
+            trunks=trunks,
+            targets=targets,
+            ask=own.request,
+            public_url=config.api.public_url,
+        )
+        carriers = build(config.carriers, site)
 
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
         reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now)

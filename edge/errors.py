@@ -24,9 +24,13 @@ Raise one where the fault is found, a new instance each time, saying what and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from pydantic import ValidationError
+
+MAX_FAULTS: Final = 50  # of one request; a body of a megabyte can hold very many
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +135,28 @@ class Unavailable(EdgeError):
 
 class Internal(EdgeError):
     pass
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """What a model of a request found wrong, each with its place; nothing of a wrong value is repeated."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FAULTS]
+    return [Fault(place(item["loc"]), _what(item["type"], item["msg"])) for item in found]
+
+
+def place(path: Sequence[str | int]) -> str:
+    """`("actions", 2, "type")` as `actions[2].type`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text or "body"
+
+
+def _what(kind: str, message: str) -> str:
+    match kind:
+        case "extra_forbidden":
+            return "unknown key"
+        case "missing":
+            return "is missing"
+        case "value_error":
+            return message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

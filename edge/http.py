@@ -83,13 +83,19 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     content_type: str
+    retry_after: str = ""  # the header field, as it came
 
 
 class Guard:
-    """The client. One for the process; `close` it at the end."""
+    """The client. One for the process; `close` it at the end.
 
-    def __init__(self, section: HttpSection) -> None:
+    Another one, `own`, asks what the operator himself has named, a carrier's API: it may be at any address, and
+    connections to it are kept open.
+    """
+
+    def __init__(self, section: HttpSection, *, own: bool = False) -> None:
         self._section = section
+        self._own = own
         self._session: aiohttp.ClientSession | None = None
         self._sockets: aiohttp.ClientSession | None = None  # for connections that last
 
@@ -129,6 +135,8 @@ class Guard:
         seconds = self._section.deadline_seconds if deadline is None else deadline
         hops = REDIRECTS if follow and method == "GET" else 0
         asking = self._request(method, url, dict(headers or {}), body, limit, seconds, hops)
+        if self._own:
+            return await asyncio.create_task(asking, name="fetch")
         try:
             answer = await asyncio.create_task(asking, name="fetch")
         except EdgeError as error:
@@ -217,7 +225,7 @@ class Guard:
                 socket_factory=self._socket,
                 resolver=_Names(),
                 use_dns_cache=False,
-                force_close=True,
+                force_close=not self._own,
                 limit=connections,
                 limit_per_host=per_host,
             ),
@@ -236,6 +244,8 @@ class Guard:
         return socket.socket(family, kind, protocol)
 
     def _allows(self, address: Address) -> bool:
+        if self._own:
+            return True
         inner = embedded(address)
         allowed = (address, inner) if inner is not None else (address,)
         if any(one in network for one in allowed for network in self._section.allow_private):
@@ -346,8 +356,9 @@ def _via(url: URL, at: URL) -> str:
 
 async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Answer:
     """The answer with its body unpacked, given up as soon as it is too large."""
+    retry_after = response.headers.get("Retry-After", "")
     if not limit:
-        return Answer(response.status, b"", response.content_type)
+        return Answer(response.status, b"", response.content_type, retry_after)
     if (response.content_length or 0) > limit:
         raise _too_large(url, limit)
     unpacked = _Unpacked(response.headers.get("Content-Encoding", ""), url)
@@ -357,7 +368,7 @@ async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Answe
         if len(body) > limit:
             raise _too_large(url, limit)
     unpacked.end()
-    return Answer(response.status, bytes(body), response.content_type)
+    return Answer(response.status, bytes(body), response.content_type, retry_after)
 
 
 class _Unpacked:

@@ -10,15 +10,36 @@ import json
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any, Final, Self, get_args
+from typing import Annotated, Any, Final, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    ModelWrapValidatorHandler,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from edge.plugins import Plugins
 
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # of a plug-in's instance: it stands in URLs and metric labels
 WIDTH = 100  # comments are wrapped to this many columns
+
+_url = TypeAdapter(HttpUrl)
+
+
+def _base_url(value: str) -> str:
+    url = _url.validate_python(value)
+    if url.query is not None or url.fragment is not None:
+        raise ValueError("a URL without query and fragment is needed")
+    return value.rstrip("/")
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]  # http or https, what a path is put behind: no slash at its end
 
 
 class Section(BaseModel):

@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from edge.errors import EdgeError, Forbidden, Invalid, NotFound, TooLarge, Unavailable
-from edge.http import Guard, HttpSection, Method, is_public
+from edge.http import Answer, Guard, HttpSection, Method, is_public
 from edge.trunks.resolve import resolve
 
 LIMIT = 1000
@@ -32,9 +32,11 @@ class Site:
     url: str = ""
     other: str = ""  # the same server at an address that is not allowed
     asked: list[str] = field(default_factory=list)
+    peers: list[Any] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(request.path)
+        self.peers.append(request.transport and request.transport.get_extra_info("peername"))
         match request.path.split("/")[1:]:
             case ["wav"]:
                 return web.Response(body=b"RIFF", content_type="audio/wav", headers={"X-Q": request.query_string})
@@ -122,8 +124,35 @@ async def guard() -> AsyncIterator[Guard]:
     ],
 )
 async def test_fetches(site: Site, guard: Guard, path: str, body: bytes, content_type: str) -> None:
-    assert await guard.request("GET", site.url + path) == (200, body, content_type)
+    assert await guard.request("GET", site.url + path) == Answer(200, body, content_type)
     assert await guard.fetch(site.url + path) == body
+
+
+async def test_what_the_operator_named_may_be_anywhere_and_its_connections_stay(site: Site) -> None:
+    own = Guard(HttpSection(), own=True)
+    for _ in range(3):
+        answer = await own.request("POST", site.other + "/mirror", body=b"hello")
+        assert answer.status == 207
+    assert (await own.request("POST", site.other + "/to-other")).status == 307  # which it does not follow
+    await own.close()
+    assert len(set(site.peers)) == 1
+    async with asyncio.timeout(5):
+        waiting = Guard(HttpSection(), own=True)
+        with pytest.raises(Unavailable):
+            await waiting.request("GET", site.url + "/never", deadline=0.05)
+        await waiting.close()
+
+
+async def test_an_answer_may_say_when_to_come_again(guard: Guard) -> None:
+    async def busy(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "7"})
+
+    app = web.Application()
+    app.router.add_post("/", busy)
+    async with TestServer(app) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        for limit in (0, 100):
+            assert (await guard.request("POST", url, max_bytes=limit)).retry_after == "7"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])

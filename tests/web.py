@@ -36,6 +36,7 @@ class Web:
         self.says: dict[str, list[tuple[int, Any]]] = {}
         self.default: dict[str, tuple[int, Any]] = {}
         self.asked: list[Asked] = []
+        self.headers: dict[str, str] = {}  # of every answer
         self.elsewhere = ""
         self.hurry = threading.Event()
         self._lock = threading.Lock()
@@ -62,6 +63,8 @@ class Web:
                 if path == "/slow":
                     web.hurry.wait()
                 self.send_response(302 if path == "/away" else status)
+                for name, value in web.headers.items():
+                    self.send_header(name, value)
                 if path == "/away":
                     self.send_header("Location", web.elsewhere)
                 content = said.encode() if isinstance(said, str) else json.dumps(said).encode()

@@ -51,6 +51,8 @@ class Proxies:
         if self._public is not None:
             return self._public + path
         scheme, host = request.scheme, request.headers.get("Host", "")
+        if not _HOST.fullmatch(host):
+            host = ""
         if self._trusted:
             told = self.told(request.remote, request.headers)
             scheme, host = told.scheme or scheme, told.host or host

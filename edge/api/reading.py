@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from multidict import MultiMapping
 from pydantic import BaseModel, ValidationError
 
-from edge.errors import Fault, Invalid
+from edge.errors import MAX_FAULTS, Fault, Invalid, faults_of
 
 M = TypeVar("M", bound=BaseModel)
 
 KEY_PARAMETER = "accesskey"  # a credential in the query: read by `auth`, unknown to every model, never logged
-MAX_FAULTS = 50  # of one request; a body of a megabyte can hold very many
 _KEY = re.compile(r'"?([\x21\x23-\x7e]{1,255})"?')
 _ENTITY_TAG = re.compile(r'^(?:W/)?"(\d{1,18})"$')  # RFC 9110 §8.8.3; ours hold a version
 
@@ -96,30 +94,6 @@ def read_key(value: str | None) -> str | None:
         fault = Fault("Idempotency-Key", "must be 1 to 255 printable ASCII characters, such as a UUID")
         raise Invalid("Idempotency-Key is not usable", faults=[fault], reason="INVALID_REQUEST_PARAMETER")
     return found[1]
-
-
-def faults_of(error: ValidationError) -> list[Fault]:
-    found = error.errors(include_url=False, include_input=False, include_context=False)[:MAX_FAULTS]
-    return [Fault(place(item["loc"]), _what(item["type"], item["msg"])) for item in found]
-
-
-def place(path: Sequence[str | int]) -> str:
-    """`("actions", 2, "type")` as `actions[2].type`."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text or "body"
-
-
-def _what(kind: str, message: str) -> str:
-    match kind:
-        case "extra_forbidden":
-            return "unknown key"
-        case "missing":
-            return "is missing"
-        case "value_error":
-            return message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
 
 
 class _Refused(ValueError):

@@ -5,11 +5,9 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Literal
 
-from pydantic import Field, HttpUrl, IPvAnyNetwork, TypeAdapter, field_validator
+from pydantic import Field, IPvAnyNetwork, field_validator
 
-from edge.settings import Section
-
-_url = TypeAdapter(HttpUrl)
+from edge.settings import BaseUrl, Section
 
 
 class ApiSection(Section):
@@ -39,21 +37,11 @@ class ApiSection(Section):
         description="Which header fields those proxies set and take no other's word in: X-Forwarded-For, -Proto and"
         " -Host, or Forwarded (RFC 7239).",
     )
-    public_url: str | None = Field(
+    public_url: BaseUrl | None = Field(
         default=None,
         description="What URLs of this port begin with for the outside: https://edge.example.com. Carriers sign the URL"
         " they call, and are told it for receipts; without this it is what a trusted proxy or the request says.",
     )
-
-    @field_validator("public_url")
-    @classmethod
-    def _is_beginning(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        url = _url.validate_python(value)
-        if url.query is not None or url.fragment is not None:
-            raise ValueError("a URL without query and fragment is needed")
-        return value.rstrip("/")
 
     @field_validator("host")
     @classmethod

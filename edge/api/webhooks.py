@@ -20,7 +20,7 @@ from edge.api.auth import scope
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation, Raw
 from edge.errors import EdgeError, Invalid, TooLarge, Unauthenticated, Unavailable
 from edge.metrics import counter
-from edge.sms.carrier import Called, Carrier, Hook, Inbound, Posted, Said, View, Webhooks
+from edge.sms.carrier import Called, Carrier, Hook, Inbound, Posted, Said, View, Webhooks, path_of
 from edge.sms.text import Report, Text, Verdict
 
 Keep = Callable[[Text], Awaitable[Verdict]]  # returns once the text is durable; raises Unavailable
@@ -64,7 +64,7 @@ def _hook(name: str, route: Hook, keep: Keep, tell: Tell, clock: Callable[[], da
 
     return Operation(
         method=route.method,
-        path=_path(name, route.suffix),
+        path=path_of(name, route.suffix),
         tag="carriers",
         summary=route.summary,
         detail="In the carrier's own form, and proven by its signature.",
@@ -107,7 +107,7 @@ def _inbound(name: str, route: Inbound, keep: Keep, tell: Tell, clock: Callable[
 
     return Operation(
         method=route.method,
-        path=_path(name, route.suffix),
+        path=path_of(name, route.suffix),
         tag="carriers",
         summary=route.summary,
         who=route.scope,
@@ -125,7 +125,7 @@ def _view(name: str, route: View) -> AnyOperation:
 
     return Operation(
         method=route.method,
-        path=_path(name, route.suffix),
+        path=path_of(name, route.suffix),
         tag="carriers",
         summary=route.summary,
         who=route.scope,
@@ -134,7 +134,3 @@ def _view(name: str, route: View) -> AnyOperation:
         result=route.result,
         handler=show,
     )
-
-
-def _path(name: str, suffix: str) -> str:
-    return f"/v1.0/carriers/{name}/{suffix.lstrip('/')}"

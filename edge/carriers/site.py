@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from edge.errors import Fault, Invalid
+from edge.http import Answer
 from edge.sip.peer import Peer
-from edge.sms.carrier import CARRIERS, Carrier, CarrierSection
+from edge.sms.carrier import CARRIERS, Carrier, CarrierSection, path_of
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
 
@@ -34,14 +35,37 @@ class Post(Protocol):
         """Returns the HTTP status. Raises OSError, TimeoutError or an EdgeError when there is none."""
 
 
+class Ask(Protocol):
+    """Asks what the operator has named, over connections that are kept open."""
+
+    async def __call__(
+        self,
+        method: Literal["GET", "POST"],
+        url: str,
+        /,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        max_bytes: int,
+        deadline: float,
+    ) -> Answer:
+        """What it answers, whatever the status. Raises an EdgeError when there is no answer in `deadline` seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a carrier stands."""
+    """Where a carrier stands. `public_url` is what URLs of its hooks begin with for the outside, if that is known."""
 
     messages: MessageSender
     post: Post
     trunks: TrunkTable
     targets: Targets
+    ask: Ask
+    public_url: str | None = None
+
+    def hook(self, name: str, suffix: str) -> str | None:
+        """The URL of a carrier's hook, if it can be told."""
+        return None if self.public_url is None else self.public_url + path_of(name, suffix)
 
 
 def build(sections: Sequence[CarrierSection], site: Site) -> dict[str, Carrier]:

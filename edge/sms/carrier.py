@@ -59,6 +59,11 @@ class Carrier(ABC):
 CARRIERS: Plugins[Carrier] = Plugins("carrier")
 
 
+def path_of(name: str, suffix: str) -> str:
+    """Where a route of a carrier is mounted."""
+    return f"/v1.0/carriers/{name}/{suffix.lstrip('/')}"
+
+
 @runtime_checkable
 class Webhooks(Protocol):
     """A carrier that is spoken to over HTTP, under `/v1.0/carriers/<name>/`."""

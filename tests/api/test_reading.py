@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from edge.api.field import Binding, Id, Line, Model, Moment
 from edge.api.paging import PageQuery
-from edge.api.reading import MAX_FAULTS, place, read_body, read_json, read_match, read_query
-from edge.errors import Invalid
+from edge.api.reading import read_body, read_json, read_match, read_query
+from edge.errors import MAX_FAULTS, Invalid, place
 from edge.store.metadata import NIL
 
 ID = "0190a6a1-0000-7000-8000-000000000001"

@@ -347,7 +347,7 @@ async def _running(
     virtual = PoolRange(country="899", first="+899001000000", last="+899001000099", type="virtual", features=("voice",))
     providers: Sequence[Any] = (Pool(PoolSection(ranges=(pool, virtual)), numbers.taken), Fickle(shop))
     trunks = TrunkTable([Trunk(name="carrier", networks=("192.0.2.0/24",), country="US")])
-    site: Any = Site(messages=None, post=None, trunks=trunks, targets=Targets(trunks))  # type: ignore[arg-type]
+    site: Any = Site(messages=None, post=None, trunks=trunks, targets=Targets(trunks), ask=None)  # type: ignore[arg-type]
     writer = Writer(StoreSection(url=database_url))
     await writer.start()
     recordings = RecordingTable(engine, writer)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -43,7 +43,8 @@ class Office:
 
     def open(self, *, carrier: bool = True, trunk: Trunk = LOOPBACK, desk: TextDesk | None = None) -> SipDoor:
         trunks = TrunkTable([trunk])
-        site = Site(messages=cast("Any", None), post=cast("Any", None), trunks=trunks, targets=Targets(trunks))
+        nobody: Any = None
+        site = Site(messages=nobody, post=nobody, trunks=trunks, targets=Targets(trunks), ask=nobody)
         door = SipDoor(
             Sip(SipSection(), site) if carrier else None,
             trunks,
