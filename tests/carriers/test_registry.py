@@ -13,7 +13,7 @@ from edge.errors import Invalid
 from edge.plugins import load
 from edge.settings import render
 from edge.sms.carrier import CARRIERS, Carrier, CarrierSection
-from tests.carriers.stage import DATA, cases, site
+from tests.carriers.stage import DATA, cases, options, site
 
 load("edge.carriers")
 
@@ -23,7 +23,7 @@ def test_every_carrier_has_what_belongs_to_it(kind: str, carrier: type[Carrier])
     assert (DATA / f"{kind}.json").exists(), "its cases"
     assert cases(kind, "read")
     assert cases(kind, "send")
-    section = carrier.section.model_validate({})
+    section = carrier.section.model_validate(options(kind))
     assert (section.kind, section.name) == (kind, kind)
     assert f'kind = "{kind}"' in (sys.modules[carrier.__module__].__doc__ or ""), "an example in its docstring"
     assert len(inspect.getsource(sys.modules[carrier.__module__]).splitlines()) <= 300
