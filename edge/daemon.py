@@ -61,7 +61,7 @@ from edge.sessions.leases import Leases
 from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
 from edge.sessions.message import MessageTable
-from edge.sessions.outbox import Outbox
+from edge.sessions.outbox import Outbox, Rates
 from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking
 from edge.sessions.parts import PartDesk
@@ -268,7 +268,10 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         one_sender = [name for name, carrier in carriers.items() if carrier.one_sender]
         owning = Leases(writer, (f"carrier:{name}" for name in one_sender), node=node)
         leases = {name: owning[f"carrier:{name}"] for name in one_sender}
-        outbox = Outbox(config.outbox, stores.engine, writer, carriers, node=node, along=reports, leases=leases)
+        rates = {section.name: Rates(section.rate, section.rate_per_number) for section in config.carriers}
+        outbox = Outbox(
+            config.outbox, stores.engine, writer, carriers, node=node, along=reports, leases=leases, rates=rates
+        )
         sending = TextSending(outbox, stores.owned, _micros, text_routes, stores.routes.destinations)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
         section = config.recordings

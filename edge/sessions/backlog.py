@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -30,7 +31,7 @@ from edge.log import get_logger
 from edge.sessions.claims import NOBODY, RENEW_SECONDS, Claims
 from edge.sessions.inbox import PAUSES
 from edge.sessions.leases import LEAVE_SECONDS, Lease
-from edge.sessions.sender import Along, Books, Item, Send, Sender, SenderSection
+from edge.sessions.sender import Along, Books, Item, Pacing, Send, Sender, SenderSection
 from edge.store.engine import reading
 from edge.store.metadata import micros
 from edge.store.writer import Writer
@@ -60,8 +61,11 @@ class Claim(NamedTuple):
 
 
 class Pace(TypedDict, total=False):
-    """How time passes: `clock` tells it, `pause` waits, `chance` gives numbers from 0 to 1 that spread the waits."""
+    """How time passes: `clock` tells it, `ticks` too, in seconds and never set, `pause` waits, `chance` gives numbers
+    from 0 to 1 that spread the waits.
+    """
 
+    ticks: Callable[[], float]
     clock: Callable[[], datetime]
     pause: Callable[[float], Awaitable[None]]
     chance: Callable[[], float]
@@ -71,7 +75,8 @@ class Backlog(ABC, Generic[T]):
     """Keeps what is to be sent. `start` before the first row is put; `close` leaves the rest for later.
 
     `channels` says for each name how to send, and `leases` whether that takes a lease; `node` is this process's name in
-    claims, see `inbox.py`; `along` what else happens when something is over.
+    claims, see `inbox.py`; `along` what else happens when something is over, `pacing` how fast a channel may be given
+    things.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Backlog(ABC, Generic[T]):
         node: str,
         along: Along[T] | None = None,
         leases: Mapping[str, Lease] | None = None,
+        pacing: Mapping[str, Pacing[T]] | None = None,
         **pace: Unpack[Pace],
     ) -> None:
         clock, pause = pace.get("clock", lambda: datetime.now(UTC)), pace.get("pause", asyncio.sleep)
@@ -104,6 +110,8 @@ class Backlog(ABC, Generic[T]):
                 may=self._may(name),
                 stray=self._stray,
                 along=along,
+                pacing=(pacing or {}).get(name),
+                ticks=pace.get("ticks", time.monotonic),
             )
             for name, send in channels.items()
         }
@@ -214,6 +222,8 @@ class Backlog(ABC, Generic[T]):
                 await self._catch_up()
                 await self._expire()
                 await self._measure()
+                for sender in self._senders.values():
+                    await sender.look_after()
             except Unavailable as error:
                 log.warning(f"claims on {self._books.what}s that wait not renewed", error=error.message)
             except Exception:

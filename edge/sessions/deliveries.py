@@ -36,6 +36,7 @@ BOOKS: Final = Books(
     count=lambda kind, outcome: DELIVERIES.labels(kind, outcome),
     depth=gauge("deliveries_depth", "Webhooks and emails that wait to be sent, of all processes.", ("kind",)),
     oldest=gauge("deliveries_oldest_seconds", "Age of the oldest webhook or email that waits to be sent.", ("kind",)),
+    paused=gauge("deliveries_paused", "1 while a kind is busy and all of it waits.", ("kind",)),
 )
 COLUMNS: Final = (*FIELDS, "state", "due", "claimed_by", "claimed_until", "receipt", "code", "error")
 KEEP: Final = insert("deliveries.keep", "deliveries", COLUMNS, "ON CONFLICT DO NOTHING")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Unpack
+from typing import Final, NamedTuple, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,9 +19,10 @@ from edge.sessions.backlog import Backlog, Claim, Pace, Waiting
 from edge.sessions.claims import NOBODY
 from edge.sessions.conversation import said
 from edge.sessions.leases import Lease
-from edge.sessions.sender import Along, Books, Send, SenderSection
+from edge.sessions.sender import Along, Books, Pacing, Send, SenderSection
 from edge.sessions.tables import messages, outbox
 from edge.sms.carrier import Carrier
+from edge.sms.split import count
 from edge.sms.text import ADDRESS_LIMIT, OutgoingText
 from edge.store.engine import reading
 from edge.store.metadata import NIL, micros, storable
@@ -37,6 +38,7 @@ BOOKS: Final = Books(
     count=lambda carrier, outcome: TEXTS.labels(carrier, "outbound", outcome),
     depth=gauge("outbox_depth", "Texts that wait to be sent, of all processes.", ("carrier",)),
     oldest=gauge("outbox_oldest_seconds", "Age of the oldest text that waits to be sent.", ("carrier",)),
+    paused=gauge("outbox_paused", "1 while a carrier is busy and all that is for it waits.", ("carrier",)),
 )
 
 QUEUE: Final = insert(
@@ -111,8 +113,17 @@ class Outgoing:
         return replace(self, attempts=attempts)
 
 
+class Rates(NamedTuple):
+    """Segments a second that a carrier is given: in all, and of each number. None: no limit."""
+
+    rate: float | None = None
+    per_number: float | None = None
+
+
 class Outbox(Backlog[Outgoing]):
-    """Keeps texts until their carriers have them. `leases` has one for each carrier of one sender."""
+    """Keeps texts until their carriers have them. `leases` has one for each carrier of one sender, `rates` says
+    how fast carriers are given texts.
+    """
 
     def __init__(
         self,
@@ -124,10 +135,14 @@ class Outbox(Backlog[Outgoing]):
         node: str,
         along: Along[Outgoing] | None = None,
         leases: Mapping[str, Lease] | None = None,
+        rates: Mapping[str, Rates] | None = None,
         **pace: Unpack[Pace],
     ) -> None:
         channels = {name: _sending(carrier) for name, carrier in carriers.items()}
-        super().__init__(BOOKS, section, engine, writer, channels, node=node, along=along, leases=leases, **pace)
+        pacing = {name: Pacing(*rate, _number, _segments) for name, rate in (rates or {}).items() if any(rate)}
+        super().__init__(
+            BOOKS, section, engine, writer, channels, node=node, along=along, leases=leases, pacing=pacing, **pace
+        )
 
     async def put(self, text: Outgoing) -> bool:
         """Take a text over; it is durable when this returns. False: it was put before.
@@ -159,6 +174,14 @@ def _sending(carrier: Carrier) -> Send[Outgoing]:
         return tuple(storable(carrier_id)[:ADDRESS_LIMIT] for carrier_id in ids if carrier_id)
 
     return send
+
+
+def _number(text: Outgoing) -> str:
+    return text.number
+
+
+def _segments(text: Outgoing) -> int:
+    return count(text.text).parts
 
 
 def _waiting(row: sa.RowMapping) -> Waiting[Outgoing]:

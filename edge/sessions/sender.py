@@ -7,6 +7,9 @@ the order it was put in, except that one that waits for its next try is overtake
 Before anything is handed to the channel the sender asks, in the same turn of the loop, whether it still may: whether
 the claims of this process hold, or its lease where the channel has one. A process that was frozen, or cut off from SQL,
 so does not send what another has taken over meanwhile.
+
+A channel that is busy pauses as a whole (`gate.py`): what waits for it is not tried, so these are no failed tries, and
+keeps its order. What gets too old meanwhile is given up.
 """
 
 from __future__ import annotations
@@ -14,8 +17,10 @@ from __future__ import annotations
 import asyncio
 import collections
 import heapq
+import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 
@@ -25,16 +30,18 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from edge.errors import Unavailable
 from edge.log import get_logger
+from edge.sessions.gate import Gate
 from edge.sessions.inbox import PAUSES
-from edge.sessions.lanes import Lanes
+from edge.sessions.lanes import Again, Lanes
 from edge.settings import Section
-from edge.sms.carrier import NotNow, SendError
+from edge.sms.carrier import Busy, NotNow, SendError
 from edge.store.metadata import micros, storable
 from edge.store.writer import Row, Statement, Writer
 
 log = get_logger("outbox")
 
 OUTCOMES: Final = ("sent", "failed", "retried")
+LATE: Final = 200  # items given up, or moved, at a time
 SPREAD: Final = 0.2  # a wait is up to this part longer or shorter
 
 
@@ -114,6 +121,15 @@ class Alone:
         pass
 
 
+class Pacing(NamedTuple, Generic[T]):
+    """How fast a channel may be given items: so many units a second in all, and of each group. None: no limit."""
+
+    rate: float | None
+    per_group: float | None
+    group: Callable[[T], Hashable]
+    units: Callable[[T], float]
+
+
 class Books:
     """What the senders of one table have in common: how they write down what became of a row, and count it.
 
@@ -132,6 +148,7 @@ class Books:
         count: Callable[[str, str], Counter],
         depth: Gauge,
         oldest: Gauge,
+        paused: Gauge,
     ) -> None:
         self.table = table
         self.channel: sa.Column[str] = table.c[channel]
@@ -140,6 +157,7 @@ class Books:
         self.count = count  # of a channel and an outcome
         self.depth = depth
         self.oldest = oldest
+        self.paused = paused
         name = table.name
         self.over = Statement.of(
             f"{name}.over",
@@ -186,6 +204,8 @@ class Sender(Generic[T]):
         along: Along[T] | None = None,
         may: Callable[[int], bool] = lambda _: True,
         stray: Callable[[], None] = lambda: None,
+        pacing: Pacing[T] | None = None,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self._along: Along[T] = along or Alone()
@@ -199,12 +219,16 @@ class Sender(Generic[T]):
         self._wants_more = wants_more
         self.may = may
         self._stray = stray
-        self._lanes = Lanes(section.at_once)
+        self._pacing = pacing
+        self._gate = Gate(ticks, *((pacing.rate, pacing.per_group) if pacing is not None else ()))
+        self._lanes = Lanes(section.at_once, self._gate)
+        self._busy: Busy | None = None  # what the channel said, while it pauses
         self._queue: list[tuple[int, int, T]] = []  # a heap: due, order of entry, item
         self._entry = count()
         self._changed = asyncio.Event()
         self._counted = {outcome: books.count(name, outcome) for outcome in OUTCOMES}
         self.depth = books.depth.labels(name)
+        books.paused.labels(name).set(0)
         self.held: dict[str, _Held[T]] = {}
         self._at_work: dict[str, asyncio.Task[Any] | None] = {}  # by id: with the channel, or None: being written down
         self._landed = asyncio.Event()  # something is with the channel no more
@@ -259,7 +283,11 @@ class Sender(Generic[T]):
         now = micros(self._clock())
         while self._queue and self._queue[0][0] <= now:
             item = heapq.heappop(self._queue)[2]
-            self._lanes.add(item.lane, lambda item=item: self._send(item))  # type: ignore[misc]  # mypy infers no default of a lambda
+            work = partial(self._send, item)
+            if self._pacing is None:
+                self._lanes.add(item.lane, work)
+            else:
+                self._lanes.add(item.lane, work, group=self._pacing.group(item), units=self._pacing.units(item))
         return (self._queue[0][0] - now) / 1e6 if self._queue else None
 
     def forget(self) -> None:
@@ -273,6 +301,8 @@ class Sender(Generic[T]):
         """Give nothing more to the channel, for it is not ours any more. What it has been given it may answer for so
         long; what became of that is written down however long it takes.
         """
+        self._queue.clear()
+        self._lanes.clear()
         self.forget()
         try:
             async with asyncio.timeout(seconds):
@@ -294,12 +324,28 @@ class Sender(Generic[T]):
     async def close(self) -> None:
         await self._lanes.close()
 
-    async def _send(self, item: T) -> None:
-        held = self.held.get(item.id)
-        if held is None or held.item is not item:
-            return  # it was let go of while it waited for its turn
-        if self._lost(item):
+    async def look_after(self) -> None:
+        """While the channel pauses: give up what has become too old."""
+        busy = self._busy
+        if busy is None:
             return
+        oldest = micros(self._clock()) - int(self._section.give_up_hours * 3_600_000_000)
+        late = [item for item, _ in self.held.values() if item.tm_create < oldest and item.id not in self._at_work]
+        for item in late[:LATE]:
+            self._at_work[item.id] = None
+        await asyncio.gather(*(self._give_up(item, busy) for item in late[:LATE]))
+
+    async def _give_up(self, item: T, error: SendError) -> None:
+        try:
+            await self._fail(item, item.attempts, error)
+        finally:
+            del self._at_work[item.id]
+
+    async def _send(self, item: T) -> Again | None:
+        held = self.held.get(item.id)
+        if held is None or held.item is not item or item.id in self._at_work or self._lost(item):
+            self._gate.returned()
+            return None  # it was let go of while it waited for its turn
         tries = item.attempts + 1
         self._at_work[item.id] = asyncio.current_task()
         try:
@@ -308,19 +354,44 @@ class Sender(Generic[T]):
             finally:
                 self._at_work[item.id] = None
                 self._landed.set()
+        except Busy as error:
+            return self._wait_for_channel(item, error)
         except SendError as error:
+            self._there()
             await self._failed(item, tries, error)
         except Exception as error:
+            self._gate.returned()
             log.exception("a channel failed", channel=self.name, id=item.id)
             await self._failed(item, tries, NotNow(f"a fault of ours: {type(error).__name__}"))
         except asyncio.CancelledError:
+            self._gate.returned()
             self.drop(item)
             raise
         else:
+            self._there()
             ids = (receipt,) if isinstance(receipt, str) else receipt
             await self._over(item, tries, "sent", ids)
         finally:
             del self._at_work[item.id]
+        return None
+
+    def _wait_for_channel(self, item: T, error: Busy) -> Again | None:
+        """The channel takes nothing now: the item stays where it was."""
+        wait = self._gate.busy(error.after)
+        if wait is not None:
+            if self._busy is None:
+                log.warning("a channel is busy, all that is for it waits", channel=self.name, error=error.sentence)
+            self._busy = error
+            self._books.paused.labels(self.name).set(1)
+        return None if self._lost(item) else "again"
+
+    def _there(self) -> None:
+        """The channel answered, so it takes things again if it did not."""
+        if self._gate.answered():
+            log.info("a channel is there again", channel=self.name)
+            self._busy = None
+            self._books.paused.labels(self.name).set(0)
+            self._lanes.look()
 
     def _lost(self, item: T) -> bool:
         """Whether an item is not ours to send any more; then it is dropped."""
@@ -338,9 +409,7 @@ class Sender(Generic[T]):
         due = now + timedelta(seconds=self._wait(tries, error))
         last = micros(due) >= item.since + self._section.give_up_hours * 3_600_000_000
         if not error.retry or tries >= self._section.attempts or last:
-            sentence = error.sentence if not error.retry else f"given up after {tries} tries: {error.sentence}"
-            log.warning(f"{what} not sent", id=item.id, channel=self.name, error=sentence, code=error.code)
-            await self._over(item, tries, "failed", (), error.code, sentence)
+            await self._fail(item, tries, error)
             return
         self._counted["retried"].inc()
         log.info(f"{what} waits", id=item.id, channel=self.name, tries=tries, error=error.sentence)
@@ -349,6 +418,11 @@ class Sender(Generic[T]):
         again = item.tried(tries)
         self.held[item.id] = self.held[item.id]._replace(item=again)
         self.add(again, micros(due))
+
+    async def _fail(self, item: T, tries: int, error: SendError) -> None:
+        sentence = error.sentence if not error.retry else f"given up after {tries} tries: {error.sentence}"
+        log.warning(f"{self._books.what} not sent", id=item.id, channel=self.name, error=sentence, code=error.code)
+        await self._over(item, tries, "failed", (), error.code, sentence)
 
     def _wait(self, tries: int, error: SendError) -> float:
         section = self._section

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, PositiveFloat
 
 from edge.plugins import Plugins
 from edge.settings import KindSection
@@ -26,6 +26,15 @@ Scope = Literal["anyone", "customer", "admin"]  # a customer's route is open to 
 
 class CarrierSection(KindSection):
     """A way for texts to come in and go out. `kind` says which, and thereby which other keys there are."""
+
+    rate: PositiveFloat | None = Field(
+        default=None,
+        description="Segments a second that it is given; without it there is no limit."
+        " Where every process sends by itself, of each.",
+    )
+    rate_per_number: PositiveFloat | None = Field(
+        default=None, description="Segments a second that it is given from one number of ours; the others do not wait."
+    )
 
     @classmethod
     def table(cls) -> Plugins[Carrier]:

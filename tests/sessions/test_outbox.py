@@ -13,13 +13,14 @@ import pytest
 from edge.errors import Unavailable
 from edge.metrics import REGISTRY
 from edge.sessions.claims import LEASE
-from edge.sessions.outbox import BOOKS, Outbox, OutboxSection, Outgoing
+from edge.sessions.outbox import BOOKS, Outbox, OutboxSection, Outgoing, Rates
 from edge.sessions.sender import Sender
 from edge.sessions.tables import messages, outbox
-from edge.sms.carrier import Carrier, NotNow, Refused
+from edge.sms.carrier import Busy, Carrier, NotNow, Refused
 from edge.sms.text import OutgoingText, Receipt
 from edge.store.metadata import micros, new_id
 from edge.store.writer import Writer
+from tests.logged import logged
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 
 CUSTOMER = "11111111-1111-4111-8111-111111111111"
@@ -70,6 +71,7 @@ class Life:
         writer: Writer | None = None,
         clock: Clock | None = None,
         loft: Loft | None = None,
+        rates: Rates | None = None,
         **section: Any,
     ) -> None:
         self.clock = clock or Clock()
@@ -81,7 +83,9 @@ class Life:
             writer or ground.writer,
             {self.loft.name: self.loft},
             node=node,
+            rates={self.loft.name: rates or Rates()},
             clock=self.clock,
+            ticks=lambda: self.clock.now.timestamp(),
             pause=self.pauses,
             chance=lambda: 0.5,
         )
@@ -111,6 +115,7 @@ class Life:
         self.clock.move(seconds)
         await self.outbox._claims.renew(self.clock())
         self.sender.begin_due()
+        self.sender._lanes.look()
         await self.outbox.idle()
 
 
@@ -297,6 +302,98 @@ async def test_a_sent_text_is_not_sent_again_because_sql_was_away(ground: Ground
         frail.refuses.clear()
         await life.outbox.idle()
         assert await states(ground) == ["sent"]
+
+
+# Rates, and carriers that are busy
+
+
+async def test_a_carrier_is_given_so_many_segments_a_second(ground: Ground) -> None:
+    async with Life(ground, rates=Rates(2.0)) as life:
+        for body in ("a", "b" * 161, "c", "d"):  # 1, 2, 1 and 1 segments
+            await life.outbox.put(text(body))
+        await life.settle(lambda: bool(life.loft.took))
+        went = {}
+        for tenths in range(1, 31):
+            await life.pass_time(0.1)
+            went[tenths] = "".join(body[0] for body in life.loft.bodies)
+        assert (went[4], went[6], went[14], went[16], went[21]) == ("a", "ab", "ab", "abc", "abcd")
+
+
+async def test_a_number_that_has_to_wait_does_not_hold_up_another(ground: Ground) -> None:
+    async with Life(ground, rates=Rates(None, 1.0), at_once=1) as life:
+        for number in range(3):
+            await life.outbox.put(text(f"a{number}", peer=f"+1415555020{number}"))
+        await life.settle(lambda: bool(life.loft.took))
+        await life.outbox.put(text("other", number="+14155550109"))
+        await life.settle(lambda: len(life.loft.took) == 2)
+        assert life.loft.bodies == ["a0", "other"]
+        await life.pass_time(1)
+        await life.pass_time(1)
+        assert life.loft.bodies == ["a0", "other", "a1", "a2"]
+
+
+async def test_when_a_carrier_is_busy_all_waits_and_one_goes_first(ground: Ground) -> None:
+    async with Life(ground, attempts=2, at_once=2) as life:
+        life.loft.answers = [Busy("no bind"), Busy("no bind"), Busy("no bind"), None]
+        with logged() as lines:
+            texts = [text(str(number), peer=f"+1415555020{number % 2}") for number in range(20)]
+            await asyncio.gather(*(life.outbox.put(each) for each in texts))
+            await life.settle(lambda: len(life.loft.tries) == 2)
+            assert life.outbox._books.paused.labels("pigeon")._value.get() == 1
+            await life.pass_time(0.9)
+            assert life.loft.tries == ["0", "1"]
+            await life.pass_time(0.1)
+            assert life.loft.tries == ["0", "1", "0"]  # one goes first, and it is busy still
+            await life.pass_time(1.9)
+            assert len(life.loft.tries) == 3
+            await life.pass_time(0.1)
+            await life.settle(lambda: len(life.loft.took) == 20)
+        for lane in range(2):  # nothing was overtaken
+            mine = [body for body in life.loft.bodies if int(body) % 2 == lane]
+            assert mine == [str(number) for number in range(lane, 20, 2)]
+        assert {row["attempts"] for row in await ground.rows(outbox)} == {1}  # to be told to wait is no try
+        assert [line["event"] for line in lines() if "channel" in line["event"]] == [
+            "a channel is busy, all that is for it waits",
+            "a channel is there again",
+        ]
+        assert life.outbox._books.paused.labels("pigeon")._value.get() == 0
+
+
+async def test_a_carrier_that_is_busy_says_for_how_long(ground: Ground) -> None:
+    async with Life(ground) as life:
+        life.loft.answers = [Busy("slow down", after=60.0)]
+        await life.outbox.put(text())
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        await life.pass_time(59)
+        assert life.loft.took == []
+        await life.pass_time(1)
+        assert life.loft.bodies == ["hi"]
+
+
+async def test_a_refusal_ends_the_pause_too(ground: Ground) -> None:
+    async with Life(ground) as life:
+        life.loft.answers = [Busy("no bind"), Refused("no such number")]
+        await life.outbox.put(text("first"))
+        await life.outbox.put(text("second", peer="+14155550112"))
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        await life.pass_time(1)
+        await life.settle(lambda: life.loft.bodies == ["second"])
+        assert sorted(await states(ground)) == ["failed", "sent"]
+
+
+async def test_what_gets_too_old_in_a_pause_is_given_up(ground: Ground) -> None:
+    async with Life(ground, give_up_hours=1) as life:
+        life.loft.answers = [Busy("no bind", after=7200.0)]
+        await life.outbox.put(text("old"))
+        await life.settle(lambda: len(life.loft.tries) == 1)
+        life.clock.move(3000)
+        await life.outbox.put(text("new", tm_create=micros(life.clock.now)))
+        life.clock.move(601)
+        await life.sender.look_after()
+        old, new = await ground.rows(outbox)
+        assert (old["state"], old["attempts"], old["error"]) == ("failed", 0, "given up after 0 tries: no bind")
+        assert new["state"] == "queued"
+        assert [held.item.text for held in life.sender.held.values()] == ["new"]
 
 
 # Crashes, and other processes
