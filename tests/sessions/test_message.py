@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from edge.sessions.message import Direction, Message, MessageTable
+from edge.sessions.message import Direction, Message, MessageTable, _wanted
 from edge.sessions.tables import messages, outbox
-from edge.store.metadata import NIL
+from edge.store.metadata import NIL, metadata
 from edge.store.page import Place
 from tests.sessions.ground import Clock, Ground
 
@@ -208,3 +208,39 @@ def test_the_model_describes_every_field() -> None:
     schema = Message.model_json_schema()
     for model in (schema, *schema["$defs"].values()):
         assert [key for key, field in model["properties"].items() if not field.get("description")] == []
+
+
+@pytest.mark.parametrize(
+    ("customer", "wanted", "index"),
+    [
+        (None, {}, "ix_messages_tm_create"),
+        (ONE, {}, "ix_messages_customer_id_tm_create"),
+        (None, {"status": "delivered"}, "ix_outbox_state_tm_create_id"),
+        (ONE, {"status": "failed"}, "ix_outbox_customer_id_state_tm_create_id"),
+        (ONE, {"status": "sent", "number": "+1", "peer": "+2"}, "ix_outbox_customer_id_state_tm_create_id"),
+        (ONE, {"status": "rejected"}, "ix_messages_refused"),
+        (None, {"status": "rejected"}, "ix_messages_refused"),
+        (ONE, {"flow_state": "pending", "carrier": "c"}, "ix_messages_pending"),
+        (ONE, {"flow_state": "failed"}, "ix_messages_dead"),
+        (ONE, {"conversation_id": NIL, "direction": "inbound"}, "ix_messages_conversation_id_tm_create"),
+        (ONE, {"number": "+1", "carrier": "c"}, "ix_messages_number_tm_create"),
+        (None, {"carrier": "c"}, "ix_messages_carrier_tm_create"),
+    ],
+)
+def test_each_list_has_an_index(customer: str | None, wanted: Any, index: str) -> None:
+    """SQLite chooses without knowing how many rows there are, so an empty table tells."""
+    assert index in plan(customer, wanted)
+
+
+def test_dead_letters_have_an_index() -> None:
+    assert "ix_messages_dead" in plan(ONE, {"carrier": "c", "number": "+1"}, dead=True)
+
+
+def plan(customer: str | None, wanted: Any, **more: bool) -> str:
+    engine = sa.create_engine("sqlite://")
+    metadata.create_all(engine, tables=[messages, outbox])
+    place = Place(NOON, name(1))
+    query = _wanted(customer, wanted, place, 10, **more).compile(engine, compile_kwargs={"literal_binds": True})
+    with engine.connect() as connection:
+        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all()
+    return " ".join(str(step[3]) for step in steps)
