@@ -1,5 +1,5 @@
-"""The command line: `edge serve | check | settings | migrate | key | lookup | explain | calls | call | text
-| segments | simulate | flow`.
+"""The command line: `edge serve | check | settings | migrate | key | lookup | explain | calls | messages
+| call | text | segments | simulate | flow`.
 
 A wrong configuration ends with status 2, which systemd does not restart; any other failure with 1.
 """
@@ -23,6 +23,9 @@ from edge.errors import Invalid
 from edge.offline import show, simulate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge.sessions.message import Message
     from edge.sip.peer import Peer
 
 app = typer.Typer(
@@ -246,6 +249,50 @@ def _story(call: dict[str, Any]) -> str:
     for step in steps[-STEPS_SHOWN:]:
         note = f": {step['note']}" if step["note"] else ""
         lines.append(f"    {step['type']} (id {step['step']}) {step['outcome']}{note}")
+    return "\n".join(lines)
+
+
+@app.command()
+def messages(
+    config: ConfigFile = None,
+    number: Annotated[str | None, typer.Option(help="Only texts to and from this number of ours, in E.164.")] = None,
+    peer: Annotated[str | None, typer.Option(help="Only texts to and from this number of theirs.")] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: what failed.")] = False,
+    last: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 10,
+) -> None:
+    """Say what became of the last texts, and why; newest first."""
+    loaded = checked(lambda: configuration.load(config))
+
+    async def look() -> Sequence[Message]:
+        from edge.sessions.message import MessageTable
+        from edge.store.engine import open_engine
+
+        engine = await open_engine(loaded.store.url)
+        try:
+            table = MessageTable(engine)
+            return await (table.dead if dead else table.list)(None, number=number, peer=peer, size=last)
+        finally:
+            await engine.dispose()
+
+    found = run(look())
+    if not found:
+        fail("there is no such message")
+    for one in found:
+        print(_letter(one))
+
+
+def _letter(message: Message) -> str:
+    """One text: when, from whom to whom, how far it got and why, by which carrier."""
+    known, (target,) = message.edge, message.targets
+    came_out = f", its flow {known.outcome or known.flow_state}" if known.flow_state not in ("", "none") else ""
+    why = ": " + " ".join(filter(None, (known.code, known.reason))) if known.code or known.reason else ""
+    lines = [
+        f"{message.tm_create}  {message.source.target} → {target.destination.target}",
+        f"  {target.status}{came_out}{why}",
+        f"  carrier {known.carrier}, which calls it {known.carrier_id or '(nothing)'}; {known.attempts} tries",
+        f"  message {message.id}",
+    ]
+    lines += [f"  part {part.carrier_id}: {part.status} {part.code} {part.reason}".rstrip() for part in known.receipts]
     return "\n".join(lines)
 
 

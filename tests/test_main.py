@@ -342,6 +342,43 @@ def test_the_commands_on_the_screen_can_be_pasted(
     assert cli._command() == shown.format(python="/usr/bin/python3")
 
 
+def test_messages_says_what_became_of_the_last_ones_and_why(config: str, tmp_path: Path) -> None:
+    import sqlalchemy as sa
+
+    from edge.sessions.tables import messages, outbox, sent_parts
+    from tests.sessions.test_message import NOON, name, row, sending
+
+    url = f"sqlite:///{tmp_path}/edge.sqlite3"
+    assert run("migrate", "--config", config).exit_code == 0
+    assert "no such message" in run("messages", "--config", config).output
+    part = {"message_id": name(2), "place": 0, "carrier": "loopback", "carrier_id": "ring 7", "folded": "ring 7"}
+    said = {"state": "failed", "code": "27", "reason": "absent", "tm_create": NOON}
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.insert(messages), [row(1, flow_state="done", outcome="failed", error="oops"), row(3)])
+        connection.execute(sa.insert(messages), [row(2, direction="outbound")])
+        connection.execute(sa.insert(outbox), [sending(2, state="failed", code="27", error="absent")])
+        connection.execute(sa.insert(sent_parts), [{**part, **said}])
+    engine.dispose()
+    failed, broken = (
+        "2026-08-01T09:00:02.000000Z  +14155550100 → +14155550111\n"
+        "  failed: 27 absent\n"
+        "  carrier loopback, which calls it ring 7; 2 tries\n"
+        f"  message {name(2)}\n"
+        "  part ring 7: failed 27 absent\n",
+        "2026-08-01T09:00:01.000000Z  +14155550111 → +14155550100\n"
+        "  received, its flow failed: oops\n"
+        "  carrier loopback, which calls it 1; 0 tries\n"
+        f"  message {name(1)}\n",
+    )
+    assert run("messages", "--config", config, "--dead").stdout == failed + broken
+    assert run("messages", "--config", config, "--dead", "--last", "1").stdout == failed
+    everything = run("messages", "--config", config, "--number", "+14155550100").stdout
+    assert everything.startswith("2026-08-01T09:00:03.000000Z")
+    assert everything.endswith(failed + broken)
+    assert "no such message" in run("messages", "--config", config, "--peer", "+1").output
+
+
 def test_calls_says_what_became_of_the_last_ones_and_why(config: str, tmp_path: Path) -> None:
     async def keep() -> None:
         writer = Writer(StoreSection(url=f"sqlite:///{tmp_path}/edge.sqlite3"))
