@@ -57,6 +57,7 @@ RECENT: Final = timedelta(minutes=2)  # what is looked at again then; of older o
 PURGE_BATCH: Final = 500
 NEAREST: Final = 10  # messages that are looked at for one id; some carriers begin anew with 1
 SUFFIX: Final = 7  # digits that make two spellings of a number the same one
+CHANCE: Final = 6  # digits; of shorter ids one is soon another one's in hexadecimal
 CARRIER_WIDTH: Final = 32  # of the column, and so of a key's first part
 
 _NAMESPACE: Final = uuid.UUID("3f1c7a52-90b4-5b8e-a1d6-6f7d2c0e9b15")
@@ -383,18 +384,21 @@ class Reports:
 
 def choose(candidates: Sequence[Known], report: Report, oldest: int) -> Known | None:
     """The message that a report is of, of those that have a part of that name: the one that is spelled most alike,
-    then one that is not over yet, then the newest. Of two that are only the same number in another spelling none."""
+    then one that is not over yet, then the newest. One that is only the same number in another spelling is it if no
+    other is, and if the report names its receiver or the number is so long that it is no chance."""
     fitting: list[tuple[int, bool, int, Known]] = []
     for known in candidates:
         parts = [part for part in hit(known, report) if part.tm_create >= oldest]
-        if not parts or not _is_of(known, report):
+        if not parts or not _is_of(known, report) or not same_number(report.destination, known.peer):
             continue
         far = min(distance(report.carrier_id, part.carrier_id) or 0 for part in parts)
-        named = same_number(report.destination, known.peer) and (far == 0 or same_number(report.source, known.number))
-        if named:
-            fitting.append((far, known.state in FINAL, -max(part.tm_create for part in parts), known))
+        if far and not same_number(report.source, known.number):
+            continue
+        if far == 2 and not report.destination and len(fold(report.carrier_id)) < CHANCE:
+            continue
+        fitting.append((far, known.state in FINAL, -max(part.tm_create for part in parts), known))
     fitting.sort(key=lambda fit: fit[:3])
-    if len(fitting) > 1 and fitting[0][0] == 2:
+    if len(fitting) > 1 and fitting[0][0] == 2 and not fitting[1][1]:
         return None
     return fitting[0][3] if fitting else None
 
