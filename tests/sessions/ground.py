@@ -104,6 +104,12 @@ class Ground:
         """All rows of a table without ids, in any order."""
         return await self._select(sa.select(table))
 
+    async def empty(self) -> None:
+        """Delete all rows."""
+        async with writing(self.engine) as connection:
+            for table in TABLES:
+                await connection.execute(sa.delete(table))
+
     async def _select(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         async with self.engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
@@ -121,15 +127,14 @@ async def make_tables(url: str) -> None:
 async def ground(url: str) -> AsyncIterator[Ground]:
     """The database at a URL, whose tables are there, emptied."""
     engine = await open_engine(url)
-    async with writing(engine) as connection:
-        for table in TABLES:
-            await connection.execute(sa.delete(table))
     writer = Writer(StoreSection(url=url))
     await writer.start()
     reader = Reader(StoreSection(url=url))
     await reader.start()
     try:
-        yield Ground(engine, writer, reader)
+        here = Ground(engine, writer, reader)
+        await here.empty()
+        yield here
     finally:
         await reader.close()
         await writer.close()

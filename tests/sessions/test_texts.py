@@ -18,8 +18,9 @@ from edge.plugins import load
 from edge.sessions.conversation import conversation_id
 from edge.sessions.inbox import Inbox, InboxSection
 from edge.sessions.memory import Memory, MemorySection
-from edge.sessions.outbox import Outbox, OutboxSection
+from edge.sessions.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.parking import Parking
+from edge.sessions.sender import Along
 from edge.sessions.tables import messages, outbox
 from edge.sessions.text_routes import TextRoutes
 from edge.sessions.texting import TextSending
@@ -112,12 +113,26 @@ class Post(Carrier):
 class Life:
     """One process: the desk and all behind it."""
 
-    def __init__(self, ground: Ground, post: Post, library: Library, frail: Frail) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        post: Post,
+        library: Library,
+        frail: Frail,
+        along: Along[Outgoing] | None = None,
+    ) -> None:
         self.clock = clock = Clock()
         pauses = Pauses(short=True)
         self.directory = Directory()
         self.outbox = Outbox(
-            OutboxSection(), ground.engine, frail.as_writer(), {"post": post}, node="one", clock=clock, pause=pauses
+            OutboxSection(),
+            ground.engine,
+            frail.as_writer(),
+            {"post": post},
+            node="one",
+            along=along,
+            clock=clock,
+            pause=pauses,
         )
         sending = TextSending(self.outbox, self.owns, lambda: micros(clock()), TextRoutes([], ["sip"]))
         memory = Memory(MemorySection(), ground.engine, ground.reader, frail.as_writer(), clock)
