@@ -68,6 +68,7 @@ server.listen(Number(process.argv[3] || 0), '127.0.0.1', () => tell({ event: 'li
 const receivers = () => sessions.filter((one) => one.mode !== 'transmitter');
 
 function deliver(command, fields, tag, session) {
+  if (!session) return; // nobody is bound
   for (const name of BUFFERS) if (typeof fields[name] === 'string') fields[name] = Buffer.from(fields[name], 'hex');
   session[command](fields, (pdu) => tell({ event: 'answered', tag, status: pdu.command_status, name: pdu.command }));
 }

@@ -358,7 +358,7 @@ class Session:
                 self._close("unbound by the SMSC")
         elif hurry or not (self._working or any(command == pdu.SUBMIT_SM for command, _ in self._asked.values())):
             self._state = _State.UNBINDING
-            self._stop = now + limits.LEAVE
+            self._stop = now + limits.UNBIND
             self._ask(pdu.UNBIND, b"", now)
 
     def _too_long(self, now: float) -> None:

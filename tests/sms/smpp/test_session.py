@@ -293,7 +293,7 @@ def test_but_not_for_ever() -> None:
     pair.smsc.silent.add(pdu.UNBIND)
     pair.smsc.deliver()
     pair.run().esme.unbind(pair.now)
-    pair.wait(2 * limits.LEAVE)
+    pair.wait(limits.LEAVE + limits.UNBIND)
     assert pair.smsc.named("unbind")
     assert pair.of(Closed) == [Closed("unbound by us, without an answer")]
 

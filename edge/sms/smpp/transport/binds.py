@@ -162,7 +162,7 @@ class Binds:
         for link in links:
             link.unbind()
         if links:
-            await asyncio.wait([link.closed for link in links], timeout=3 * limits.LEAVE)
+            await asyncio.wait([link.closed for link in links], timeout=limits.LEAVE + 2 * limits.UNBIND)
         for link in links:
             link.abort()
         self._changed()
