@@ -61,6 +61,7 @@ from edge.sessions.leases import Leases
 from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
 from edge.sessions.message import MessageTable
+from edge.sessions.message_events import MessageEvents
 from edge.sessions.outbox import Outbox, Rates
 from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking
@@ -263,14 +264,21 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         carriers = build(config.carriers, site)
 
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
-        reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now)
+        records = MessageTable(stores.engine)
+        news = MessageEvents(stores.journal, records, _now)
+        reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now, news)
         text_routes = TextRoutes(config.text_routes, list(carriers))
         one_sender = [name for name, carrier in carriers.items() if carrier.one_sender]
         owning = Leases(writer, (f"carrier:{name}" for name in one_sender), node=node)
         leases = {name: owning[f"carrier:{name}"] for name in one_sender}
         rates = {section.name: Rates(section.rate, section.rate_per_number) for section in config.carriers}
         outbox = Outbox(
-            config.outbox, stores.engine, writer, carriers, node=node, along=reports, leases=leases, rates=rates
+            *(config.outbox, stores.engine, writer, carriers),
+            node=node,
+            along=reports,
+            news=news,
+            leases=leases,
+            rates=rates,
         )
         sending = TextSending(outbox, stores.owned, _micros, text_routes, stores.routes.destinations)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
@@ -307,7 +315,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         )
         parking = Parking(stores.engine, stores.reader, writer, _now)
         runs = TextRuns(stores.directory, sending, reach, parking, _now)
-        inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node)
+        inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node, news=news)
         texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
         parts = PartDesk(config.parts, stores.engine, stores.reader, writer, texts, _now)
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
@@ -332,7 +340,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             switchboard.connect,
             call_events.tell,
         )
-        calls, records, delivered = CallTable(stores.engine), MessageTable(stores.engine), DeliveryTable(stores.engine)
+        calls, delivered = CallTable(stores.engine), DeliveryTable(stores.engine)
         told = EventTable(stores.engine)
         router = Router(
             trunks=trunks,
@@ -369,7 +377,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     placing=placing,
                     messages=records,
                     posting=Posting(sending, records),
-                    dead_letters=DeadLetters(records, writer, outbox, inbox, sending.may_again, _now),
+                    dead_letters=DeadLetters(records, writer, outbox, inbox, sending.may_again, _now, news),
                     recordings=recordings,
                     keeper=keeper,
                     deliveries=delivered,

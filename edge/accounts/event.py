@@ -7,6 +7,7 @@ from typing import Final, Literal, get_args
 EventType = Literal[
     "message_created",
     "message_updated",
+    "message_deleted",
     "call_created",
     "call_progressing",
     "call_hangup",

@@ -13,7 +13,7 @@ one by now. And receipts of the sending before are those of no text any more: a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol, Unpack
 
@@ -21,7 +21,7 @@ from edge.errors import Conflict, EdgeError, NotFound, Unavailable
 from edge.log import get_logger
 from edge.metrics import counter
 from edge.sessions.message import Filters, Message, MessageTable, Past
-from edge.sessions.reports import Announce, Changed, silent
+from edge.sessions.news import Changed, News, NoNews
 from edge.store.metadata import instant_text, json_text, micros
 from edge.store.page import Place
 from edge.store.writer import Statement, Writer
@@ -77,7 +77,10 @@ May = Callable[[Message], Awaitable[None]]  # raises Conflict, Forbidden for an 
 
 
 class DeadLetters:
-    """Begins dead letters anew. `may` is asked before an outgoing one is. All methods raise Unavailable."""
+    """Begins dead letters anew. `may` is asked before an outgoing one is, and `news` tells of it.
+
+    All methods raise Unavailable.
+    """
 
     def __init__(
         self,
@@ -87,7 +90,7 @@ class DeadLetters:
         inbox: Waiting,
         may: May,
         clock: Callable[[], datetime],
-        announce: Announce = silent,
+        news: News | None = None,
     ) -> None:
         self._table = table
         self._writer = writer
@@ -95,7 +98,7 @@ class DeadLetters:
         self._inbox = inbox
         self._may = may
         self._clock = clock
-        self._announce = announce
+        self._news = news or NoNews()
 
     async def resend(self, message_id: str, customer_id: str | None) -> Message:
         """Begin one anew; returns it as it is then.
@@ -140,8 +143,9 @@ class DeadLetters:
         now = self._clock()
         changed = Changed(message.id, message.customer_id, "deleted", "", "", micros(now))
         row = (micros(now), message.id)
-        if not await self._writer.put_with(DELETE, row, self._announce(changed)):
+        if not await self._writer.put_with(DELETE, row, await self._news.changed(changed)):
             raise Conflict("the message is still to be sent, or its flow to be run", reason="MESSAGE_PENDING")
+        self._news.written(message.customer_id)
         return message.model_copy(update={"tm_delete": instant_text(now)})
 
     async def _begin(self, message: Message) -> None:
@@ -159,24 +163,26 @@ class DeadLetters:
             return False
         await self._may(message)
         now = micros(self._clock())
-        changed = Changed(message.id, message.customer_id, "queued", "", "", now)
-        told = [(FORGET_PARTS, (message.id,)), *self._announce(changed)]
-        row = (now, now, now, _history(message, "failed"), message.id)
-        began = await self._writer.put_with(AGAIN, row, told)
+        history = _history(message, "failed")
+        facts = {"attempts": 0, "carrier_id": "", "receipts": (), "history": history}
+        changed = Changed(message.id, message.customer_id, "queued", "", "", now, facts)
+        told = [(FORGET_PARTS, (message.id,)), *await self._news.changed(changed)]
+        began = await self._writer.put_with(AGAIN, (now, now, now, _text(history), message.id), told)
         if began:
+            self._news.written(message.customer_id)
             self._outbox.wake()
         return began
 
     async def _run_again(self, message: Message) -> bool:
         now = micros(self._clock())
-        row = (now, _history(message, message.edge.outcome or "failed"), message.id)
+        row = (now, _text(_history(message, message.edge.outcome or "failed")), message.id)
         began = await self._writer.put_with(RUN_AGAIN, row, [(FORGET_RUN, (message.id,))])
         if began:
             self._inbox.wake()
         return began
 
 
-def _history(message: Message, status: str) -> str:
+def _history(message: Message, status: str) -> tuple[Past, ...]:
     """A message's history with what it is now at its end."""
     facts = message.edge
     now = Past(
@@ -187,7 +193,11 @@ def _history(message: Message, status: str) -> str:
         attempts=facts.attempts,
         tm_update=message.tm_update,
     )
-    return json_text([past.model_dump() for past in (*facts.history, now)][-HISTORY:])
+    return (*facts.history, now)[-HISTORY:]
+
+
+def _text(history: Sequence[Past]) -> str:
+    return json_text([past.model_dump() for past in history])
 
 
 def _place(message: Message) -> Place:

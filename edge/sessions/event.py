@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from edge.accounts.event import EventType
 from edge.sessions.claims import NOBODY
 from edge.store.metadata import instant_text, micros, name_id
-from edge.store.writer import Row, insert
+from edge.store.writer import Row, Statement, insert
 
 _NAMESPACE: Final = uuid.UUID("3a4b8f52-9d0c-5f0e-8b1e-6f1b1c7d2e90")
 COLUMNS: Final = (
@@ -25,6 +25,7 @@ COLUMNS: Final = (
     *("state", "attempts", "claimed_by", "claimed_until", "code", "error"),
 )
 KEEP: Final = insert("events.keep", "events", COLUMNS, "ON CONFLICT (id) DO NOTHING")
+FORGET: Final = Statement.of("events.forget", "DELETE FROM events WHERE resource_id = ? AND state <> 'queued'")
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 

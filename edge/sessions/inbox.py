@@ -31,8 +31,9 @@ from edge.log import get_logger
 from edge.metrics import gauge
 from edge.sessions.claims import NOBODY, RENEW_SECONDS, Claims
 from edge.sessions.conversation import said
-from edge.sessions.incoming import BEGIN, DONE, KEEP, Incoming, Performed, known, pending
+from edge.sessions.incoming import BEGIN, COLUMNS, DONE, KEEP, Incoming, Performed, known, pending
 from edge.sessions.lanes import Lanes
+from edge.sessions.news import News, NoNews
 from edge.sessions.tables import messages
 from edge.settings import Section
 from edge.store.metadata import micros, storable
@@ -77,7 +78,7 @@ class Inbox:
 
     `perform` runs the flow of one text. It raises Unavailable when it cannot even begin, and is then asked again later;
     whatever else it raises is the end of that text's run. `node` is this process's name in claims: stable over
-    restarts, and nobody else's at the same time.
+    restarts, and nobody else's at the same time. `news` tells of new texts.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Inbox:
         perform: Perform,
         *,
         node: str,
+        news: News | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -96,6 +98,7 @@ class Inbox:
         self._writer = writer
         self._perform = perform
         self._claims = Claims(writer, node, "messages")
+        self._news = news or NoNews()
         self._clock = clock
         self._pause = pause
         self._lanes = Lanes(section.runs)
@@ -158,6 +161,7 @@ class Inbox:
         return accepted
 
     async def _keep(self, text: Incoming) -> Accepted:
+        told = text.direction == "inbound" and not text.refusal and await self._news.hears(text.customer_id)
         hold = text.has_flow and self._room()
         begun = hold and self._lanes.free(text.pair)
         if begun:
@@ -167,9 +171,10 @@ class Inbox:
             self._hold(text.id)
         elif text.has_flow:
             self._leaving += 1
+        then = said(text, came=True) if text.direction == "inbound" else ()
         kept: bool | None = None
         try:
-            kept = await self._writer.put_with(KEEP, row, said(text, came=True) if text.direction == "inbound" else ())
+            kept = await self._writer.put_with(KEEP, row, (*then, *self._news.created(COLUMNS, row)) if told else then)
         finally:
             if kept is None:
                 self._unsure = True
@@ -179,6 +184,8 @@ class Inbox:
                 self._leave_in_sql()
         if not kept:
             return Accepted(await known(self._engine, text.carrier, text.carrier_id, text.direction), False)
+        if told:
+            self._news.written(text.customer_id)
         if hold:
             self._lanes.add(text.pair, lambda: self._run(text, begun=begun))
         return Accepted(text, True)

@@ -76,12 +76,12 @@ _FIELDS: Final = tuple(f.name for f in fields(Incoming))
 _PLAIN: Final = tuple(name for name in _FIELDS if name != "media")
 _plain: Final = attrgetter(*_PLAIN)
 _SELECTED: Final = tuple(messages.c[name] for name in _FIELDS)
-_COLUMNS: Final = (
+COLUMNS: Final = (
     *_PLAIN,
     *("media", "reference_id", "flow_version", "flow_state", "claimed_by", "claimed_until"),
     *("outcome", "error", "cut_by", "steps"),
 )
-KEEP: Final = insert("inbox.keep", "messages", _COLUMNS, "ON CONFLICT DO NOTHING")
+KEEP: Final = insert("inbox.keep", "messages", COLUMNS, "ON CONFLICT DO NOTHING")
 BEGIN: Final = Statement.of(
     "inbox.begin",
     "UPDATE messages SET attempts = attempts + 1 WHERE id = ? AND flow_state = 'pending' AND claimed_by = ?",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict, Unpack
 
@@ -267,7 +267,7 @@ async def _shown(connection: AsyncConnection, query: sa.Select[Any]) -> list[Mes
         of = sa.select(sent_parts).where(table.message_id.in_(sent)).order_by(table.message_id, table.place)
         for part in (await connection.execute(of)).mappings():
             parts.setdefault(part["message_id"], []).append(_receipt(part))
-    return [_message(row, parts.get(row["id"], ())) for row in rows]
+    return [message_of(row, parts.get(row["id"], ())) for row in rows]
 
 
 def _receipt(row: sa.RowMapping) -> Receipt:
@@ -279,7 +279,8 @@ def _text(when: datetime | None) -> str | None:
     return instant_text(when) if when is not None else None
 
 
-def _message(row: sa.RowMapping, receipts: Sequence[Receipt]) -> Message:
+def message_of(row: Mapping[str, Any] | sa.RowMapping, receipts: Sequence[Receipt]) -> Message:
+    """A message out of its row, with that of the outbox under names with `out_` before them."""
     inbound = row["direction"] == "inbound"
     status: Status = row["out_state"] if not inbound else "rejected" if row["refusal"] else "received"
     tm_update = _text(row["tm_update"] if inbound else row["out_tm_update"])

@@ -19,6 +19,7 @@ from edge.sessions.backlog import Backlog, Claim, Pace, Waiting
 from edge.sessions.claims import NOBODY
 from edge.sessions.conversation import said
 from edge.sessions.leases import Lease
+from edge.sessions.news import News, NoNews
 from edge.sessions.sender import Along, Books, Pacing, Send, SenderSection
 from edge.sessions.tables import messages, outbox
 from edge.sms.carrier import Carrier
@@ -62,16 +63,12 @@ QUEUE: Final = insert(
     "ON CONFLICT DO NOTHING",
 )
 _MESSAGE: Final = ("id", "customer_id", "carrier", "number", "peer", "text", "tm_create", "route", "number_id")
-KEEP: Final = insert(
-    "outbox.keep",
-    "messages",
-    (
-        *(*_MESSAGE, "conversation_id", "reference_id", "direction", "carrier_id", "refusal", "lookup_source"),
-        *("flow_id", "flow_version", "flow_state", "attempts", "claimed_by", "claimed_until"),
-        *("outcome", "error", "cut_by", "steps"),
-    ),
-    "ON CONFLICT DO NOTHING",
+COLUMNS: Final = (
+    *(*_MESSAGE, "conversation_id", "reference_id", "direction", "carrier_id", "refusal", "lookup_source"),
+    *("flow_id", "flow_version", "flow_state", "attempts", "claimed_by", "claimed_until"),
+    *("outcome", "error", "cut_by", "steps"),
 )
+KEEP: Final = insert("outbox.keep", "messages", COLUMNS, "ON CONFLICT DO NOTHING")
 _REST: Final = ("outbound", "", "", "", NIL, 0, "none", 0, *NOBODY, "", "", "", "[]")
 _SELECTED: Final = (
     *(messages.c[name] for name in (*_MESSAGE, "conversation_id", "reference_id")),
@@ -122,7 +119,7 @@ class Rates(NamedTuple):
 
 class Outbox(Backlog[Outgoing]):
     """Keeps texts until their carriers have them. `leases` has one for each carrier of one sender, `rates` says
-    how fast carriers are given texts.
+    how fast carriers are given texts; `news` tells of new ones.
     """
 
     def __init__(
@@ -134,6 +131,7 @@ class Outbox(Backlog[Outgoing]):
         *,
         node: str,
         along: Along[Outgoing] | None = None,
+        news: News | None = None,
         leases: Mapping[str, Lease] | None = None,
         rates: Mapping[str, Rates] | None = None,
         **pace: Unpack[Pace],
@@ -143,6 +141,7 @@ class Outbox(Backlog[Outgoing]):
         super().__init__(
             BOOKS, section, engine, writer, channels, node=node, along=along, leases=leases, pacing=pacing, **pace
         )
+        self._news = news or NoNews()
 
     async def put(self, text: Outgoing) -> bool:
         """Take a text over; it is durable when this returns. False: it was put before.
@@ -155,7 +154,13 @@ class Outbox(Backlog[Outgoing]):
             owned = (text.tm_create, text.customer_id, text.tm_create)
             queued = (text.id, text.carrier, "queued", 0, *claim, *none, *owned)
             kept = (*(getattr(text, name) for name in _MESSAGE), text.conversation_id, text.reference_id, *_REST)
-            return await self._writer.put_with(QUEUE, queued, [(KEEP, kept), *said(text, came=False)])
+            then = [(KEEP, kept), *said(text, came=False)]
+            if not await self._news.hears(text.customer_id):
+                return await self._writer.put_with(QUEUE, queued, then)
+            new = await self._writer.put_with(QUEUE, queued, [*then, *self._news.created(COLUMNS, kept)])
+            if new:
+                self._news.written(text.customer_id)
+            return new
 
         return await self._put(text, text.carrier, keep)
 

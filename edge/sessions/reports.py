@@ -37,6 +37,7 @@ from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.metrics import counter
 from edge.sessions.carrier_ids import distance, fold, spellings
+from edge.sessions.news import Changed, News, NoNews, Said, Then
 from edge.sessions.sender import Over
 from edge.sessions.tables import early_reports, outbox, sent_parts
 from edge.settings import Section
@@ -44,7 +45,7 @@ from edge.sms.text import ADDRESS_LIMIT, Report
 from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, is_id, micros, storable
 from edge.store.reader import Lookup, Reader
-from edge.store.writer import Row, Statement, Writer, insert
+from edge.store.writer import Statement, Writer, insert
 
 log = get_logger("outbox")
 
@@ -146,26 +147,6 @@ class ReceiptsSection(Section):
     )
 
 
-class Changed(NamedTuple):
-    """An outgoing message that is in another state now. `tm` in microseconds."""
-
-    message_id: str
-    customer_id: str
-    state: str
-    code: str
-    reason: str
-    tm: int
-
-
-Then = tuple[Statement, Row]  # see `Writer.put_with`
-Announce = Callable[[Changed], Sequence[Then]]  # what tells of a change: written in the same commit, or not at all
-
-
-def silent(_: Changed) -> Sequence[Then]:
-    """Tells nobody."""
-    return ()
-
-
 class Sent(Protocol):
     """A text that was sent, as far as its parts need it."""
 
@@ -173,6 +154,8 @@ class Sent(Protocol):
     def id(self) -> str: ...
     @property
     def customer_id(self) -> str: ...
+    @property
+    def attempts(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +191,7 @@ class Step(NamedTuple):
 
 
 class Reports:
-    """Takes reports. `announce` is asked for every change of an outgoing message's state, whatever made it."""
+    """Takes reports. `news` is asked for every change of an outgoing message's state."""
 
     def __init__(
         self,
@@ -217,14 +200,14 @@ class Reports:
         reader: Reader,
         writer: Writer,
         clock: Callable[[], datetime],
-        announce: Announce = silent,
+        news: News | None = None,
     ) -> None:
         self._section = section
         self._engine = engine
         self._reader = reader
         self._writer = writer
         self._clock = clock
-        self._announce = announce
+        self._news = news or NoNews()
 
     async def take(self, report: Report) -> None:
         """Apply a report, or keep it until its text is there; it is durable when this returns. Raises Unavailable."""
@@ -242,17 +225,22 @@ class Reports:
 
     # Beside the outbox
 
-    def along(self, text: Sent, over: Over) -> list[Then]:
-        """What is written together with that a text is sent, or failed."""
-        changed = Changed(text.id, text.customer_id, over.state, over.code, over.error, over.when)
+    async def along(self, text: Sent, over: Over) -> list[Then]:
+        """What is written together with that a text is sent, or failed. Raises Unavailable."""
+        facts = {"attempts": text.attempts + 1, "carrier_id": over.ids[0] if over.ids else "", "receipts": ()}
+        said = {
+            place: Said(over.channel, carrier_id, "sent", "", "", None) for place, carrier_id in enumerate(over.ids)
+        }
+        changed = Changed(text.id, text.customer_id, over.state, over.code, over.error, over.when, facts, said)
         parts = [
             (SENT, (text.id, place, over.channel, carrier_id, fold(carrier_id), "sent", "", "", over.when))
             for place, carrier_id in enumerate(over.ids)
         ]
-        return [*parts, *self._announce(changed)]
+        return [*parts, *await self._news.changed(changed)]
 
     async def settle(self, text: Sent, over: Over) -> None:
         """Once that is written: apply the reports that came before it."""
+        self._news.written(text.customer_id)
         keys = {_key(over.channel, spelling) for carrier_id in over.ids for spelling in spellings(carrier_id)}
         try:
             found = await asyncio.gather(*(self._reader.get(EARLY_OF, key) for key in (*keys, text.id)))
@@ -356,17 +344,20 @@ class Reports:
         """False: somebody else was faster."""
         now, reason = micros(self._clock()), _reason(report)
         read = (known.id, known.state, known.revision)
-        then: list[Then] = []
-        for part in step.parts:
-            said = (report.status, report.code, reason, micros(report.received_at))
-            then.append((MOVE_PART, (*said, known.id, part.place)))
+        said = (report.status, report.code, reason, micros(report.received_at))
+        then: list[Then] = [(MOVE_PART, (*said, known.id, part.place)) for part in step.parts]
         if early is not None:
             then.append((DROP, (early,)))
         if step.state == known.state:
             return await self._writer.put_with(NOTE, read, then)
         why = (report.code, reason) if step.state == "failed" else ("", "")
-        changed = Changed(known.id, known.customer_id, step.state, *why, now)
-        return await self._writer.put_with(MOVE, (step.state, *why, now, *read), [*then, *self._announce(changed)])
+        parts = {part.place: Said(part.carrier, part.carrier_id, *said) for part in step.parts}
+        changed = Changed(known.id, known.customer_id, step.state, *why, now, parts=parts)
+        told = await self._news.changed(changed)
+        moved = await self._writer.put_with(MOVE, (step.state, *why, now, *read), [*then, *told])
+        if moved:
+            self._news.written(known.customer_id)
+        return moved
 
     async def _find(self, report: Report) -> Known | None:
         """The message that a report is of, as it is now."""

@@ -104,8 +104,8 @@ class Over(NamedTuple):
 class Along(Protocol[C]):
     """What else happens when an item is over."""
 
-    def along(self, item: C, over: Over, /) -> Sequence[tuple[Statement, Row]]:
-        """What is to be written together with it, see `Writer.put_with`."""
+    async def along(self, item: C, over: Over, /) -> Sequence[tuple[Statement, Row]]:
+        """What is to be written together with it, see `Writer.put_with`. Raises Unavailable."""
 
     async def settle(self, item: C, over: Over, /) -> None:
         """Called once that is written. Raises nothing."""
@@ -114,7 +114,7 @@ class Along(Protocol[C]):
 class Alone:
     """Nothing else happens."""
 
-    def along(self, _item: object, _over: Over, /) -> Sequence[tuple[Statement, Row]]:
+    async def along(self, _item: object, _over: Over, /) -> Sequence[tuple[Statement, Row]]:
         return ()
 
     async def settle(self, _item: object, _over: Over, /) -> None:
@@ -436,8 +436,11 @@ class Sender(Generic[T]):
     ) -> None:
         over = Over(self.name, state, ids, storable(code), storable(error), micros(self._clock()))
         row = (state, tries, ids[0] if ids else "", over.code, over.error, over.when, item.id)
-        then = self._along.along(item, over)
-        await self._insist(lambda: self._writer.put_with(self._books.over, row, then), item.id)
+
+        async def write() -> None:
+            await self._writer.put_with(self._books.over, row, await self._along.along(item, over))
+
+        await self._insist(write, item.id)
         self._counted[state].inc()
         self.depth.dec()
         self.drop(item)

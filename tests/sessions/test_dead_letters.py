@@ -47,7 +47,7 @@ def letters(ground: Ground, life: Sending | None = None, texts: Texts | None = N
         "inbox": texts.inbox if texts is not None else Bell(),
         "may": anything,
         "clock": life.clock if life is not None else texts.clock if texts is not None else Clock(),
-        "announce": life.tell if life is not None else (lambda _: ()),
+        "news": life,
     }
     return DeadLetters(**{**parts, **change})
 

@@ -13,13 +13,14 @@ import sqlalchemy as sa
 
 from edge.errors import Unavailable
 from edge.metrics import REGISTRY
+from edge.sessions.news import Changed, Then
 from edge.sessions.outbox import Outbox, OutboxSection, Outgoing
-from edge.sessions.reports import Changed, Known, Part, ReceiptsSection, Reports, Step, choose, move, same_number
+from edge.sessions.reports import Known, Part, ReceiptsSection, Reports, Step, choose, move, same_number
 from edge.sessions.tables import early_reports, memories, outbox, sent_parts
 from edge.sms.carrier import Carrier, Refused
 from edge.sms.text import OutgoingText, Receipt, Report
 from edge.store.metadata import micros, new_id
-from edge.store.writer import Statement
+from edge.store.writer import Row, Statement
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 from tests.sessions.test_outbox import CUSTOMER, text
 
@@ -66,7 +67,7 @@ class Life:
         self.frail = frail or Frail(ground.writer)
         self.told: list[Changed] = []
         writer = self.frail.as_writer()
-        self.reports = Reports(ReceiptsSection(), ground.engine, ground.reader, writer, self.clock, self.tell)
+        self.reports = Reports(ReceiptsSection(), ground.engine, ground.reader, writer, self.clock, self)
         self.outbox = Outbox(
             OutboxSection(),
             ground.engine,
@@ -78,9 +79,18 @@ class Life:
             pause=Pauses(short=True),
         )
 
-    def tell(self, change: Changed) -> Sequence[tuple[Statement, tuple[Any, ...]]]:
+    async def changed(self, change: Changed) -> Sequence[Then]:
         self.told.append(change)
         return [(TOLD, (change.message_id, change.state, new_id(), change.reason))]
+
+    async def hears(self, customer_id: str) -> bool:
+        return False
+
+    def created(self, columns: Sequence[str], row: Row) -> Sequence[Then]:
+        raise AssertionError("nobody wants to know")
+
+    def written(self, customer_id: str) -> None:
+        """What was written is looked at in SQL."""
 
     async def sends(self, **change: Any) -> Outgoing:
         mine = text(**change)
