@@ -125,6 +125,49 @@ def test_who_wants_no_calls_is_told_of_none(exchange: Exchange, web: Web, caller
     account.hears("number_updated", "number_updated")
 
 
+# Texts
+
+
+def test_of_a_text_its_coming_its_reply_and_the_receipt(exchange: Exchange, web: Web) -> None:
+    types = ["message_created", "message_updated", "message_deleted"]
+    account = Account(exchange, web, webhook_events=types)
+    edge = exchange.daemon
+    number = exchange.number(texts=({"type": "reply", "option": {"text": "thanks"}},), customer=account.id)
+    text = {"id": account.path, "from": "+14155550111", "to": number, "text": "hello"}
+    came = edge.ask("POST", "/v1.0/carriers/loopback/inbound", text)["id"]
+    exchange.wait(lambda: len(account.asked) == 3, "the text, its reply, and that it was sent")
+    (created,) = account.hears("message_created", of=came)
+    assert (created["data"]["text"], created["data"]["direction"]) == ("hello", "inbound")
+    (reply,) = exchange.texts(number, "outbound")
+    created, sent = account.hears("message_created", "message_updated", of=reply["id"])
+    assert (created["data"]["text"], created["data"]["targets"][0]["status"]) == ("thanks", "queued")
+    assert sent["data"] == reply
+    edge.ask("POST", "/v1.0/carriers/loopback/report", {"id": reply["id"], "status": "delivered"})
+    exchange.wait(lambda: len(account.asked) == 4, "the receipt")
+    _, _, delivered = account.hears("message_created", "message_updated", "message_updated", of=reply["id"])
+    assert delivered["data"] == edge.ask("GET", f"/v1.0/messages/{reply['id']}")
+    assert delivered["data"]["targets"][0]["status"] == "delivered"
+    edge.ask("DELETE", f"/v1.0/messages/{came}")
+    *_, deleted = account.hears("message_created", "message_deleted", of=came)
+    assert deleted["data"]["text"] == ""
+    kept = edge.ask("GET", f"/v1.0/events?resource_id={came}")["result"]
+    assert [one["type"] for one in kept] == ["message_deleted"]
+
+
+def test_a_text_that_is_sent_again_is_told_of_all_it_goes_through(exchange: Exchange, web: Web) -> None:
+    account = Account(exchange, web)
+    edge, number = exchange.daemon, exchange.number(customer=account.id)
+    order = {"source": number, "destinations": ["+14155550112"], "text": "hello", "customer_id": account.id}
+    message_id = edge.ask("POST", "/v1.0/messages", order)["id"]
+    exchange.wait(lambda: exchange.texts(number, "outbound")[0]["targets"][0]["status"] == "sent", "that it is sent")
+    edge.ask("POST", "/v1.0/carriers/loopback/report", {"id": message_id, "status": "failed", "code": "7"})
+    account.hears("message_created", "message_updated", "message_updated", of=message_id)
+    edge.ask("POST", f"/v1.0/messages/{message_id}/resend", {})
+    told = account.hears("message_created", *["message_updated"] * 4, of=message_id)
+    assert [one["data"]["targets"][0]["status"] for one in told] == ["queued", "sent", "failed", "queued", "sent"]
+    assert told[2]["data"]["edge"]["code"] == "7"
+
+
 # Whatever befalls the server
 
 
