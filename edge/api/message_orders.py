@@ -8,7 +8,7 @@ from edge.api.auth import owner, scope
 from edge.api.field import Id, Line, Model, Moment, Result
 from edge.api.messages import Numbered
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
-from edge.errors import Conflict, Forbidden, Unavailable
+from edge.errors import Conflict, Exhausted, Forbidden, Unavailable
 from edge.flows import limits
 from edge.flows.address import Number
 from edge.sessions.dead_letters import DeadLetters
@@ -118,7 +118,7 @@ class MessageOrders:
                 body=MessageCreate,
                 result=MessageMade,
                 handler=self.create,
-                errors=(Conflict, Forbidden, Unavailable),
+                errors=(Conflict, Exhausted, Forbidden, Unavailable),
                 inbound=True,
                 repeatable=True,
             ),
@@ -133,7 +133,7 @@ class MessageOrders:
                 body=Nothing,
                 result=Message,
                 handler=self.resend,
-                errors=(Conflict, Forbidden, Unavailable),
+                errors=(Conflict, Exhausted, Forbidden, Unavailable),
                 inbound=True,
             ),
             Operation(

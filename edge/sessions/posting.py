@@ -29,6 +29,11 @@ class Order:
     key: str | None = None
 
 
+class KeyReused(Conflict):
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used for another order", reason="IDEMPOTENCY_KEY_REUSED")
+
+
 class Refused(NamedTuple):
     """A destination that gets no text, and why."""
 
@@ -53,7 +58,7 @@ class Posting:
     async def post(self, order: Order) -> Posted:
         """Put the texts of an order into the outbox.
 
-        Raises Invalid for a text that nobody could send, Conflict when the key was used for another order, Unavailable
+        Raises Invalid for a text that nobody could send, KeyReused when the key was used for another order, Unavailable
         when something it needs is away: some of it may then be done, and the same order again does the rest. Raises
         what is wrong with the first destination when every one is refused.
         """
@@ -63,7 +68,7 @@ class Posting:
         for destination in dict.fromkeys(order.destinations):
             try:
                 messages.append(await self._send(order, destination))
-            except (Conflict, Unavailable):
+            except (KeyReused, Unavailable):
                 raise
             except EdgeError as error:
                 refused.append(Refused(destination, error))
@@ -72,16 +77,19 @@ class Posting:
         return Posted(tuple(messages), tuple(refused))
 
     async def _send(self, order: Order, destination: str) -> Message:
-        message_id = await self._sending.send(
-            id=_id(order, destination),
-            customer_id=order.customer_id,
-            source=order.source,
-            destination=destination,
-            text=order.text,
-        )
-        message = await self._table.get(message_id, order.customer_id)
+        message_id = _id(order, destination)
+        message = await self._table.get(message_id, order.customer_id) if order.key is not None else None
+        if message is None:  # else whatever it may do by now, it is done
+            await self._sending.send(
+                id=message_id,
+                customer_id=order.customer_id,
+                source=order.source,
+                destination=destination,
+                text=order.text,
+            )
+            message = await self._table.get(message_id, order.customer_id)
         if message is None or (message.source.target, message.text) != (order.source, order.text):
-            raise Conflict("this Idempotency-Key was used for another order", reason="IDEMPOTENCY_KEY_REUSED")
+            raise KeyReused
         return message
 
 

@@ -88,6 +88,16 @@ async def test_the_same_order_with_the_same_key_sends_nothing_twice(each_world: 
         assert wheres(error) == ["Idempotency-Key"]
 
 
+async def test_an_order_that_was_done_is_done_whatever_became_of_its_number(each_world: World) -> None:
+    world, key = each_world, {"Idempotency-Key": "1"}
+    number = await world.number()
+    first = (await world.ask("POST", "/v1.0/messages", order(PEER), headers=key))[1]
+    await world.did("DELETE", f"/v1.0/numbers/{number['id']}")
+    status, again, _ = await world.ask("POST", "/v1.0/messages", order(PEER), headers=key)
+    assert (status, again["id"]) == (200, first["id"])
+    assert (await world.ask("POST", "/v1.0/messages", order(SECOND), headers=key))[0] == 403
+
+
 async def test_keys_of_two_accounts_are_not_the_same(each_world: World) -> None:
     world, key = each_world, {"Idempotency-Key": "1"}
     await world.number()
