@@ -26,7 +26,7 @@ class MessageCreate(Model):
         max_length=limits.DESTINATIONS,
         description="Whom to text, each in a message of its own: texts, or addresses of type tel.",
     )
-    text: str = Field(min_length=1, max_length=BODY_LIMIT, description="What to say.")
+    text: str = Field(min_length=1, max_length=BODY_LIMIT, pattern=r"^[^\u0000]*$", description="What to say.")
     customer_id: Id | None = Field(
         default=None, description="The account that sends. A customer's key may leave it out; an admin key may not."
     )

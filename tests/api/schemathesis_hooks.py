@@ -68,6 +68,8 @@ def put_right(label: str, body: dict[str, Any]) -> None:
         case "POST /v1.0/calls":
             body.update(customer_id=CUSTOMER, source="+14155550100", destinations=["sip:desk@pbx.example.com"])
             body.update(flow_id=None, actions=FLOW, variables={})
+        case "POST /v1.0/messages":
+            body.update(customer_id=CUSTOMER, source="+14155550100", destinations=["+12125550122"])
         case "POST /v1.0/calendars" | "POST /v1.0/caller_lists":
             body.update(customer_id=CUSTOMER, name="a name")
         case "POST /v1.0/carriers/loopback/inbound":
