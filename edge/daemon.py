@@ -13,7 +13,7 @@ import platform
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -60,7 +60,7 @@ from edge.sessions.inbox import Inbox
 from edge.sessions.leases import Leases
 from edge.sessions.mail import Mail
 from edge.sessions.memory import Memory
-from edge.sessions.message import MessageTable
+from edge.sessions.message import Message, MessageTable
 from edge.sessions.message_events import MessageEvents
 from edge.sessions.outbox import Outbox, Rates
 from edge.sessions.outside import Reach
@@ -377,7 +377,11 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     placing=placing,
                     messages=records,
                     posting=Posting(sending, records),
-                    dead_letters=DeadLetters(records, writer, outbox, inbox, sending.may_again, _now, news),
+                    dead_letters=DeadLetters(
+                        *(records, writer, outbox, inbox, sending.may_again, _way_again(carriers, text_routes)),
+                        _now,
+                        news,
+                    ),
                     recordings=recordings,
                     keeper=keeper,
                     deliveries=delivered,
@@ -498,6 +502,18 @@ def _send_for_calls(sending: TextSending) -> Callable[[Session, str, str, str], 
         )
 
     return send
+
+
+def _way_again(carriers: Collection[str], routes: TextRoutes) -> Callable[[Message], str]:
+    """How a text leaves that is sent again: by its carrier, or as a new one where that is not configured any more."""
+
+    def way(message: Message) -> str:
+        carrier, (target,) = message.edge.carrier, message.targets
+        if carrier in carriers:
+            return carrier
+        return next(iter(routes.carriers(message.source.target, target.destination.target)), carrier)
+
+    return way
 
 
 async def _insist(work: Coroutine[Any, Any, None]) -> None:

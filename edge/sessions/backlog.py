@@ -31,7 +31,7 @@ from edge.log import get_logger
 from edge.sessions.claims import NOBODY, RENEW_SECONDS, Claims
 from edge.sessions.inbox import PAUSES
 from edge.sessions.leases import LEAVE_SECONDS, Lease
-from edge.sessions.sender import Along, Books, Item, Pacing, Send, Sender, SenderSection
+from edge.sessions.sender import Alone, Along, Books, Item, Over, Pacing, Send, Sender, SenderSection
 from edge.store.engine import reading
 from edge.store.metadata import micros
 from edge.store.writer import Writer
@@ -41,6 +41,7 @@ log = get_logger("outbox")
 T = TypeVar("T", bound=Item)
 
 PAGE: Final = 500  # rows read at a time
+NOBODY_SENT: Final = "nobody sent it in time"
 LOOK_SECONDS: Final = 0.25  # how often the one sender of a channel looks for what other processes have put
 ANSWER_SECONDS: Final = LEAVE_SECONDS / 2  # for texts under way, when the right to send is about to end
 
@@ -100,6 +101,7 @@ class Backlog(ABC, Generic[T]):
         self._engine = engine
         self._writer = writer
         self._claims = Claims(writer, node, books.table.name, books.channel.name)
+        self._along: Along[T] = along or Alone()
         self._leases = dict(leases or {})
         self._clock = clock
         self._pause = pause
@@ -124,7 +126,7 @@ class Backlog(ABC, Generic[T]):
 
     @abstractmethod
     async def _waiting(
-        self, channel: str, which: sa.ColumnElement[bool], after: tuple[int, str]
+        self, channel: str | None, which: sa.ColumnElement[bool], after: tuple[int, str]
     ) -> Sequence[Waiting[T]]:
         """The next page of rows that wait for a channel, see `_select`. Raises Unavailable."""
 
@@ -332,28 +334,46 @@ class Backlog(ABC, Generic[T]):
         return await (self._claims.take(ids, now) if lease is None else self._claims.seize(ids, now, lease.name))
 
     def _select(
-        self, columns: Sequence[sa.Column[Any]], channel: str, which: sa.ColumnElement[bool], after: tuple[int, str]
+        self,
+        columns: Sequence[sa.Column[Any]],
+        channel: str | None,
+        which: sa.ColumnElement[bool],
+        after: tuple[int, str],
     ) -> sa.Select[Any]:
-        """Rows of a channel that wait and are such, oldest first, a page from behind (tm_create, id) on."""
+        """Rows of a channel, or of any, that wait and are such, oldest first, a page from behind (tm_create, id) on."""
         table = self._books.table
         place = sa.tuple_(table.c.tm_create, table.c.id) > sa.tuple_(
             sa.literal(after[0], sa.BigInteger), sa.literal(after[1], sa.Text)
         )
+        if channel is not None:
+            which = sa.and_(self._books.channel == channel, which)
         return (
             sa.select(*columns)
-            .where(table.c.state == sa.literal_column("'queued'"), self._books.channel == channel, place, which)
+            .where(table.c.state == sa.literal_column("'queued'"), place, which)
             .order_by(table.c.tm_create, table.c.id)
             .limit(PAGE)
         )
 
     async def _expire(self) -> None:
         """Fail what nobody sends and nobody will: its channel was taken out of the configuration."""
-        now = self._clock()
+        now, table = self._clock(), self._books.table
         old = now - timedelta(hours=self._section.give_up_hours)
-        error = "nobody sent it in time"
-        count = await self._writer.put(self._books.expire, [(error, micros(now), micros(old), micros(now))])
+        which = sa.and_(self._books.since < old, table.c.claimed_until < now)
+        count, after = 0, (-1, "")
+        while rows := await self._waiting(None, which, after):
+            after = (rows[-1].item.tm_create, rows[-1].item.id)
+            count += sum(await asyncio.gather(*(self._give_up(row.item, micros(now)) for row in rows)))
         if count:
-            log.warning(f"{self._books.what}s given up", count=count, error=error)
+            log.warning(f"{self._books.what}s given up", count=count, error=NOBODY_SENT)
+
+    async def _give_up(self, item: T, now: int) -> bool:
+        """Fail a row that nobody claims."""
+        over = Over("", "failed", (), "", NOBODY_SENT, now)
+        row = (NOBODY_SENT, now, item.id, now)
+        given_up = await self._writer.put_with(self._books.expire, row, await self._along.along(item, over))
+        if given_up:
+            await self._along.settle(item, over)
+        return given_up
 
     async def _measure(self) -> None:
         table, channel = self._books.table, self._books.channel

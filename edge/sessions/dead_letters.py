@@ -35,10 +35,11 @@ AT_ONCE: Final = 50  # begun anew together: they share a commit
 
 AGAIN: Final = Statement.of(
     "outbox.resend",
-    "UPDATE outbox SET state = 'queued', attempts = 0, due = ?, tm_queued = ?, claimed_by = '', claimed_until = 0,"
-    " carrier_id = '', code = '', error = '', tm_update = ?, history = ?, revision = revision + 1"
+    "UPDATE outbox SET carrier = ?, state = 'queued', attempts = 0, due = ?, tm_queued = ?, claimed_by = '',"
+    " claimed_until = 0, carrier_id = '', code = '', error = '', tm_update = ?, history = ?, revision = revision + 1"
     " WHERE id = ? AND state = 'failed'",
 )
+ANOTHER_WAY: Final = Statement.of("messages.another_way", "UPDATE messages SET carrier = ?, route = '' WHERE id = ?")
 FORGET_PARTS: Final = Statement.of("sent_parts.forget", "DELETE FROM sent_parts WHERE message_id = ?")
 RUN_AGAIN: Final = Statement.of(
     "inbox.again",
@@ -74,10 +75,11 @@ class Resent(NamedTuple):
 
 
 May = Callable[[Message], Awaitable[None]]  # raises Conflict, Forbidden for an outgoing one that may not be sent again
+Way = Callable[[Message], str]  # the carrier that is to send it now
 
 
 class DeadLetters:
-    """Begins dead letters anew. `may` is asked before an outgoing one is, and `news` tells of it.
+    """Begins dead letters anew. `may` is asked before an outgoing one is, `way` where it is to go; `news` tells of it.
 
     All methods raise Unavailable.
     """
@@ -89,6 +91,7 @@ class DeadLetters:
         outbox: Waiting,
         inbox: Waiting,
         may: May,
+        way: Way,
         clock: Callable[[], datetime],
         news: News | None = None,
     ) -> None:
@@ -97,6 +100,7 @@ class DeadLetters:
         self._outbox = outbox
         self._inbox = inbox
         self._may = may
+        self._way = way
         self._clock = clock
         self._news = news or NoNews()
 
@@ -163,11 +167,14 @@ class DeadLetters:
             return False
         await self._may(message)
         now = micros(self._clock())
-        history = _history(message, "failed")
-        facts = {"attempts": 0, "carrier_id": "", "receipts": (), "history": history}
+        history, carrier = _history(message, "failed"), self._way(message)
+        facts = {"attempts": 0, "carrier": carrier, "carrier_id": "", "receipts": (), "history": history}
         changed = Changed(message.id, message.customer_id, "queued", "", "", now, facts)
         told = [(FORGET_PARTS, (message.id,)), *await self._news.changed(changed)]
-        began = await self._writer.put_with(AGAIN, (now, now, now, _text(history), message.id), told)
+        if carrier != message.edge.carrier:
+            told.append((ANOTHER_WAY, (carrier, message.id)))
+        row = (carrier, now, now, now, _text(history), message.id)
+        began = await self._writer.put_with(AGAIN, row, told)
         if began:
             self._news.written(message.customer_id)
             self._outbox.wake()

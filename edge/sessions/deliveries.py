@@ -88,7 +88,7 @@ class Deliveries(Backlog[Delivery]):
         return await self._put(delivery, delivery.kind, keep)
 
     async def _waiting(
-        self, channel: str, which: sa.ColumnElement[bool], after: tuple[int, str]
+        self, channel: str | None, which: sa.ColumnElement[bool], after: tuple[int, str]
     ) -> Sequence[Waiting[Delivery]]:
         query = self._select(_SELECTED, channel, which, after)
         async with reading(self._engine) as connection:

@@ -165,7 +165,7 @@ class Outbox(Backlog[Outgoing]):
         return await self._put(text, text.carrier, keep)
 
     async def _waiting(
-        self, channel: str, which: sa.ColumnElement[bool], after: tuple[int, str]
+        self, channel: str | None, which: sa.ColumnElement[bool], after: tuple[int, str]
     ) -> Sequence[Waiting[Outgoing]]:
         query = self._select(_SELECTED, channel, which, after).join(messages, messages.c.id == outbox.c.id)
         async with reading(self._engine) as connection:

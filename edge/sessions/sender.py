@@ -172,7 +172,7 @@ class Books:
         self.expire = Statement.of(
             f"{name}.expire",
             f"UPDATE {name} SET state = 'failed', error = ?, tm_update = ?"  # noqa: S608
-            f" WHERE state = 'queued' AND {since} < ? AND claimed_until < ?",
+            " WHERE id = ? AND state = 'queued' AND claimed_until < ?",
         )
 
 

@@ -46,6 +46,7 @@ def letters(ground: Ground, life: Sending | None = None, texts: Texts | None = N
         "outbox": life.outbox if life is not None else Bell(),
         "inbox": texts.inbox if texts is not None else Bell(),
         "may": anything,
+        "way": lambda message: message.edge.carrier,
         "clock": life.clock if life is not None else texts.clock if texts is not None else Clock(),
         "news": life,
     }
@@ -190,6 +191,21 @@ async def test_one_that_may_not_be_sent_stays_dead(ground: Ground) -> None:
         with pytest.raises(Conflict, match="wants no texts"):
             await letters(ground, life, may=may).resend(mine, None)
         assert await life.state() == ("failed", "7", "no")
+
+
+async def test_one_whose_carrier_is_no_more_goes_by_another(ground: Ground) -> None:
+    old = [row(1, direction="outbound", carrier="gone", route="back")]
+    await fill(ground, old, [sending(1, state="failed", carrier="gone")])
+    async with living(ground, "a") as life:
+        await letters(ground, life, way=lambda _: "pigeon").resend(name(1), ONE)
+        await until(lambda: bool(life.loft.took))
+        await life.settle()
+        assert life.loft.took[0].route == ""
+        (one,) = await ground.rows(messages)
+        assert one["carrier"] == "pigeon"
+        message = await MessageTable(ground.engine).get(name(1))
+        assert message is not None
+        assert message.edge.history[0].carrier == "gone"
 
 
 async def test_two_who_begin_one_anew_at_once_begin_it_once(ground: Ground) -> None:

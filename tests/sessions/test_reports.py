@@ -306,6 +306,19 @@ async def test_an_id_that_came_again_means_the_newer_text_and_an_old_one_is_not_
         assert [row["state"] for row in await ground.rows(outbox)].count("sent") == 1
 
 
+async def test_a_text_that_nobody_sent_in_time_has_failed_and_that_is_told(ground: Ground) -> None:
+    async with living(ground) as life:
+        mine = text(carrier="gone")
+        await life.outbox.put(mine)
+        life.clock.move(24 * 3600 - 1)
+        await life.outbox._expire()
+        assert (await life.state())[0] == "queued"
+        life.clock.move(2)
+        await asyncio.gather(life.outbox._expire(), Life(ground, life.loft, node="two").outbox._expire())
+        assert await life.state() == ("failed", "", "nobody sent it in time")
+        assert await life.announced() == ["failed"]
+
+
 async def test_receipts_of_nothing_are_kept_for_a_while_and_counted(ground: Ground) -> None:
     early, unmatched = counted("early"), counted("unmatched")
     async with living(ground) as life:
