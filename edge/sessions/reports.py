@@ -10,7 +10,9 @@
 3. One that finds nothing is kept, for it may be faster than the answer to the text itself. Whoever has written down
    such an answer looks for reports of it (`settle`), and whoever has kept a report looks for its text once more: of two
    that do so at once at least one sees the other. What a process that dies leaves undone, and what was kept while
-   nobody could look, is looked for again; what belongs to no text goes after a while.
+   nobody could look, is looked for again; what belongs to no text goes after a while. While no report was kept, here or
+   anywhere as of the last look, nobody looks, for that would cost a third of what sending a text does: so one that
+   another process keeps may wait for a few seconds, until the next look.
 
 Two reports of one message at once: a change is written only if the message is still in the revision that was read, with
 the parts and with what tells of it, all together or not at all; who comes second reads again.
@@ -53,7 +55,7 @@ RECEIPTS = counter("receipts_total", "Delivery receipts by carrier and by what b
 
 TRIES: Final = 20  # of a change that others come before
 PAGE: Final = 200  # rows read at a time
-LOOK_SECONDS: Final = 10.0  # between two looks at what came too early
+LOOK_SECONDS: Final = 5.0  # between two looks at what came too early
 RECENT: Final = timedelta(minutes=2)  # what is looked at again then; of older ones nobody is in the middle any more
 PURGE_BATCH: Final = 500
 NEAREST: Final = 10  # messages that are looked at for one id; some carriers begin anew with 1
@@ -208,6 +210,8 @@ class Reports:
         self._writer = writer
         self._clock = clock
         self._news = news or NoNews()
+        self._quiet = False  # there was no report that came too early when we looked last, and we have kept none since
+        self._kept = 0  # how many we ever kept, to see whether any was while it was looked
 
     async def take(self, report: Report) -> None:
         """Apply a report, or keep it until its text is there; it is durable when this returns. Raises Unavailable."""
@@ -241,6 +245,8 @@ class Reports:
     async def settle(self, text: Sent, over: Over) -> None:
         """Once that is written: apply the reports that came before it."""
         self._news.written(text.customer_id)
+        if self._quiet:
+            return
         keys = {_key(over.channel, spelling) for carrier_id in over.ids for spelling in spellings(carrier_id)}
         try:
             found = await asyncio.gather(*(self._reader.get(EARLY_OF, key) for key in (*keys, text.id)))
@@ -258,6 +264,7 @@ class Reports:
         while True:
             try:
                 await self.look(since)
+                await self._listen()
                 since = micros(self._clock() - RECENT)
                 await self.purge()
             except Unavailable:
@@ -286,6 +293,12 @@ class Reports:
                 return
             after = (micros(found[-1][1].received_at), found[-1][0])
 
+    async def _listen(self) -> None:
+        kept = self._kept
+        async with reading(self._engine) as connection:
+            some = (await connection.execute(sa.select(early_reports.c.id).limit(1))).first()
+        self._quiet = some is None and self._kept == kept
+
     async def purge(self) -> None:
         """Let go of reports that belong to no text of ours."""
         table = early_reports.c
@@ -309,7 +322,13 @@ class Reports:
             *(report.message_id or NIL, report.status, report.code, report.reason),
             *(report.source, report.destination, report.account or NIL, micros(report.received_at)),
         )
-        await self._writer.put(KEEP, [row])
+        self._kept += 1
+        self._quiet = False
+        try:
+            await self._writer.put(KEEP, [row])
+        finally:
+            self._kept += 1  # whoever looked meanwhile may have missed it
+            self._quiet = False
         return early
 
     async def _early(self, *which: sa.ColumnElement[bool]) -> list[tuple[str, Report]]:

@@ -366,6 +366,30 @@ async def test_the_answer_and_the_receipt_at_once_at_two_processes_meet(ground: 
         assert {row["state"] for row in await ground.rows(outbox)} == {"delivered"}
 
 
+async def looked(life: Life) -> None:
+    """Once through what watches."""
+
+    async def pause(_: float) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await life.reports.watch(pause)
+
+
+async def test_while_no_receipt_was_early_nobody_looks_for_them(ground: Ground) -> None:
+    async with living(ground, "a") as one:
+        two = Life(ground, one.loft)
+        await looked(one)
+        one.loft.meanwhile = lambda: two.reports.take(says())
+        await one.sends()
+        assert (await one.state())[0] == "sent"  # the other one has kept it
+        await looked(one)
+        assert (await one.state())[0] == "delivered"
+        one.loft.ids, one.loft.meanwhile = ("b",), lambda: one.reports.take(says(carrier_id="b"))
+        await one.sends()
+        assert {row["state"] for row in await ground.rows(outbox)} == {"delivered"}
+
+
 async def test_what_cannot_be_kept_is_not_taken(ground: Ground) -> None:
     frail = Frail(ground.writer)
     async with living(ground, "a", frail=frail) as life:
@@ -457,14 +481,7 @@ async def test_what_a_dead_process_left_is_found_by_the_next_look(ground: Ground
             await connection.execute(sa.insert(early_reports).values(**hidden))
         await life.reports.look(micros(life.clock.now))
         assert (await life.state())[0] == "sent"  # that look is not at ones so old
-        pauses: list[float] = []
-
-        async def pause(seconds: float) -> None:
-            pauses.append(seconds)
-            raise asyncio.CancelledError
-
-        with pytest.raises(asyncio.CancelledError):
-            await life.reports.watch(pause)
+        await looked(life)
         assert (await life.state())[0] == "delivered"
         assert await ground.rows_of(early_reports) == []
 
