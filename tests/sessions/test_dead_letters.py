@@ -319,6 +319,27 @@ async def test_the_flow_of_an_incoming_one_is_run_again_and_says_nothing_twice(g
     assert await MessageTable(ground.engine).dead(None) == []
 
 
+@pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
+async def test_a_crash_while_its_flow_is_begun_anew_runs_it_once_more(ground: Ground, written: bool) -> None:
+    post = Post()
+    async with texting(ground, Library(FIRST, BROKEN), post) as life:
+        verdict = await life.desk.receive(writes("hi"))
+        await life.settle()
+    frail = Frail(ground.writer)
+    frail.dies_at = (0, written)
+    task = asyncio.create_task(letters(ground, writer=frail.as_writer()).resend(verdict.message_id, None))
+    await frail.dead.wait()
+    task.cancel()
+    async with texting(ground, Library(FIRST, SECOND), post) as life:
+        if not written:
+            await letters(ground, texts=life).resend(verdict.message_id, None)
+        await until(lambda: len(post.took) == 2)
+        await life.settle()
+        with pytest.raises(Conflict):
+            await letters(ground, texts=life).resend(verdict.message_id, None)
+    assert [text.body for text in post.took] == ["first", "second"]
+
+
 async def test_a_run_that_failed_while_it_was_waited_for_is_run_anew(ground: Ground) -> None:
     post = Post()
     wait = {"id": "w", **action("text_receive", duration=60_000)}
