@@ -378,9 +378,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     messages=records,
                     posting=Posting(sending, records),
                     dead_letters=DeadLetters(
-                        *(records, writer, outbox, inbox, sending.may_again, _way_again(carriers, text_routes)),
-                        _now,
-                        news,
+                        *(records, writer, outbox, inbox, sending.may_again, _now, news),
+                        way=_way_again(carriers, text_routes),
                     ),
                     recordings=recordings,
                     keeper=keeper,

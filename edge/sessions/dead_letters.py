@@ -91,9 +91,9 @@ class DeadLetters:
         outbox: Waiting,
         inbox: Waiting,
         may: May,
-        way: Way,
         clock: Callable[[], datetime],
         news: News | None = None,
+        way: Way = lambda message: message.edge.carrier,
     ) -> None:
         self._table = table
         self._writer = writer

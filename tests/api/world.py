@@ -387,9 +387,7 @@ async def _running(
         placing=cast("Placing", Phones()),
         messages=messages,
         posting=Posting(sending, messages),
-        dead_letters=DeadLetters(
-            messages, writer, outbox, outbox, sending.may_again, lambda message: message.edge.carrier, clock
-        ),
+        dead_letters=DeadLetters(messages, writer, outbox, outbox, sending.may_again, clock),
         recordings=recordings,
         keeper=keeper,
         deliveries=DeliveryTable(engine),

@@ -46,7 +46,6 @@ def letters(ground: Ground, life: Sending | None = None, texts: Texts | None = N
         "outbox": life.outbox if life is not None else Bell(),
         "inbox": texts.inbox if texts is not None else Bell(),
         "may": anything,
-        "way": lambda message: message.edge.carrier,
         "clock": life.clock if life is not None else texts.clock if texts is not None else Clock(),
         "news": life,
     }
