@@ -157,15 +157,15 @@ class PartDesk:
     # What is over time
 
     async def watch(self, pause: Callable[[float], Awaitable[None]]) -> None:
-        """Hand on what is over time or was left behind, for ever."""
+        """Hand on what is over time or was left behind, at once and for ever."""
         while True:
-            await pause(LOOK_SECONDS)
             try:
                 await self.look()
             except Unavailable:
-                continue  # the next look will do
+                pass  # the next look will do
             except Exception:
                 log.exception("parts of texts not looked after")
+            await pause(LOOK_SECONDS)
 
     async def look(self) -> None:
         """Hand on texts whose time is over, and those whose process died once they were sealed; forget old parts."""
