@@ -41,7 +41,7 @@ from edge.sms.part import Part
 from edge.sms.split import PARTS_MAX
 from edge.sms.text import Text, Verdict
 from edge.store.engine import reading, writing
-from edge.store.metadata import from_micros, micros
+from edge.store.metadata import from_micros, micros, name_id
 from edge.store.reader import Lookup, Reader
 from edge.store.writer import Statement, Writer, insert
 
@@ -298,7 +298,7 @@ def _part(row: Sequence[Any]) -> Part:
 
 
 def _key(part: Part) -> str:
-    return str(uuid.uuid5(_NAMESPACE, f"{part.carrier} {part.id}"))
+    return name_id(_NAMESPACE, f"{part.carrier} {part.id}")
 
 
 def _pair(part: Part) -> str:

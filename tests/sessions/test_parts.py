@@ -107,6 +107,14 @@ async def test_the_last_part_is_answered_with_the_text(ground: Ground) -> None:
     assert inbound.edge.carrier_id == "7:1/2 Hello  +1"
 
 
+async def test_what_goes_out_says_how_many_parts_it_takes(ground: Ground) -> None:
+    async with living(ground, REPLY) as life:
+        await desk_of(life).keep(part(f"7:1/1 {'a' * 156}"))
+        await life.settle()
+    shown = {message.direction: message.targets[0].parts for message in await MessageTable(ground.engine).list(None)}
+    assert shown == {"inbound": 1, "outbound": 2}
+
+
 async def test_the_way_back_is_that_of_the_last_part(ground: Ground) -> None:
     async with living(ground) as life:
         desk = desk_of(life)
