@@ -45,7 +45,7 @@ format: $(VENV)/.test
 	@$(BIN)/ruff format --quiet .
 
 bench: $(VENV)/.test
-	@.ci/need kamailio kamailio kamailio-redis-modules ndb_redis.so redis-server redis-server sip-tester sipp gcc cc
+	@.ci/need kamailio kamailio kamailio-redis-modules ndb_redis.so redis-server redis-server sip-tester sipp kannel bearerbox gcc cc
 	@$(BIN)/python -m bench.run $(ARGS)
 
 clean:

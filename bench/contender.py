@@ -7,16 +7,18 @@ import shutil
 import socket
 import subprocess
 import sys
+import urllib.request
 import venv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import ours, relay
-from bench.machine import HOST, Process, answers_options, free_port, running
+from bench import ours, relay, texts
+from bench.machine import HOST, Process, answers_options, free_port, is_listening, running
 
 PEERS = Path(__file__).parent / "peers"
+KANNEL_PORT = 16_100  # the first of four
 VENV_PACKAGES = ("sippy==2.5.0", "aiosipua==0.7.1", "aiortp==0.8.0")
 
 
@@ -28,6 +30,7 @@ class Server:
     port: int
     processes: Sequence[Process]
     targets: Sequence[int] = ()
+    form: Callable[[texts.Text], bytes] = texts.to_edge  # of a text by webhook
 
     def cpu_seconds(self) -> float:
         return sum(process.cpu_seconds() for process in self.processes)
@@ -71,13 +74,117 @@ def kamailio(*defines: str) -> Start:
 @contextlib.contextmanager
 def edge(folder: Path) -> Iterator[Server]:
     """Ours: one process, its numbers in SQLite and Redis; its memory is cold."""
-    plan = ours.Plan(folder, free_port(), free_port(socket.SOCK_STREAM), 21000)
+    with _edge(folder) as (plan, processes):
+        yield Server(plan.sip_port, processes)
+
+
+def edge_for_texts(way: texts.Way) -> Start:
+    """The same with a carrier."""
+    webhook = f"""
+[[carriers]]
+kind = "loopback"
+callback = "http://{HOST}:{texts.REPLIES_PORT}/"
+
+[http]
+allow_private = ["{HOST}/32"]
+"""
+    smpp = f"""
+[[carriers]]
+kind = "smpp"
+hosts = ["{HOST}:{texts.SMSC_PORT}"]
+system_id = "bench"
+receipts = false
+reconnect_seconds = 0.5
+"""
+
+    @contextlib.contextmanager
+    def start(folder: Path) -> Iterator[Server]:
+        with _edge(folder, webhook if way == "webhook" else smpp) as (plan, processes):
+            yield Server(plan.http_port, processes)
+
+    return start
+
+
+@contextlib.contextmanager
+def _edge(folder: Path, extra: str = "") -> Iterator[tuple[ours.Plan, list[Process]]]:
+    plan = ours.Plan(folder, free_port(), free_port(socket.SOCK_STREAM), 21000, extra)
     plan.write()
     command = [str(Path(sys.executable).parent / "edge"), "serve", "--config", str(plan.config)]
     with redis(folder) as store:
         plan.fill()
         with running(command, folder, plan.ready) as process:
-            yield Server(plan.sip_port, [process, store])
+            yield plan, [process, store]
+
+
+def kannel(way: texts.Way, *, synced: bool) -> Start:
+    """Kannel's bearerbox and smsbox. What was acknowledged is in files that are not synced, or in a Redis that syncs
+    its log before it answers, as our database does.
+    """
+    admin, smsbox, inbound, store_port = range(KANNEL_PORT, KANNEL_PORT + 8, 2)
+    smsc = {
+        "webhook": f"""smsc = http
+system-type = kannel
+port = {inbound}
+connect-allow-ip = {HOST}
+send-url = "http://{HOST}:{texts.REPLIES_PORT}/"
+smsc-username = bench
+smsc-password = bench""",
+        "smpp": f"""smsc = smpp
+host = {HOST}
+port = {texts.SMSC_PORT}
+transceiver-mode = true
+smsc-username = bench
+smsc-password = bench
+system-type = bench
+max-pending-submits = {texts.WINDOW}
+reconnect-delay = 1""",
+    }[way]
+    store = f"""
+group = redis-connection
+id = store
+host = {HOST}
+port = {store_port}
+
+group = store-db
+id = store
+table = bench
+"""
+
+    def connected() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{admin}/status.txt?password=bench", timeout=1) as response:
+                return b"smsbox:" in response.read()
+        except OSError:
+            return False
+
+    @contextlib.contextmanager
+    def start(folder: Path) -> Iterator[Server]:
+        (folder / "store").mkdir(exist_ok=True)
+        text = (PEERS / "kannel.conf").read_text()
+        values = {"ADMIN": admin, "SMSBOX": smsbox, "FOLDER": folder, "SMSC": smsc}
+        for name, value in {**values, "STORE": "redis" if synced else "spool"}.items():
+            text = "\n".join(
+                line if line.startswith("#") else line.replace(f"@{name}@", str(value)) for line in text.split("\n")
+            )
+        config = folder / "kannel.conf"
+        config.write_text(text + store if synced else text)
+        with contextlib.ExitStack() as stack:
+            processes = [stack.enter_context(_synced_redis(folder, store_port))] if synced else []
+            bearerbox, box = ([_program(name), "-v", "4", str(config)] for name in ("bearerbox", "smsbox"))
+            processes.append(stack.enter_context(running(bearerbox, folder, lambda: is_listening(admin))))
+            processes.append(stack.enter_context(running(box, folder, connected)))
+            yield Server(inbound, processes, form=texts.to_kannel)
+
+    return start
+
+
+@contextlib.contextmanager
+def _synced_redis(folder: Path, port: int) -> Iterator[Process]:
+    """A Redis whose log is on the disk before it answers."""
+    shutil.rmtree(folder / "appendonlydir", ignore_errors=True)
+    command = ["redis-server", "--port", str(port), "--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+    with running([*command, "--dir", str(folder)], folder, lambda: is_listening(port)) as process:
+        yield process
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import ours
+from bench import ours, texts
 from bench.contender import PEERS, Server
 from bench.listener import Listener, Pacing
 from bench.relay import Heard, build, talk
@@ -34,6 +35,9 @@ GREETINGS_LATE_MS = 5.0
 RELAY_CALLS = (100, 300, 600)
 RELAY_WARM_SECONDS = 1.0  # every side is known after it
 RELAY_SECONDS = 10.0
+TEXTS = 10_000
+TEXTS_RATE = 500  # a second, for the time until they are acknowledged
+TEXTS_SECONDS = 10
 HELD_CALLS = 500
 HELD_RATE = {False: 100, True: 20}  # calls a second, without and with media
 
@@ -168,6 +172,26 @@ def memory(server: Server, folder: Path, *, media: bool) -> Round:
         with _Watch(server) as watch:
             result = offer(calls=HELD_CALLS if not media else 10 * rate, arguments=[*arguments, "-d", "6000"])
     return Round((watch.most - before) / held / 1000, result.calls, result.failed, result.retransmissions)
+
+
+def take_texts(server: Server, folder: Path, *, way: texts.Way, answered: bool, rate: float = 0) -> Round:
+    """Texts come as fast as they are acknowledged: µs of CPU a text. Or at a rate: ms until one is, at p99."""
+    count = round(rate * TEXTS_SECONDS) if rate else TEXTS
+    replies = count if answered else 0
+    them = [*texts.texts(count, answered=answered)]
+    with contextlib.ExitStack() as stack:
+        smsc = stack.enter_context(texts.smsc(folder, rate=rate, replies=replies)) if way == "smpp" else None
+        before = server.cpu_seconds()
+        if smsc is not None:
+            taken = smsc.deliver([texts.to_esme(text) for text in them])
+        else:
+            taken = texts.post(folder, server.port, [*map(server.form, them)], rate=rate, replies=replies)
+        time.sleep(SETTLE_SECONDS)  # what was begun comes to its end before it is measured
+        cpu = server.cpu_seconds() - before
+    failed = count - taken.accepted + max(0, replies - taken.replies)
+    heard = Heard(taken.sent, taken.accepted, 0, taken.p50_ms, taken.p99_ms)
+    cores = cpu * 1000 / max(taken.ms, 1)
+    return Round(taken.p99_ms if rate else cpu / count * 1e6, count, failed, 0, heard=heard, cores=cores)
 
 
 def step(server: Server, folder: Path) -> Round:

@@ -116,6 +116,12 @@ def is_taken(port: int) -> bool:
         return False
 
 
+def is_listening(port: int) -> bool:
+    """Whether somebody takes TCP connections on a port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        return sock.connect_ex((HOST, port)) == 0
+
+
 def answers_options(port: int) -> bool:
     """Whether a SIP server answers OPTIONS, or anything at all, on a port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import socket
 import struct
@@ -23,6 +24,7 @@ from edge.numbers.table import number_versions as versions
 from edge.numbers.table import numbers as table
 from edge.plugins import load as load_plugins
 from edge.store.engine import writing
+from edge.store.metadata import NIL
 from edge.store.notice import cache_key
 from edge.stores import Stores, open_stores
 
@@ -36,11 +38,19 @@ BRIDGED = "+15559000002"  # is connected to the next, which is none of ours
 CALLEE = "+15559000003"
 CALLEE_PORT = 16064
 GREETED_LONG = "+15559000004"
+TEXTED = 500  # numbers that are texted and say nothing, and as many that answer
+TOKEN = "vb_" + "bench" * 10  # of the bench's own databases, on loopback
 
 
 def numbers() -> Iterator[str]:
     """The numbers in the table, all bound to a redirect."""
     return (f"+1555{n:07}" for n in range(NUMBERS))
+
+
+def texted(*, answered: bool) -> list[str]:
+    """Numbers whose flow for texts answers, or others, whose flow does not."""
+    first = TEXTED if answered else 0
+    return [*itertools.islice(numbers(), first, first + TEXTED)]
 
 
 def strangers() -> Iterator[str]:
@@ -87,6 +97,7 @@ class Plan:
     sip_port: int
     http_port: int
     media_port: int
+    extra: str = ""  # at the end of its configuration
 
     @property
     def config(self) -> Path:
@@ -130,7 +141,7 @@ prompts = "{prompts}"
 [api]
 host = "{HOST}"
 port = {self.http_port}
-"""
+{self.extra}"""
         )
 
     def fill(self) -> None:
@@ -181,8 +192,16 @@ async def _provision(stores: Stores) -> None:
         flow = await stores.flows.create(customer, {"name": number, "actions": actions})
         await stores.numbers.create(NumberDraft(customer_id=customer, number=number, call_flow_id=flow.id))
     flow = await stores.flows.create(customer, {"name": "redirect", "actions": redirect})
+    note = {"type": "variable_set", "option": {"key": "said", "value": "${voipbin.conversation_message.text}"}}
+    answer = {"type": "reply", "option": {"text": "got it"}}
+    quiet, answering = [await stores.flows.create(customer, {"actions": [step]}) for step in (note, answer)]
+    texts = dict.fromkeys(texted(answered=False), quiet.id) | dict.fromkeys(texted(answered=True), answering.id)
+    await stores.keys.create(None, admin=True, token=TOKEN)
     now = datetime.now(UTC)
-    drafts = (NumberDraft(customer_id=customer, number=number, call_flow_id=flow.id) for number in numbers())
+    drafts = (
+        NumberDraft(customer_id=customer, number=number, call_flow_id=flow.id, message_flow_id=texts.get(number, NIL))
+        for number in numbers()
+    )
     rows = [draft.number_at(now).columns() for draft in drafts]
     async with writing(stores.engine) as connection:
         await connection.execute(insert(table), rows)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -23,11 +24,14 @@ from pathlib import Path
 from bench import contender, job
 from bench.contender import Server, Start
 from bench.job import Round
+from bench.texts import Way
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "bench"
 RESULTS = ROOT / "bench" / "results.json"
 OURS = "edge"
+SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin"
+WAYS: tuple[Way, ...] = ("webhook", "smpp")
 FLOOR = "C floor"
 ROUNDS = 3
 GREETING_ROUNDS = 2
@@ -74,6 +78,25 @@ def jobs() -> list[Job]:
             Job(f"greetings {n}", "‰ 5 ms late", partial(job.greetings, at_once=n), {OURS: contender.edge}, 1)
             for n in job.GREETINGS_AT_ONCE
         ),
+        *(
+            Job(
+                f"texts {way}{', answered' if answered else ''}",
+                "µs CPU/text",
+                partial(job.take_texts, way=way, answered=answered),
+                _for_texts(way),
+            )
+            for way in WAYS
+            for answered in (False, True)
+        ),
+        *(
+            Job(
+                f"texts {way} {job.TEXTS_RATE}/s",
+                "ms p99",
+                partial(job.take_texts, way=way, answered=False, rate=job.TEXTS_RATE),
+                _for_texts(way),
+            )
+            for way in WAYS
+        ),
         *(Job(f"relay {calls} calls", "µs CPU/packet", job.relaying, _relays(calls)) for calls in job.RELAY_CALLS),
         Job("memory signalled", "kB/call", partial(job.memory, media=False), {OURS: python[OURS]}, 1),
         Job("memory media", "kB/call", partial(job.memory, media=True), python, 1),
@@ -84,6 +107,17 @@ def _relays(calls: int) -> dict[str, Start]:
     floor = {FLOOR: contender.relay_floor(calls)} if shutil.which("cc") else {}
     peer = {"rtpengine 10.5, userspace": contender.rtpengine(calls)} if shutil.which("rtpengine") else {}
     return {OURS: contender.relay_alone(calls), **peer, **floor}
+
+
+def _for_texts(way: Way) -> dict[str, Start]:
+    ours = {OURS: contender.edge_for_texts(way)}
+    if not all(shutil.which(name, path=SBIN) for name in ("bearerbox", "smsbox")):
+        return ours
+    return {
+        **ours,
+        "Kannel 1.4.5, synced Redis": contender.kannel(way, synced=True),
+        "Kannel 1.4.5, unsynced files": contender.kannel(way, synced=False),
+    }
 
 
 def rows(done: Sequence[Job]) -> Iterator[dict[str, object]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import shutil
 import struct
 from pathlib import Path
@@ -9,9 +11,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench import contender, ours, relay, run, step
+from bench import contender, ours, relay, run, step, texts
 from bench.job import Round
 from bench.listener import Pacing, Packet, pacing
+from bench.machine import HOST
 from bench.relay import Heard
 from bench.run import Job
 
@@ -167,3 +170,91 @@ async def test_every_step_of_the_flow_is_taken() -> None:
 @pytest.mark.parametrize("path", sorted(SCENARIOS.glob("*.xml")), ids=lambda path: path.stem)
 def test_scenarios_are_xml(path: Path) -> None:
     assert ElementTree.fromstring(path.read_text()).tag == "scenario"
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_texts_are_of_many_people_to_numbers_that_answer_or_do_not(answered: bool) -> None:
+    found = [*texts.texts(6000, answered=answered)]
+    assert {text.destination for text in found} == set(ours.texted(answered=answered)) <= set(ours.numbers())
+    assert len({text.id for text in [*found, *texts.texts(6000, answered=answered)]}) == 12_000
+    assert len({text.source for text in found}) == 5000
+    assert not set(ours.texted(answered=True)) & set(ours.texted(answered=False))
+
+
+TEXT = texts.Text("1", "+14155550111", "+15550000001", "hello")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.parametrize("rate", [0, 2000])
+async def test_the_load_by_webhook_hears_answers_and_takes_replies(tmp_path: Path, rate: float) -> None:
+    came = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(int(head.split(b"Content-Length: ")[1].split()[0]))
+                came += 1
+                status = b"503 No" if came % 10 == 0 else b"200 OK"
+                writer.write(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
+                if came % 4 == 0:
+                    back, out = await asyncio.open_connection(HOST, texts.REPLIES_PORT)
+                    out.write(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")
+                    assert (await back.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+                    out.close()
+        writer.close()
+
+    async with await asyncio.start_server(serve, HOST, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        requests = [texts.to_edge(TEXT)] * 200
+        taken = await asyncio.to_thread(texts.post, tmp_path, port, requests, rate=rate, replies=50)
+    assert (taken.sent, taken.accepted, taken.replies) == (200, 180, 50)
+    assert 0 < taken.p50_ms <= taken.p99_ms
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+async def test_the_load_by_smpp_keeps_its_window_and_sends_again_what_was_refused_for_now(tmp_path: Path) -> None:
+    under_way, most, came, refused = set[int](), 0, 0, False
+
+    def pdu(command: int, status: int, sequence: int, body: bytes = b"") -> bytes:
+        return struct.pack(">IIII", 16 + len(body), command, status, sequence) + body
+
+    async def work() -> None:
+        nonlocal most, came, refused
+        while True:
+            try:
+                reader, writer = await asyncio.open_connection(HOST, texts.SMSC_PORT)
+                break
+            except OSError:
+                await asyncio.sleep(0.01)  # it is about to listen
+        writer.write(pdu(9, 0, 1, b"bench\0\0\0\x34\0\0\0"))
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                length, command, _, sequence = struct.unpack(">IIII", await reader.readexactly(16))
+                await reader.readexactly(length - 16)
+                if command != 5:
+                    continue
+                came += 1
+                under_way.add(sequence)
+                most = max(most, len(under_way))
+                if len(under_way) >= texts.WINDOW or came > 550:
+                    for number in under_way:
+                        again = number == 7 and not refused
+                        refused = refused or again
+                        writer.write(pdu(0x80000005, 0x64 if again else 0, number))
+                    under_way.clear()
+                if came % 10 == 0:
+                    writer.write(pdu(4, 0, 1000 + came))
+        writer.close()
+
+    def load() -> texts.Taken:
+        with texts.smsc(tmp_path, rate=0, replies=50) as smsc:
+            return smsc.deliver([texts.to_esme(TEXT)] * 600)
+
+    working = asyncio.create_task(work())
+    taken = await asyncio.to_thread(load)
+    await working
+    assert (taken.sent, taken.accepted, taken.replies >= 50) == (600, 600, True)
+    assert (most, came) == (texts.WINDOW, 601)
