@@ -152,6 +152,12 @@ def rows(done: Sequence[Job]) -> Iterator[dict[str, object]]:
                 }
 
 
+def merged(before: Sequence[dict[str, object]], done: Sequence[Job]) -> list[dict[str, object]]:
+    """The rows of this run, behind those of earlier ones for jobs that were not done in it."""
+    names = {each.name for each in done}
+    return [*(row for row in before if row["job"] not in names), *rows(done)]
+
+
 PACING: dict[str, Callable[[Round], float]] = {
     "ms pacing error p99": lambda r: r.pacing.error_p99_ms if r.pacing else 0.0,
     "late packets per 1000": lambda r: 1000 * r.pacing.late / max(r.pacing.packets, 1) if r.pacing else 0.0,
@@ -231,7 +237,7 @@ def main() -> None:
                 found = measure(each, name, number)
                 if found is not None:
                     each.found.setdefault(name, []).append(found)
-    RESULTS.write_text(json.dumps(list(rows(done)), indent=2, ensure_ascii=False) + "\n")
+    RESULTS.write_text(json.dumps(merged(json.loads(RESULTS.read_text()), done), indent=2, ensure_ascii=False) + "\n")
     print("\n".join(table(done)))
     print(f"\n{time.monotonic() - started:.0f} s; written to {RESULTS.relative_to(ROOT)}")
 

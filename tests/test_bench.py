@@ -62,6 +62,12 @@ def test_a_round_in_which_calls_failed_does_not_count() -> None:
     assert "failed" in list(run.table([one]))[2]
 
 
+def test_rows_of_jobs_that_were_not_done_stay() -> None:
+    before: list[dict[str, object]] = [{"job": "redirect", "ours": 1}, {"job": "bridge", "ours": 2}]
+    found = run.merged(before, [job(edge=rounds(12.345))])
+    assert [(row["job"], row["ours"]) for row in found] == [("bridge", 2), ("redirect", 12.35)]
+
+
 def test_without_a_peer_there_is_a_row_of_our_own() -> None:
     (row,) = run.rows([job(edge=rounds(12.345))])
     assert (row["ours"], row["peer"], row["ratio"]) == (12.35, None, None)
