@@ -43,7 +43,7 @@ from edge.sessions.tables import events
 from edge.settings import Section
 from edge.sms.carrier import NotNow, SendError
 from edge.store.engine import reading
-from edge.store.metadata import micros
+from edge.store.metadata import micros, storable
 from edge.store.notice import Notices
 from edge.store.writer import Statement, Writer
 
@@ -330,7 +330,8 @@ class Events:
             await self._over(event, "failed", tries, error.code, sentence)
             return
         _count(event, "retried")
-        await self._write(AGAIN, (tries, micros(due), error.code, error.sentence, micros(now), event.id))
+        said = (storable(error.code), storable(error.sentence))
+        await self._write(AGAIN, (tries, micros(due), *said, micros(now), event.id))
 
     async def _back_off(self, stream: _Stream, error: SendError) -> None:
         """Give a server that failed a pause. Others that were under way then do not make it longer."""
@@ -354,7 +355,7 @@ class Events:
         return wait * (1 + SPREAD * (2 * self._chance() - 1))
 
     async def _over(self, event: Queued, state: str, tries: int, code: str, error: str) -> None:
-        await self._write(OVER, (state, tries, code, error, micros(self._clock()), event.id))
+        await self._write(OVER, (state, tries, storable(code), storable(error), micros(self._clock()), event.id))
         _count(event, state)
 
     async def _write(self, statement: Statement, *rows: tuple[Any, ...]) -> None:
