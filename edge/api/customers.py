@@ -211,6 +211,7 @@ class Customers:
                 query=Nothing,
                 body=Nothing,
                 result=Customer,
+                errors=(NotFound,),
                 handler=self.get_own,
             ),
             *(
@@ -223,6 +224,7 @@ class Customers:
                     query=Nothing,
                     body=OwnChange,
                     result=Customer,
+                    errors=(NotFound,),
                     handler=self.update_own,
                 )
                 for method in METHODS

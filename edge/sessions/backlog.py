@@ -368,7 +368,7 @@ class Backlog(ABC, Generic[T]):
 
     async def _give_up(self, item: T, now: int) -> bool:
         """Fail a row that nobody claims."""
-        over = Over("", "failed", (), "", NOBODY_SENT, now)
+        over = Over("", "failed", (), "", NOBODY_SENT, now, item.attempts)
         row = (NOBODY_SENT, now, item.id, now)
         given_up = await self._writer.put_with(self._books.expire, row, await self._along.along(item, over))
         if given_up:

@@ -156,8 +156,6 @@ class Sent(Protocol):
     def id(self) -> str: ...
     @property
     def customer_id(self) -> str: ...
-    @property
-    def attempts(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +229,7 @@ class Reports:
 
     async def along(self, text: Sent, over: Over) -> list[Then]:
         """What is written together with that a text is sent, or failed. Raises Unavailable."""
-        facts = {"attempts": text.attempts + 1, "carrier_id": over.ids[0] if over.ids else "", "receipts": ()}
+        facts = {"attempts": over.tries, "carrier_id": over.ids[0] if over.ids else "", "receipts": ()}
         said = {
             place: Said(over.channel, carrier_id, "sent", "", "", None) for place, carrier_id in enumerate(over.ids)
         }

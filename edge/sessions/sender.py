@@ -99,6 +99,7 @@ class Over(NamedTuple):
     code: str
     error: str
     when: int
+    tries: int
 
 
 class Along(Protocol[C]):
@@ -434,7 +435,7 @@ class Sender(Generic[T]):
     async def _over(
         self, item: T, tries: int, state: str, ids: tuple[str, ...], code: str = "", error: str = ""
     ) -> None:
-        over = Over(self.name, state, ids, storable(code), storable(error), micros(self._clock()))
+        over = Over(self.name, state, ids, storable(code), storable(error), micros(self._clock()), tries)
         row = (state, tries, ids[0] if ids else "", over.code, over.error, over.when, item.id)
 
         async def write() -> None:

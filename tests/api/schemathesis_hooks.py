@@ -62,7 +62,7 @@ def put_right(label: str, body: dict[str, Any]) -> None:
         case "POST /v1.0/flows":
             body.update(customer_id=CUSTOMER)
         case "POST /v1.0/flows/simulate" | "POST /v1.0/flows/{id}/simulate":
-            body.update(medium="call", texts=[])
+            body.update(medium="call", texts=[], media=[])
             if "flow" in body:
                 body["flow"] = {"actions": FLOW}
         case "POST /v1.0/calls":
@@ -70,6 +70,8 @@ def put_right(label: str, body: dict[str, Any]) -> None:
             body.update(flow_id=None, actions=FLOW, variables={})
         case "POST /v1.0/messages":
             body.update(customer_id=CUSTOMER, source="+14155550100", destinations=["+12125550122"])
+        case "POST /v1.0/events/replay":
+            body.update(customer_id=CUSTOMER)
         case "POST /v1.0/calendars" | "POST /v1.0/caller_lists":
             body.update(customer_id=CUSTOMER, name="a name")
         case "POST /v1.0/carriers/loopback/inbound":
@@ -77,6 +79,8 @@ def put_right(label: str, body: dict[str, Any]) -> None:
     for name in ("calendars", "caller_lists"):
         if name in body:
             body[name] = {}
+    if "webhook_uri" in body:
+        body["webhook_uri"] = "http://127.0.0.1:9/events"
     if "timezone" in body:
         body["timezone"] = "Europe/Berlin"
     if "holidays" in body:

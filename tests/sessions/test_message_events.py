@@ -214,6 +214,15 @@ async def test_a_failure_that_a_receipt_tells(life: Life) -> None:
     assert (event["data"]["edge"]["code"], event["data"]["edge"]["reason"]) == ("30003", "the phone is off")
 
 
+async def test_one_that_nobody_sends_any_more_is_given_up(life: Life) -> None:
+    mine = life.text(carrier="gone")
+    assert await life.outbox.put(mine)
+    life.clock.move(25 * 3600)
+    await life.outbox._expire()
+    event = await life.last_is_what_is_shown(mine.id)
+    assert event["data"]["targets"][0]["status"] == "failed"
+
+
 async def test_what_is_deleted_takes_its_words_along(life: Life) -> None:
     message_id = await life.sends()
     async with life.ground.engine.begin() as connection:
