@@ -7,6 +7,9 @@ What comes in is identified by Call-ID, CSeq number and From-tag. An answer goes
 text came by, or, where it has none, back to the address, port and transport the text came from, on TCP over the same
 connection while it is open. Any other text leaves by the trunk named here, or the first one that has a target.
 
+A text may come in an envelope of its own (message/cpim, RFC 3862). Who that says it is from and for is believed of
+trunks with `trust_cpim` only. Ours go out in one with `cpim = true`.
+
 A 2xx is a receipt. 408, 480 and 5xx mean not now, everything else means no.
 """
 
@@ -15,12 +18,15 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from hashlib import sha256
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, NotRequired, TypedDict
+from urllib.parse import unquote
 
 from pydantic import BaseModel, Field
 
 from edge.carriers.site import ANY_LOCAL, Site
 from edge.settings import NAME
+from edge.sip.body import CPIM
+from edge.sip.cpim import wrap
 from edge.sip.events import TextOffer
 from edge.sip.message import REASONS, Uri
 from edge.sip.peer import Peer
@@ -40,6 +46,7 @@ class SipSection(CarrierSection):
 
     kind: Literal["sip"] = Field(default="sip", description="sip: SIP MESSAGE to and from trunks.")
     name: str = Field(default="sip", pattern=NAME, description="The carrier's name; there is one of this kind.")
+    cpim: bool = Field(default=False, description="Texts go out in envelopes (message/cpim) that name both ends.")
     trunk: str | None = Field(
         default=None,
         description="Trunk that texts leave by which are no answers; without it the first one that has a target.",
@@ -58,6 +65,13 @@ class Route(BaseModel):
     life: str
 
 
+class Content(TypedDict):
+    """What is sent, and as what."""
+
+    body: bytes
+    content_type: NotRequired[str]
+
+
 class _Way(NamedTuple):
     peer: Peer
     uri: str
@@ -71,12 +85,18 @@ class Sip(Carrier):
     def __init__(self, section: SipSection, site: Site) -> None:
         super().__init__(section.name)
         self._trunk = section.trunk
+        self._cpim = section.cpim
         self._site = site
         self._life = new_id()
 
     def read(self, offer: TextOffer, trunk: Trunk, received_at: datetime) -> Text:
         """The text in a MESSAGE that came by a trunk. Raises Invalid for one that cannot be kept."""
-        request, peer, sender = offer.request, offer.peer, offer.from_.uri
+        request, peer, sender, wrapped = offer.request, offer.peer, offer.from_.uri, offer.wrapped
+        source = _source(sender)
+        destination = request.uri if request.to_tag is None else str(offer.to.uri)  # within a call it is our Contact
+        if wrapped is not None and trunk.trust_cpim:
+            source = _said(wrapped.source) or source
+            destination = _said(wrapped.destination) or destination
         route = Route(
             trunk=trunk.name,
             uri=str(sender),
@@ -89,8 +109,8 @@ class Sip(Carrier):
         return Text(
             carrier=self.name,
             id=_identity(request.call_id, request.cseq.number, request.from_tag or ""),
-            source=_source(sender),
-            destination=request.uri if request.to_tag is None else str(offer.to.uri),  # within a call it is our Contact
+            source=source,
+            destination=destination,
             body=offer.text.replace("\0", "\N{REPLACEMENT CHARACTER}"),
             received_at=received_at,
             country=trunk.country,
@@ -100,7 +120,7 @@ class Sip(Carrier):
     async def send(self, text: OutgoingText) -> Receipt:
         peer, uri, trunk = self._answer(Route.model_validate_json(text.route), text) if text.route else self._way(text)
         try:
-            status = await self._site.messages.send(peer, uri=uri, from_user=text.source, body=text.body.encode())
+            status = await self._site.messages.send(peer, uri=uri, from_user=text.source, **self._content(text, uri))
         except OSError as error:
             raise NotNow(f"trunk {trunk} cannot be reached: {error}") from error
         if 200 <= status < 300:
@@ -109,6 +129,14 @@ class Sip(Carrier):
         if status in NOT_NOW or 500 <= status < 600:
             raise NotNow(sentence, code=str(status))
         raise Refused(sentence, code=str(status))
+
+    def _content(self, text: OutgoingText, uri: str) -> Content:
+        body = text.body.encode()
+        if not self._cpim:
+            return {"body": body}
+        ends = (f"tel:{end}" if _NUMBER.fullmatch(end) else end for end in (text.source, text.destination))
+        source, destination = (end if ":" in end else uri for end in ends)
+        return {"body": wrap(source, destination, body), "content_type": CPIM}
 
     def _answer(self, route: Route, text: OutgoingText) -> _Way:
         trunk = self._site.trunks.named(route.trunk)
@@ -155,3 +183,11 @@ def _source(uri: Uri) -> str:
     if _NUMBER.fullmatch(user):
         return user
     return str(uri._replace(headers="", password=None))
+
+
+def _said(uri: str) -> str:
+    """The number in a URI of an envelope, or else the URI."""
+    scheme, _, rest = uri.partition(":")
+    end = rest if scheme.lower() == "tel" else rest.rpartition("@")[0]
+    user = unquote(end.partition(";")[0])
+    return user if _NUMBER.fullmatch(user) else uri

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from edge.carriers.site import ANY_LOCAL
+from edge.carriers.site import ANY_LOCAL, PLAIN_TEXT
 from edge.sip.events import Event, TextDone
 from edge.sip.grammar import print_host
 from edge.sip.peer import Peer
@@ -18,7 +18,7 @@ class SipMessages:
         self._endpoint = endpoint
         self._waiting: dict[int, asyncio.Future[int]] = {}
 
-    async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes) -> int:
+    async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes, content_type: str = PLAIN_TEXT) -> int:
         """See `MessageSender`. Waits for the endpoint to listen, for the outbox begins before it.
 
         Raises OSError when no address of ours fits the peer.
@@ -34,6 +34,7 @@ class SipMessages:
             from_=f"<sip:{from_user}@{print_host(host)}:{port}>",
             to=f"<{uri}>",
             body=body,
+            content_type=content_type,
             now=endpoint.now(),
         )
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()

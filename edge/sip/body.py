@@ -23,6 +23,8 @@ from edge.sip.values import Message, refusal
 
 SDP: Final = "application/sdp"
 TEXT: Final = "text/plain"
+CPIM: Final = "message/cpim"
+ACCEPTED: Final = {SDP: SDP, TEXT: f"{TEXT}, {CPIM}", CPIM: f"{TEXT}, {CPIM}"}
 
 PARTS_MAX: Final = 32  # parts of one body; SIP-I has three
 DEPTH_MAX: Final = 4  # bodies within bodies
@@ -90,7 +92,7 @@ def _find(part: Part, kind: str, depth: int) -> bytes | None:
     try:
         if part.type.startswith("multipart/") and depth < DEPTH_MAX:
             return _find_among(part, list(_parts(part)), kind, depth + 1)
-        raise _NotUnderstood(f"body of type {part.type}", ("Accept", kind))
+        raise _NotUnderstood(f"body of type {part.type}", ("Accept", ACCEPTED[kind]))
     except _NotUnderstood:
         if part.handling == "optional":
             return None

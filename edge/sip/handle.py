@@ -17,6 +17,7 @@ from edge.sip.peer import Peer
 if TYPE_CHECKING:
     from edge.sip.answer import Answer, Answerless
     from edge.sip.client_transaction import InviteClient
+    from edge.sip.cpim import Wrapped
     from edge.sip.dialog import Dialog
     from edge.sip.message import Message, Request
     from edge.sip.referral import Referral
@@ -75,13 +76,19 @@ class Offer(_Asked):
 
 
 class TextOffer(_Asked):
-    """A MESSAGE with a text. Its identity is `call_id`, `cseq` and `from_tag`."""
+    """A MESSAGE with a text. Its identity is `call_id`, `cseq` and `from_tag`.
 
-    __slots__ = ("text",)
+    `wrapped`: the envelope that the text was in, whose word on who sent it is only as good as who sent the envelope.
+    """
 
-    def __init__(self, request: Request, peer: Peer, transaction: ServerTransaction, text: str) -> None:
+    __slots__ = ("text", "wrapped")
+
+    def __init__(
+        self, request: Request, peer: Peer, transaction: ServerTransaction, text: str, wrapped: Wrapped | None = None
+    ) -> None:
         super().__init__(request, peer, transaction)
         self.text = text
+        self.wrapped = wrapped
 
 
 class Call:

@@ -14,7 +14,7 @@ from edge.sip.message import KNOWN_METHODS, Message, Params, Request, Unreadable
 
 SERVED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "NOTIFY", "MESSAGE")
 ALLOW: Final = ("Allow", ", ".join(SERVED))
-ACCEPT: Final = ("Accept", "application/sdp, text/plain")  # in answers to OPTIONS
+ACCEPT: Final = ("Accept", "application/sdp, text/plain, message/cpim")  # in answers to OPTIONS
 SUPPORTED: Final = ("Supported", "")  # no extension so far (§20.37: an empty list says so)
 SDP_TYPE: Final = ("Content-Type", SDP)
 OPTIONS: Final = (ALLOW, ACCEPT, SUPPORTED)

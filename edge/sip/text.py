@@ -9,25 +9,27 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from edge.sip import screen
+from edge.sip import cpim, screen
+from edge.sip.body import CPIM, body_of
 from edge.sip.body import TEXT as TEXT_TYPE
-from edge.sip.body import body_of
 from edge.sip.client_transaction import PlainClient
+from edge.sip.cpim import CHARSETS, Foreign, Wrapped
 from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import TextDone, TextOffered
+from edge.sip.grammar import Unreadable
 from edge.sip.handle import TextOffer
 from edge.sip.limits import CLIENT_TRANSACTIONS, PENDING_TEXTS, TEXT, UNDECIDED_TEXT
 from edge.sip.message import Request, Response, request_bytes
 from edge.sip.peer import Peer
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import PROCEEDING, PlainServer, ServerTransaction
+from edge.sip.values import refusal as malformed
 from edge.sip.wire import Fields, Wire, back
 
 if TYPE_CHECKING:
     from edge.sip.transaction import MergeKey, ServerKey
 
-CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "iso-8859-1": "iso-8859-1"}
-ACCEPT: Final = ("Accept", "text/plain;charset=utf-8")
+ACCEPT: Final = ("Accept", f"text/plain;charset=utf-8, {CPIM}")
 
 
 class Texts:
@@ -47,15 +49,26 @@ class Texts:
     def offered(self, request: Request, key: ServerKey, merge: MergeKey, peer: Peer, now: float) -> None:
         """A MESSAGE that nothing speaks against. Raises `Malformed` for a body that must be understood and is not."""
         wire = self._wire
-        body = body_of(request, TEXT_TYPE) if len(request.body) <= TEXT else b""
+        kind = screen.content_type(request, TEXT_TYPE)[0]
+        body = body_of(request, CPIM if kind == CPIM else TEXT_TYPE) if len(request.body) <= TEXT else b""
         refusal = self._refusal(request, body)
+        wrapped: Wrapped | None = None
+        if refusal is None and body and kind == CPIM:
+            try:
+                wrapped = cpim.unwrap(body)
+            except Unreadable as fault:
+                raise malformed(400, f"body: {fault}", request) from None
+            except Foreign:
+                refusal = 415, (ACCEPT,)
+            else:
+                body = wrapped.text.encode()
         if refusal is not None or not body:
             wire.respond_statelessly(request, peer, *(refusal or (200, ())))  # nothing in it that could be kept
             return
         transaction = PlainServer(wire, key, request, back(request, peer))
         transaction.remember_merge(merge)
         transaction.patience(self, now, UNDECIDED_TEXT)
-        text = TextOffer(request, peer, transaction, body.decode(_charset(request) or "utf-8", "replace"))
+        text = TextOffer(request, peer, transaction, body.decode(_charset(request) or "utf-8", "replace"), wrapped)
         transaction.handle = text
         self._pending += 1
         wire.events.append(TextOffered(text))

@@ -69,6 +69,10 @@ class Trunk(Section):
         description="How it wants numbers: plus (+14155550100), digits (14155550100), or national: as one dials in its"
         " country, numbers of others after the international prefix (00, 011 …).",
     )
+    trust_cpim: bool = Field(
+        default=False,
+        description="Whether it is believed who a text in an envelope (message/cpim) says it is from and for.",
+    )
     pass_caller: bool = Field(
         default=False,
         description="Whether a call that is passed on may show the number of who called us. Else it shows one of the"

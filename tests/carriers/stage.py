@@ -12,7 +12,7 @@ from typing import Any
 
 from multidict import CIMultiDict
 
-from edge.carriers.site import Ask, Site
+from edge.carriers.site import PLAIN_TEXT, Ask, Site
 from edge.errors import Invalid, Unauthenticated
 from edge.http import Answer, Guard, HttpSection
 from edge.sip.peer import Peer
@@ -46,8 +46,10 @@ class Wire:
     def __init__(self, answer: int | Exception = 202) -> None:
         self.answer = answer
         self.sent: list[tuple[Peer, str, str, bytes]] = []
+        self.types: list[str] = []
 
-    async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes) -> int:
+    async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes, content_type: str = PLAIN_TEXT) -> int:
+        self.types.append(content_type)
         self.sent.append((peer, uri, from_user, body))
         if isinstance(self.answer, Exception):
             raise self.answer

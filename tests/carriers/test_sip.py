@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, cast
@@ -10,6 +11,7 @@ import pytest
 from edge.carriers.sip import Sip, SipSection
 from edge.carriers.site import ANY_LOCAL
 from edge.errors import Invalid
+from edge.sip.cpim import Wrapped, unwrap
 from edge.sip.handle import TextOffer
 from edge.sip.message import Request, parse
 from edge.sip.peer import Peer
@@ -153,3 +155,53 @@ async def test_a_text_that_answers_none_needs_a_target(
 async def test_a_target_without_an_address_means_not_now() -> None:
     got = await outcome(Sip(SipSection(), site(trunk(target="sip:gw.example.com"))), TEXT)
     assert got == ("not now", "", "the target of trunk loop, gw.example.com, has no address")
+
+
+# Envelopes
+
+
+def wrapped(source: str, destination: str = "") -> TextOffer:
+    by = simple()
+    by.wrapped = Wrapped(source, destination, by.text)
+    return by
+
+
+TRUSTED = trunk().model_copy(update={"trust_cpim": True})
+
+
+@pytest.mark.parametrize(
+    ("uri", "source"),
+    [
+        ("im:+14155550122@h", "+14155550122"),
+        ("im:%2B14155550122@h", "+14155550122"),
+        ("tel:+1-415-555-0122;phone-context=x", "+1-415-555-0122"),
+        ("sip:+14155550122;npdi@h;user=phone", "+14155550122"),
+        ("im:ann%40home@h", "im:ann%40home@h"),
+        ("im:%00@h", "im:%00@h"),
+        ("nonsense", "nonsense"),
+        ("", "+14155550111"),
+    ],
+)
+def test_who_an_envelope_says_it_is_from_is_believed_of_whom_we_trust(uri: str, source: str) -> None:
+    sip = Sip(SipSection(), site())
+    assert sip.read(wrapped(uri), TRUSTED, NOW).source == source
+    assert sip.read(wrapped(uri), trunk(), NOW).source == "+14155550111"
+
+
+def test_and_whom_it_is_for() -> None:
+    sip, by = Sip(SipSection(), site()), wrapped("", "tel:+14155550177")
+    assert sip.read(by, TRUSTED, NOW).destination == "+14155550177"
+    assert sip.read(by, trunk(), NOW).destination == "sip:+14155550100@127.0.0.1"
+    assert sip.read(by, TRUSTED, NOW).id == sip.read(simple(), trunk(), NOW).id  # it is the same text
+
+
+async def test_a_text_goes_out_in_an_envelope_if_that_is_wanted() -> None:
+    wire, gateway = Wire(), trunk(target="sip:192.0.2.50:5070")
+    await Sip(SipSection(), site(gateway, wire=wire)).send(TEXT)
+    await Sip(SipSection(cpim=True), site(gateway, wire=wire)).send(TEXT)
+    await Sip(SipSection(cpim=True), site(gateway, wire=wire)).send(replace(TEXT, destination="sip:bob@h"))
+    assert wire.types == ["text/plain;charset=utf-8", "message/cpim", "message/cpim"]
+    plain, tel, sip = (body for *_, body in wire.sent)
+    assert plain == TEXT.body.encode()
+    assert unwrap(tel) == (f"tel:{TEXT.source}", f"tel:{TEXT.destination}", TEXT.body)
+    assert unwrap(sip) == (f"tel:{TEXT.source}", "sip:bob@h", TEXT.body)

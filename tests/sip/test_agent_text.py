@@ -10,6 +10,8 @@ from edge.sip.peer import Peer
 from edge.sip.timers import GIVE_UP
 from tests.sip.ladder import TCP, THEM, UDP, US, Fields, Ladder, reply_to, request
 
+ACCEPT = "text/plain;charset=utf-8, message/cpim"
+
 
 def message(body: bytes = b"hello", kind: str | None = "text/plain", **more: object) -> bytes:
     return request("MESSAGE", body=body, kind=kind, **more)  # type: ignore[arg-type]
@@ -83,17 +85,22 @@ def test_what_a_text_says(body: bytes, kind: str | None, fields: Fields, expecte
     [
         (b"", None, {}, 200, None),
         (b"", "text/plain", {}, 200, None),
-        (b"<x/>", "application/im-iscomposing+xml", {}, 415, ("accept", "text/plain")),
+        (b"<x/>", "application/im-iscomposing+xml", {}, 415, ("accept", "text/plain, message/cpim")),
         (
             b"--x\r\nContent-Type: a/b\r\n\r\nc\r\n--x--",
             "multipart/signed; boundary=x",
             {},
             415,
-            ("accept", "text/plain"),
+            ("accept", "text/plain, message/cpim"),
         ),
         (b"x", "multipart/signed", {}, 400, None),
         (b"x", "nonsense", {}, 400, None),
-        (b"x", "text/plain;charset=idna", {}, 415, ("accept", "text/plain;charset=utf-8")),
+        (b"x", "text/plain;charset=idna", {}, 415, ("accept", "text/plain;charset=utf-8, message/cpim")),
+        (b"From: <im:a@h>\r\n\r\nContent-Type: a/b\r\n\r\nx", "message/cpim", {}, 415, ("accept", ACCEPT)),
+        (b"From: <im:a@h>\r\n\r\n\r\n", "message/cpim", {}, 200, None),
+        (b"From: <im:a@h>\r\n", "Message/CPIM", {}, 400, None),
+        (b"", "message/cpim", {}, 200, None),
+        (b"x", "message/cpim", {"Content-Encoding": "gzip"}, 415, ("accept-encoding", "identity")),
         (b"x", "text/plain", {"Content-Encoding": "gzip"}, 415, ("accept-encoding", "identity")),
         (b"<x/>", "text/html", {"Content-Disposition": "render;handling=optional"}, 200, None),
         (b"x" * (limits.TEXT + 1), "text/plain", {}, 513, None),
@@ -109,6 +116,14 @@ def test_what_is_no_text(
         assert ladder.header(header[0]) == header[1]
     assert not ladder.events
     assert ladder.agent.stats()["transactions"] == 0
+
+
+def test_a_text_in_an_envelope() -> None:
+    body = "From: Ann <im:ann@h>\r\nTo: <tel:+14155550100>\r\n\r\nContent-type: text/plain\r\n\r\nGrüße".encode()
+    offer = offered(Ladder(), message(body, "message/cpim"))
+    assert offer.text == "Grüße"
+    assert offer.wrapped == ("im:ann@h", "tel:+14155550100", "Grüße")
+    assert offered(Ladder(), message()).wrapped is None
 
 
 def test_a_text_within_a_call() -> None:
