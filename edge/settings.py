@@ -15,10 +15,12 @@ from typing import Annotated, Any, Final, Self, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
     ModelWrapValidatorHandler,
+    SecretStr,
     TypeAdapter,
     model_validator,
 )
@@ -39,6 +41,16 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _secret(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith("file:"):
+        return value
+    try:
+        return Path(value.removeprefix("file:")).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]  # as it is, or `file:` and the path of a file that holds it
 BaseUrl = Annotated[str, AfterValidator(_base_url)]  # http or https, what a path is put behind: no slash at its end
 
 

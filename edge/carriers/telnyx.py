@@ -2,7 +2,7 @@
 
     [[carriers]]
     kind = "telnyx"
-    api_key = "KEY…"
+    api_key = "file:/etc/edge/telnyx.key"
     public_keys = ["…"]
 
 In the portal, the webhook URL of the messaging profile (API v2) is `https://…/v1.0/carriers/telnyx/inbound`, for texts
@@ -22,13 +22,13 @@ from typing import Annotated, Any, Final, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import AfterValidator, BaseModel, Field, PositiveFloat, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, PositiveFloat
 
 from edge.carriers.api import Api, json_of
 from edge.carriers.hooks import check_age, proof, read, read_part, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.http import Answer
-from edge.settings import NAME, BaseUrl
+from edge.settings import NAME, BaseUrl, Secret
 from edge.sms.carrier import Busy, Called, Carrier, CarrierSection, Hook, NotNow, Refused, Said
 from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
 
@@ -73,7 +73,7 @@ class TelnyxSection(CarrierSection):
 
     kind: Literal["telnyx"] = Field(default="telnyx", description="telnyx: webhooks in, REST out.")
     name: str = Field(default="telnyx", pattern=NAME, description="The carrier's name, as it stands in its paths.")
-    api_key: SecretStr = Field(description="The API key that texts are sent with.")
+    api_key: Secret = Field(description="The API key that texts are sent with.")
     public_keys: tuple[Annotated[str, AfterValidator(_public_key)], ...] = Field(
         min_length=1, description="The public key that webhooks are signed by, in base64; both while it is replaced."
     )

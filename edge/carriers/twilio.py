@@ -3,7 +3,7 @@
     [[carriers]]
     kind = "twilio"
     account_sid = "AC…"
-    auth_tokens = ["…"]
+    auth_tokens = ["file:/etc/edge/twilio.token"]
 
 At the number or its messaging service, "a message comes in" is `https://…/v1.0/carriers/twilio/inbound`, by POST or
 GET. Receipts go to `…/status`, which is said with each text where `[api] public_url` or `status_callback` tells what
@@ -26,14 +26,14 @@ from hashlib import sha256
 from typing import Final, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from pydantic import Field, PositiveFloat, SecretStr, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from edge.carriers.api import Api, json_of
 from edge.carriers.hooks import proof, read_form, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.errors import Fault, Invalid
 from edge.http import Answer
-from edge.settings import NAME, BaseUrl
+from edge.settings import NAME, BaseUrl, Secret
 from edge.sms.carrier import Busy, Called, Carrier, CarrierSection, Hook, NotNow, Refused, Said
 from edge.sms.text import MEDIA_LIMIT, OutgoingText, Receipt, Report, Text, Verdict
 
@@ -71,11 +71,11 @@ class TwilioSection(CarrierSection):
     kind: Literal["twilio"] = Field(default="twilio", description="twilio: webhooks in, REST out.")
     name: str = Field(default="twilio", pattern=NAME, description="The carrier's name, as it stands in its paths.")
     account_sid: str = Field(pattern=r"^AC[0-9a-zA-Z]{1,64}$", description="The account.")
-    auth_tokens: tuple[SecretStr, ...] = Field(
+    auth_tokens: tuple[Secret, ...] = Field(
         min_length=1, description="The auth token that webhooks are signed with; while it is replaced, both."
     )
     key_sid: str | None = Field(default=None, description="An API key to send with; without it the first auth token.")
-    key_secret: SecretStr | None = Field(default=None, description="Its secret.")
+    key_secret: Secret | None = Field(default=None, description="Its secret.")
     messaging_service_sid: str | None = Field(
         default=None, pattern=r"^MG[0-9a-zA-Z]{1,64}$", description="The messaging service that texts are sent by."
     )

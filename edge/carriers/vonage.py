@@ -3,8 +3,8 @@
     [[carriers]]
     kind = "vonage"
     api_key = "…"
-    api_secret = "…"
-    signature_secrets = ["…"]
+    api_secret = "file:/etc/edge/vonage.secret"
+    signature_secrets = ["file:/etc/edge/vonage.signature"]
 
 In the application's settings, the inbound URL is `https://…/v1.0/carriers/vonage/inbound` and the status URL
 `…/status`. A webhook brings a JSON Web Token (RFC 7519, HS256) in its Authorization field, which says when it was made
@@ -25,13 +25,13 @@ from hashlib import sha256
 from typing import Any, Final, Literal
 
 import jwt
-from pydantic import BaseModel, Field, PositiveFloat, SecretStr
+from pydantic import BaseModel, Field, PositiveFloat
 
 from edge.carriers.api import Api, json_of
 from edge.carriers.hooks import check_age, proof, read, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.http import Answer
-from edge.settings import NAME, BaseUrl
+from edge.settings import NAME, BaseUrl, Secret
 from edge.sms.carrier import Busy, Called, Carrier, CarrierSection, Hook, NotNow, Refused, Said
 from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
 
@@ -58,8 +58,8 @@ class VonageSection(CarrierSection):
     kind: Literal["vonage"] = Field(default="vonage", description="vonage: webhooks of the Messages API in, REST out.")
     name: str = Field(default="vonage", pattern=NAME, description="The carrier's name, as it stands in its paths.")
     api_key: str = Field(min_length=1, max_length=100, description="The account's key.")
-    api_secret: SecretStr = Field(description="Its secret, that texts are sent with.")
-    signature_secrets: tuple[SecretStr, ...] = Field(
+    api_secret: Secret = Field(description="Its secret, that texts are sent with.")
+    signature_secrets: tuple[Secret, ...] = Field(
         min_length=1, description="The signature secret that webhooks are signed with; while it is replaced, both."
     )
     base_url: BaseUrl = Field(default="https://api.nexmo.com", description="Where the API is.")

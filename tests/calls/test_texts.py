@@ -254,6 +254,19 @@ def test_what_a_text_says_is_never_taken_for_a_variable(caller: Caller, number: 
     assert answer.body == b"You wrote: ${voipbin.conversation.self.target} ${x"
 
 
+def test_a_text_in_an_envelope_is_what_is_in_it(caller: Caller, number: str) -> None:
+    envelope = "From: <im:eve@h>\r\nTo: <im:bob@h>\r\n\r\nContent-Type: {}\r\n\r\nhello there"
+    other = caller.text(number, envelope.format("text/html"), "Content-Type: message/cpim")
+    assert caller.answer(other).text("Accept") == "text/plain;charset=utf-8, message/cpim"
+    broken = caller.text(number, "From: <im:eve@h>", "Content-Type: message/cpim")
+    assert caller.answer(broken).status == 400
+    assert caller.answer(caller.text(number, envelope.format("text/plain"), "Content-Type: message/cpim")).status == 202
+    answer = caller.request("MESSAGE")
+    assert answer.body == b"You wrote: hello there"
+    assert answer.uri == f"sip:{caller.user}@{caller.hostport}"  # and not eve, whom nobody vouches for
+    caller.reply(answer, 200)
+
+
 # TCP
 
 

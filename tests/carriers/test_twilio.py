@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode
 
@@ -165,6 +166,14 @@ async def test_an_answer_says_whether_to_try_again(case: Any) -> None:
 def test_nothing_secret_is_shown() -> None:
     section = TwilioSection.model_validate({**options("twilio"), "auth_tokens": ["T0K3N"]})
     assert "T0K3N" not in repr(section) + section.model_dump_json()
+
+
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("12345\n")
+    inbound = hook(carrier(auth_tokens=[f"file:{tmp_path}/token"]), "inbound")
+    assert rung(inbound, URL, *twilio_call(URL, FORM))
+    with pytest.raises(ValidationError, match="the file cannot be read: No such file or directory"):
+        carrier(auth_tokens=[f"file:{tmp_path}/nowhere"])
 
 
 @pytest.mark.parametrize(
