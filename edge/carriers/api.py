@@ -13,10 +13,12 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from edge.carriers.hooks import ID_LIMIT
 from edge.carriers.site import Ask
 from edge.errors import EdgeError
 from edge.http import Answer
 from edge.sms.carrier import Busy
+from edge.sms.text import Receipt, unstorable
 
 ANSWER_BYTES: Final = 262_144
 LONGEST_WAIT: Final = 3_600.0  # seconds; who asks for more is asked again after these
@@ -72,3 +74,9 @@ def json_of(answer: Answer) -> dict[str, Any]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def receipt_of(carrier_id: Any) -> Receipt:
+    """The receipt of a text that was taken, with what the carrier calls it, if it said that."""
+    usable = isinstance(carrier_id, str) and 0 < len(carrier_id) <= ID_LIMIT and unstorable(carrier_id) is None
+    return Receipt((carrier_id,) if usable else ())

@@ -19,6 +19,7 @@ M = TypeVar("M", bound=BaseModel)
 
 STALE_SECONDS: Final = 300.0
 FIELDS: Final = 200  # of a form; a text with ten pictures has fewer than 50
+ID_LIMIT: Final = 255  # characters of what a carrier calls a text; an index takes no more than some thousand bytes
 REASON_LIMIT: Final = 500  # characters that are kept of why a text was not delivered
 
 

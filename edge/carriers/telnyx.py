@@ -24,13 +24,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AfterValidator, BaseModel, Field, PositiveFloat
 
-from edge.carriers.api import Api, json_of
-from edge.carriers.hooks import check_age, proof, read, read_part, sentence, unproven, words
+from edge.carriers.api import Api, json_of, receipt_of
+from edge.carriers.hooks import ID_LIMIT, check_age, proof, read, read_part, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.http import Answer
 from edge.settings import NAME, BaseUrl, Secret
 from edge.sms.carrier import Busy, Called, Carrier, CarrierSection, Hook, NotNow, Refused, Said
-from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
+from edge.sms.text import ADDRESS_LIMIT, OutgoingText, Receipt, Report, Text, Verdict
 
 RECEIVERS: Final = 50  # of one text
 PLACE: Final = "data.payload"
@@ -97,7 +97,7 @@ class _Event(BaseModel):
 
 
 class _End(BaseModel):
-    phone_number: str
+    phone_number: str = Field(max_length=ADDRESS_LIMIT)
     status: str = ""
 
 
@@ -112,7 +112,7 @@ class _Error(BaseModel):
 
 
 class _Received(BaseModel):
-    id: str = Field(min_length=1)
+    id: str = Field(min_length=1, max_length=ID_LIMIT)
     source: _End = Field(alias="from")
     to: list[_End] = Field(min_length=1, max_length=RECEIVERS)
     text: str | None = None
@@ -120,7 +120,7 @@ class _Received(BaseModel):
 
 
 class _Told(BaseModel):
-    id: str = Field(min_length=1)
+    id: str = Field(min_length=1, max_length=ID_LIMIT)
     source: _End = Field(alias="from")
     to: list[_End] = Field(min_length=1, max_length=RECEIVERS)
     errors: list[_Error] = Field(default_factory=list)
@@ -157,7 +157,7 @@ class Telnyx(Carrier):
             raise _refusal(self.name, answer)
         data = json_of(answer).get("data")
         carrier_id = data.get("id") if isinstance(data, dict) else None
-        return Receipt((carrier_id,) if isinstance(carrier_id, str) and carrier_id else ())
+        return receipt_of(carrier_id)
 
     def _read(self, called: Called) -> Sequence[Text | Report]:
         self._check(called)

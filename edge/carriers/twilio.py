@@ -28,8 +28,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from edge.carriers.api import Api, json_of
-from edge.carriers.hooks import proof, read_form, sentence, unproven, words
+from edge.carriers.api import Api, json_of, receipt_of
+from edge.carriers.hooks import ID_LIMIT, proof, read_form, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.errors import Fault, Invalid
 from edge.http import Answer
@@ -131,8 +131,7 @@ class Twilio(Carrier):
         answer = await self._api.post(self._path, urlencode(wanted).encode(), self._headers)
         if answer.status >= 300:
             raise _refusal(self.name, answer)
-        sid = json_of(answer).get("sid")
-        return Receipt((sid,) if isinstance(sid, str) and sid else ())
+        return receipt_of(json_of(answer).get("sid"))
 
     # What comes in
 
@@ -141,7 +140,7 @@ class Twilio(Carrier):
         return (
             Text(
                 carrier=self.name,
-                id=_needed(fields, "MessageSid"),
+                id=_sid(fields),
                 source=_needed(fields, "From"),
                 destination=_needed(fields, "To"),
                 body=words(fields.get("Body", "")),
@@ -159,7 +158,7 @@ class Twilio(Carrier):
         ours = parse_qs(urlsplit(called.url).query).get(OURS, [""])[0]  # the signature is over it too
         report = Report(
             carrier=self.name,
-            carrier_id=_needed(fields, "MessageSid"),
+            carrier_id=_sid(fields),
             status=status,
             received_at=called.received_at,
             code=sentence(fields.get("ErrorCode", "")) if failed else "",
@@ -230,6 +229,13 @@ def _needed(fields: Mapping[str, str], name: str) -> str:
     value = fields.get(name)
     if not value:
         raise Invalid("the form is not usable", faults=[Fault(name, "is missing")])
+    return value
+
+
+def _sid(fields: Mapping[str, str]) -> str:
+    value = _needed(fields, "MessageSid")
+    if len(value) > ID_LIMIT:
+        raise Invalid("the form is not usable", faults=[Fault("MessageSid", f"is longer than {ID_LIMIT} characters")])
     return value
 
 

@@ -27,8 +27,8 @@ from typing import Any, Final, Literal
 import jwt
 from pydantic import BaseModel, Field, PositiveFloat
 
-from edge.carriers.api import Api, json_of
-from edge.carriers.hooks import check_age, proof, read, sentence, unproven, words
+from edge.carriers.api import Api, json_of, receipt_of
+from edge.carriers.hooks import ID_LIMIT, check_age, proof, read, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.http import Answer
 from edge.settings import NAME, BaseUrl, Secret
@@ -78,7 +78,7 @@ class _Piece(BaseModel):
 
 
 class _Received(BaseModel):
-    message_uuid: str = Field(min_length=1)
+    message_uuid: str = Field(min_length=1, max_length=ID_LIMIT)
     source: str = Field(alias="from", min_length=1)
     to: str = Field(min_length=1)
     text: str | None = None
@@ -110,7 +110,7 @@ class _Error(BaseModel):
 
 
 class _Told(BaseModel):
-    message_uuid: str = Field(min_length=1)
+    message_uuid: str = Field(min_length=1, max_length=ID_LIMIT)
     status: str
     source: str = Field(default="", alias="from")
     to: str = ""
@@ -153,8 +153,7 @@ class Vonage(Carrier):
         answer = await self._api.post("/v1/messages", json.dumps(wanted).encode(), self._headers)
         if answer.status >= 300:
             raise _refusal(self.name, answer)
-        uuid = json_of(answer).get("message_uuid")
-        return Receipt((uuid,) if isinstance(uuid, str) and uuid else ())
+        return receipt_of(json_of(answer).get("message_uuid"))
 
     # What comes in
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from edge.carriers.api import LONGEST_WAIT, json_of, seconds_of
+from edge.carriers.api import LONGEST_WAIT, json_of, receipt_of, seconds_of
 from edge.http import Answer
 
 NOW = datetime(2026, 8, 1, 9, tzinfo=UTC)
@@ -34,3 +34,10 @@ def test_how_long_to_wait(value: str, seconds: float | None) -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b"{", b"\xff", b"[" * 9999])
 def test_what_is_no_object_is_an_empty_one(body: bytes) -> None:
     assert json_of(Answer(200, body, "text/html")) == {}
+
+
+@pytest.mark.parametrize(
+    ("carrier_id", "ids"), [("a", ("a",)), ("", ()), (None, ()), (5, ()), ("x" * 256, ()), ("a\0", ())]
+)
+def test_what_a_text_is_called_is_taken_where_it_can_be_kept(carrier_id: object, ids: tuple[str, ...]) -> None:
+    assert receipt_of(carrier_id).ids == ids
