@@ -279,6 +279,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             news=news,
             leases=leases,
             rates=rates,
+            routes=text_routes,
         )
         sending = TextSending(outbox, stores.owned, _micros, text_routes, stores.routes.destinations)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)

@@ -31,7 +31,7 @@ from edge.log import get_logger
 from edge.sessions.claims import NOBODY, RENEW_SECONDS, Claims
 from edge.sessions.inbox import PAUSES
 from edge.sessions.leases import LEAVE_SECONDS, Lease
-from edge.sessions.sender import Alone, Along, Books, Item, Over, Pacing, Send, Sender, SenderSection
+from edge.sessions.sender import Alone, Along, Books, Item, Over, Pacing, Send, Sender, SenderSection, Ways
 from edge.store.engine import reading
 from edge.store.metadata import micros
 from edge.store.writer import Writer
@@ -76,8 +76,8 @@ class Backlog(ABC, Generic[T]):
     """Keeps what is to be sent. `start` before the first row is put; `close` leaves the rest for later.
 
     `channels` says for each name how to send, and `leases` whether that takes a lease; `node` is this process's name in
-    claims, see `inbox.py`; `along` what else happens when something is over, `pacing` how fast a channel may be given
-    things.
+    claims, see `inbox.py`; `along` what else happens when something is over, `ways` where else
+    it may go, `pacing` how fast a channel may be given things.
     """
 
     def __init__(
@@ -91,6 +91,7 @@ class Backlog(ABC, Generic[T]):
         node: str,
         along: Along[T] | None = None,
         leases: Mapping[str, Lease] | None = None,
+        ways: Ways[T] | None = None,
         pacing: Mapping[str, Pacing[T]] | None = None,
         **pace: Unpack[Pace],
     ) -> None:
@@ -112,6 +113,7 @@ class Backlog(ABC, Generic[T]):
                 may=self._may(name),
                 stray=self._stray,
                 along=along,
+                ways=ways,
                 pacing=(pacing or {}).get(name),
                 ticks=pace.get("ticks", time.monotonic),
             )
@@ -164,7 +166,7 @@ class Backlog(ABC, Generic[T]):
             await sender.idle()
 
     async def _put(self, item: T, channel: str, keep: Callable[[Claim], Awaitable[int]]) -> bool:
-        """Have `keep` write the row of something new, and send it when it did. False: it was put before.
+        """Have `keep` write the row of something new to a channel, and send it when it did. False: it was put before.
 
         `keep` returns how many rows are new. Whoever gives up waiting does not know: it may be sent nevertheless.
         """

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Unpack
 
 import sqlalchemy as sa
+from pydantic import Field, PositiveFloat
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.metrics import counter, gauge
@@ -22,12 +23,13 @@ from edge.sessions.leases import Lease
 from edge.sessions.news import News, NoNews
 from edge.sessions.sender import Along, Books, Pacing, Send, SenderSection
 from edge.sessions.tables import messages, outbox
-from edge.sms.carrier import Carrier
+from edge.sessions.text_routes import TextRoutes
+from edge.sms.carrier import Carrier, Refused, SendError
 from edge.sms.split import count
 from edge.sms.text import ADDRESS_LIMIT, OutgoingText
 from edge.store.engine import reading
 from edge.store.metadata import NIL, micros, storable
-from edge.store.writer import Writer, insert
+from edge.store.writer import Statement, Writer, insert
 
 TEXTS = counter("texts_total", "Texts by carrier and by what became of them.", ("carrier", "direction", "outcome"))
 BOOKS: Final = Books(
@@ -70,14 +72,25 @@ COLUMNS: Final = (
 )
 KEEP: Final = insert("outbox.keep", "messages", COLUMNS, "ON CONFLICT DO NOTHING")
 _REST: Final = ("outbound", "", "", "", NIL, 0, "none", 0, *NOBODY, "", "", "", "[]")
+PASS_ON: Final = Statement.of(
+    "outbox.pass_on",
+    "UPDATE outbox SET carrier = ?, passed = ?, tm_passed = ?, attempts = ?, due = ?, claimed_by = ?,"
+    " claimed_until = ?, code = ?, error = ?, tm_update = ? WHERE id = ? AND state = 'queued' AND carrier = ?",
+)
+PASSED_ON: Final = Statement.of("outbox.passed_on", "UPDATE messages SET carrier = ?, route = '' WHERE id = ?")
 _SELECTED: Final = (
     *(messages.c[name] for name in (*_MESSAGE, "conversation_id", "reference_id")),
-    *(outbox.c.attempts, outbox.c.tm_queued, outbox.c.due),
+    *(outbox.c[name] for name in ("attempts", "tm_queued", "passed", "tm_passed", "due")),
 )
 
 
 class OutboxSection(SenderSection):
     """Texts that go out."""
+
+    failover_seconds: PositiveFloat = Field(
+        default=60.0,
+        description="A text that its carrier puts off for so long goes to the next one of its route, if there is one.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,8 @@ class Outgoing:
     reference_id: str = NIL
     attempts: int = 0  # tries made
     tm_queued: int = 0  # in microseconds, when it was sent again; 0: never
+    passed: tuple[str, ...] = ()  # the carriers that passed it on to another
+    tm_passed: int = 0  # when the last one did, in microseconds
 
     @property
     def since(self) -> int:
@@ -119,7 +134,7 @@ class Rates(NamedTuple):
 
 class Outbox(Backlog[Outgoing]):
     """Keeps texts until their carriers have them. `leases` has one for each carrier of one sender, `rates` says
-    how fast carriers are given texts; `news` tells of new ones.
+    how fast carriers are given texts, `routes` which others may have them; `news` tells of new ones.
     """
 
     def __init__(
@@ -134,12 +149,21 @@ class Outbox(Backlog[Outgoing]):
         news: News | None = None,
         leases: Mapping[str, Lease] | None = None,
         rates: Mapping[str, Rates] | None = None,
+        routes: TextRoutes | None = None,
         **pace: Unpack[Pace],
     ) -> None:
         channels = {name: _sending(carrier) for name, carrier in carriers.items()}
         pacing = {name: Pacing(*rate, _number, _segments) for name, rate in (rates or {}).items() if any(rate)}
+        self._routes = routes
+        self._failover_micros = int(section.failover_seconds * 1_000_000)
         super().__init__(
-            BOOKS, section, engine, writer, channels, node=node, along=along, leases=leases, pacing=pacing, **pace
+            *(BOOKS, section, engine, writer, channels),
+            node=node,
+            along=along,
+            leases=leases,
+            ways=self,
+            pacing=pacing,
+            **pace,
         )
         self._news = news or NoNews()
 
@@ -163,6 +187,28 @@ class Outbox(Backlog[Outgoing]):
             return new
 
         return await self._put(text, text.carrier, keep)
+
+    def other(self, text: Outgoing, error: SendError) -> str | None:
+        """The carrier that is to have a text which one did not take."""
+        if self._routes is None or not (error.retry or (isinstance(error, Refused) and error.elsewhere)):
+            return None
+        since = max(text.tm_passed, text.since)
+        if error.retry and micros(self._clock()) - since < self._failover_micros:
+            return None
+        route = self._routes.route(text.number, text.peer)
+        return next((name for name in route if name != text.carrier and name not in text.passed), None)
+
+    async def move(self, text: Outgoing, to: str, tries: int, error: SendError) -> None:
+        now = micros(self._clock())
+        passed = (*text.passed, text.carrier)
+        moved = replace(text, carrier=to, route="", attempts=tries, passed=passed, tm_passed=now)
+
+        async def keep(claim: Claim) -> int:
+            said = (storable(error.code), storable(error.sentence), now)
+            row = (to, " ".join(passed), now, tries, *claim, *said, text.id, text.carrier)
+            return await self._writer.put_with(PASS_ON, row, [(PASSED_ON, (to, text.id))])
+
+        await self._put(moved, to, keep)
 
     async def _waiting(
         self, channel: str | None, which: sa.ColumnElement[bool], after: tuple[int, str]
@@ -192,6 +238,7 @@ def _segments(text: Outgoing) -> int:
 def _waiting(row: sa.RowMapping) -> Waiting[Outgoing]:
     values = dict(row)
     due = micros(values.pop("due"))
-    for name in ("tm_create", "tm_queued"):
+    for name in ("tm_create", "tm_queued", "tm_passed"):
         values[name] = micros(values[name])
+    values["passed"] = (*values["passed"].split(),)
     return Waiting(Outgoing(**values), due)

@@ -10,6 +10,8 @@ so does not send what another has taken over meanwhile.
 
 A channel that is busy pauses as a whole (`gate.py`): what waits for it is not tried, so these are no failed tries, and
 keeps its order. What gets too old meanwhile is given up.
+
+What a channel does not take may have another way out: the backlog says which, and has it moved there.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from edge.store.writer import Row, Statement, Writer
 
 log = get_logger("outbox")
 
-OUTCOMES: Final = ("sent", "failed", "retried")
+OUTCOMES: Final = ("sent", "failed", "retried", "moved")
 LATE: Final = 200  # items given up, or moved, at a time
 SPREAD: Final = 0.2  # a wait is up to this part longer or shorter
 
@@ -120,6 +122,16 @@ class Alone:
 
     async def settle(self, _item: object, _over: Over, /) -> None:
         pass
+
+
+class Ways(Protocol[T]):
+    """Other channels for what one does not take."""
+
+    def other(self, item: T, error: SendError, /) -> str | None:
+        """The channel that is to have it now; None: it stays."""
+
+    async def move(self, item: T, to: str, tries: int, error: SendError, /) -> None:
+        """Have another channel send it. Raises Unavailable; then it may have been done nevertheless."""
 
 
 class Pacing(NamedTuple, Generic[T]):
@@ -205,6 +217,7 @@ class Sender(Generic[T]):
         along: Along[T] | None = None,
         may: Callable[[int], bool] = lambda _: True,
         stray: Callable[[], None] = lambda: None,
+        ways: Ways[T] | None = None,
         pacing: Pacing[T] | None = None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -220,6 +233,7 @@ class Sender(Generic[T]):
         self._wants_more = wants_more
         self.may = may
         self._stray = stray
+        self._ways = ways
         self._pacing = pacing
         self._gate = Gate(ticks, *((pacing.rate, pacing.per_group) if pacing is not None else ()))
         self._lanes = Lanes(section.at_once, self._gate)
@@ -326,21 +340,40 @@ class Sender(Generic[T]):
         await self._lanes.close()
 
     async def look_after(self) -> None:
-        """While the channel pauses: give up what has become too old."""
+        """While the channel pauses: give up what has become too old, and have moved what has another way."""
         busy = self._busy
         if busy is None:
             return
         oldest = micros(self._clock()) - int(self._section.give_up_hours * 3_600_000_000)
-        late = [item for item, _ in self.held.values() if item.tm_create < oldest and item.id not in self._at_work]
-        for item in late[:LATE]:
+        waiting = (item for item, _ in self.held.values() if item.id not in self._at_work)
+        late = [item for item in waiting if item.since < oldest or self._other(item, busy) is not None][:LATE]
+        for item in late:
             self._at_work[item.id] = None
-        await asyncio.gather(*(self._give_up(item, busy) for item in late[:LATE]))
+        await asyncio.gather(*(self._end_waiting(item, busy) for item in late))
 
-    async def _give_up(self, item: T, error: SendError) -> None:
+    async def _end_waiting(self, item: T, busy: Busy) -> None:
         try:
-            await self._fail(item, item.attempts, error)
+            if self._lost(item):
+                return
+            to = self._other(item, busy)
+            if to is not None:
+                await self._move(item, to, item.attempts, busy)
+            else:
+                await self._fail(item, item.attempts, busy)
         finally:
             del self._at_work[item.id]
+
+    def _other(self, item: T, error: SendError) -> str | None:
+        return self._ways.other(item, error) if self._ways is not None else None
+
+    async def _move(self, item: T, to: str, tries: int, error: SendError) -> None:
+        ways = self._ways
+        assert ways is not None
+        log.warning(f"{self._books.what} goes another way", id=item.id, channel=self.name, to=to, error=error.sentence)
+        await self._insist(lambda: ways.move(item, to, tries, error), item.id)
+        self._counted["moved"].inc()
+        self.depth.dec()
+        self.drop(item)
 
     async def _send(self, item: T) -> Again | None:
         held = self.held.get(item.id)
@@ -406,6 +439,10 @@ class Sender(Generic[T]):
     async def _failed(self, item: T, tries: int, error: SendError) -> None:
         if self._lost(item):
             return  # whose it is now will hear the same
+        to = self._other(item, error)
+        if to is not None:
+            await self._move(item, to, tries, error)
+            return
         now, what = self._clock(), self._books.what
         due = now + timedelta(seconds=self._wait(tries, error))
         last = micros(due) >= item.since + self._section.give_up_hours * 3_600_000_000

@@ -164,6 +164,8 @@ outbox = sa.Table(
     sa.Column("tm_queued", Instant, nullable=False, server_default="0"),  # tm_create, or when it was sent again
     sa.Column("revision", sa.Integer, nullable=False, server_default="0"),  # counts what was changed since it was sent
     sa.Column("history", Json, nullable=False, server_default="[]"),  # what became of it before it was sent again
+    sa.Column("passed", sa.Text, nullable=False, server_default=""),  # carriers that passed it on to another, in order
+    sa.Column("tm_passed", Instant, nullable=False, server_default="0"),  # when the last one did
     sa.Index(
         "ix_outbox_queued",
         "tm_create",

@@ -63,8 +63,12 @@ class TextRoutes:
 
         Empty when there is no carrier at all.
         """
+        return self.route(number, destination) or ((otherwise,) if otherwise else self._first)
+
+    def route(self, number: str, destination: str) -> tuple[str, ...]:
+        """The carriers of the route that fits; empty when none does."""
         for to, by in self._lengths:
             found = self._routes.get((destination[:to], number[:by]))
             if found is not None:
                 return found
-        return (otherwise,) if otherwise else self._first
+        return ()

@@ -389,6 +389,7 @@ async def test_what_gets_too_old_in_a_pause_is_given_up(ground: Ground) -> None:
         life.clock.move(3000)
         await life.outbox.put(text("new", tm_create=micros(life.clock.now)))
         life.clock.move(601)
+        await life.outbox._claims.renew(life.clock())
         await life.sender.look_after()
         old, new = await ground.rows(outbox)
         assert (old["state"], old["attempts"], old["error"]) == ("failed", 0, "given up after 0 tries: no bind")
