@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from edge.store.metadata import micros
+from edge.store.statement import numbered
 from edge.store.writer import Statement, Writer
 
 LEASE: Final = timedelta(seconds=30)  # how long the rows of a dead process wait for another one
@@ -32,16 +33,9 @@ class Claims:
         self.node = node
         self._writer = writer
         self._renewed = 0
-        self._take = Statement.of(
-            f"claim.{table}.take",
-            f"UPDATE {table} SET claimed_by = ?, claimed_until = ?"  # noqa: S608
-            f" WHERE id = ? AND {open_rows} AND (claimed_until < ? OR claimed_by = ?)",
-        )
-        self._seize = Statement.of(
-            f"claim.{table}.seize",
-            f"UPDATE {table} SET claimed_by = ?, claimed_until = ? WHERE id = ? AND {open_rows}"  # noqa: S608
-            " AND EXISTS (SELECT 1 FROM leases WHERE name = ? AND holder = ?)",
-        )
+        self._take = _taking(f"claim.{table}.take", table, f"{open_rows} AND (claimed_until < ? OR claimed_by = ?)")
+        by_lease = "EXISTS (SELECT 1 FROM leases WHERE name = ? AND holder = ?)"
+        self._seize = _taking(f"claim.{table}.seize", table, f"{open_rows} AND {by_lease}")
         self._let_go = Statement.of(
             f"claim.{table}.let_go",
             f"UPDATE {table} SET claimed_until = 0 WHERE {channel} = ? AND claimed_by = ? AND {open_rows}",  # noqa: S608
@@ -106,3 +100,12 @@ class Claims:
         Runs that were begun are not held against their texts: it was not they who ended the process.
         """
         await self._writer.put(self._leave, [(self.node,)])
+
+
+def _taking(name: str, table: str, which: str) -> Statement:
+    """Claim a row by its id if it is such. On PostgreSQL one that somebody else is writing just now is left alone: that
+    may be a process that was frozen in the middle, and for its locks everybody would wait.
+    """
+    head = f"UPDATE {table} SET claimed_by = ?, claimed_until = ? WHERE id"  # noqa: S608
+    rows = f"SELECT id FROM {table} WHERE id = ? AND {which} FOR UPDATE SKIP LOCKED"  # noqa: S608
+    return Statement(name, f"{head} = ? AND {which}", numbered(f"{head} IN ({rows})"))

@@ -51,7 +51,10 @@ class PostgresWriter(WriterBackend):
         self._drop()
 
     async def _open(self) -> Any:
-        return await asyncpg.connect(self._dsn, timeout=BUSY_SECONDS, command_timeout=BUSY_SECONDS)
+        connection = await asyncpg.connect(self._dsn, timeout=BUSY_SECONDS, command_timeout=BUSY_SECONDS)
+        # A process that is frozen in a transaction must not keep others from its rows for as long as that lasts.
+        await connection.execute(f"SET idle_in_transaction_session_timeout = {int(BUSY_SECONDS * 1000)}")
+        return connection
 
     async def _work(self) -> None:
         held: list[Job] = []
