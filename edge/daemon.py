@@ -397,6 +397,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     report=reports.take,
                     clock=_now,
                     readiness=daemon.readiness,
+                    served=serving.places,
                     draining=lambda: daemon.draining,
                 )
             ),

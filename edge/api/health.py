@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from edge.api.field import Result
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.refusal import NotReady
 from edge.errors import Fault
+from edge.sessions.serving import Place
 
 
 class Health(Result):
@@ -19,10 +20,15 @@ class Health(Result):
 
 class Readiness(Result):
     status: Literal["ready"] = Field(default="ready", description="Calls and texts may be sent here.")
+    carriers: dict[str, Place] = Field(
+        description="Where the carriers that hold connections are served: here, or elsewhere, by another edge or none."
+    )
 
 
-def operations(readiness: Callable[[], Sequence[Fault]]) -> list[AnyOperation]:
-    """`readiness` gives the reasons against traffic: none when ready."""
+def operations(
+    readiness: Callable[[], Sequence[Fault]], served: Callable[[], Mapping[str, Place]]
+) -> list[AnyOperation]:
+    """`readiness` gives the reasons against traffic: none when ready. `served` says where carriers are."""
 
     async def health(ask: Ask[Nothing, Nothing]) -> Health:
         return Health()
@@ -31,7 +37,7 @@ def operations(readiness: Callable[[], Sequence[Fault]]) -> list[AnyOperation]:
         faults = readiness()
         if faults:
             raise NotReady(faults)
-        return Readiness()
+        return Readiness(carriers=dict(served()))
 
     return [
         Operation(

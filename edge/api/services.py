@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from edge.sessions.placing import Placing
 from edge.sessions.posting import Posting
 from edge.sessions.record import CallTable
 from edge.sessions.route import Routes
+from edge.sessions.serving import Place
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.telling import Telling
 from edge.sms.carrier import Carrier
@@ -41,8 +42,8 @@ from edge.trunks.table import TrunkTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """`prompts` are the folders of audio files. `readiness` gives the reasons against traffic, none when ready;
-    `draining` is true from SIGTERM on."""
+    """`prompts` are the folders of audio files. `readiness` gives the reasons against traffic, none when ready,
+    `served` where the connections of carriers are; `draining` is true from SIGTERM on."""
 
     section: ApiSection
     version: str
@@ -78,4 +79,5 @@ class Services:
     report: Tell
     clock: Callable[[], datetime]
     readiness: Callable[[], Sequence[Fault]]
+    served: Callable[[], Mapping[str, Place]]
     draining: Callable[[], bool]

@@ -38,7 +38,7 @@ def entries(stream: io.StringIO) -> list[dict[str, object]]:
 @on_still
 async def test_alive_and_ready_need_no_key(still: World) -> None:
     assert await still.did("GET", "/health", key="") == {"status": "ok"}
-    assert await still.did("GET", "/ready", key="") == {"status": "ready"}
+    assert await still.did("GET", "/ready", key="") == {"status": "ready", "carriers": {"acme": "here"}}
 
 
 async def test_not_ready_says_why(world: World) -> None:

@@ -403,6 +403,7 @@ async def _running(
         report=mailbox.report,
         clock=clock,
         readiness=lambda: world.reasons,
+        served=lambda: {"acme": "here"},
         draining=lambda: world.is_draining,
     )
     server = Server(create_app(services), services.section)
