@@ -124,13 +124,13 @@ class Alone:
         pass
 
 
-class Ways(Protocol[T]):
+class Ways(Protocol[C]):
     """Other channels for what one does not take."""
 
-    def other(self, item: T, error: SendError, /) -> str | None:
+    def other(self, item: C, error: SendError, /) -> str | None:
         """The channel that is to have it now; None: it stays."""
 
-    async def move(self, item: T, to: str, tries: int, error: SendError, /) -> None:
+    async def move(self, item: C, to: str, tries: int, error: SendError, /) -> None:
         """Have another channel send it. Raises Unavailable; then it may have been done nevertheless."""
 
 
