@@ -36,8 +36,8 @@ AT_ONCE: Final = 50  # begun anew together: they share a commit
 AGAIN: Final = Statement.of(
     "outbox.resend",
     "UPDATE outbox SET carrier = ?, state = 'queued', attempts = 0, due = ?, tm_queued = ?, claimed_by = '',"
-    " claimed_until = 0, carrier_id = '', code = '', error = '', passed = '', tm_passed = 0, tm_update = ?, history = ?,"
-    " revision = revision + 1"
+    " claimed_until = 0, carrier_id = '', code = '', error = '', passed = '', tm_passed = 0,"
+    " tm_update = ?, history = ?, revision = revision + 1"
     " WHERE id = ? AND state = 'failed'",
 )
 ANOTHER_WAY: Final = Statement.of("messages.another_way", "UPDATE messages SET carrier = ?, route = '' WHERE id = ?")
