@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from typing import Any, Final
 
 import pytest
@@ -23,10 +24,12 @@ from tests.sessions.test_leases import Time
 from tests.sessions.test_outbox import CUSTOMER, Life, Loft
 
 NAME: Final = "carrier:pigeon"
+_times = count()  # what is put at the same time is read in the order of ids, which is by chance
 
 
 def text(body: str = "hi", peer: str = "+14155550111", **change: Any) -> Outgoing:
-    found = Outgoing(new_id(), CUSTOMER, "pigeon", "+14155550100", peer, body, micros(Clock().now))
+    when = micros(Clock().now) + next(_times)
+    found = Outgoing(new_id(), CUSTOMER, "pigeon", "+14155550100", peer, body, when)
     return replace(found, **change)
 
 
