@@ -2,7 +2,7 @@
 # installed into .venv, and what the tests need beyond it comes from apt.
 #
 #   make run      the edge on this machine with a demo number; SIP=host:port HTTP=host:port ARGS=… to change it
-#   make unit     unit and story tests, under a minute, no servers
+#   make unit     unit and story tests, on all cores, under a minute, no servers
 #   make test     lint, then every test, with a real Redis, PostgreSQL, SIPp, sipsak and promtool
 #   make lint     formatting, ruff, mypy --strict; `make format` puts right what can be put right
 #   make bench    measured beside Kamailio, Sippy and others; writes bench/results.json
@@ -27,7 +27,7 @@ run: $(VENV)/.run
 	  exec $(BIN)/edge serve --demo $(ARGS)
 
 unit: $(VENV)/.test
-	@$(BIN)/pytest -q -m 'not slow and not server' --ignore tests/calls $(ARGS)
+	@$(BIN)/pytest -q -p xdist -n auto -m 'not slow and not server' --ignore tests/calls $(ARGS)
 
 test: $(VENV)/.test lint
 	@.ci/need redis-server redis-server postgresql initdb sip-tester sipp prometheus promtool sipsak sipsak espeak-ng espeak-ng \
