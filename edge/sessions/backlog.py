@@ -252,12 +252,7 @@ class Backlog(ABC, Generic[T]):
                 if not sender.behind:
                     await self._take_over(sender, self._books.table.c.claimed_until == sa.literal_column("0"))
         finally:
-            await sender.stop(ANSWER_SECONDS)
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await self._claims.let_go(sender.name)
-            except (Unavailable, TimeoutError) as error:
-                log.warning(f"{self._books.what}s not let go of", channel=sender.name, error=str(error))
+            await sender.stop(ANSWER_SECONDS)  # its rows stay claimed: who has the lease next takes them all
 
     async def _take_over(self, sender: Sender[T], which: sa.ColumnElement[bool]) -> None:
         """Take rows of a channel by right of its lease, when SQL lets us."""

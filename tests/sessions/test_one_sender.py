@@ -173,7 +173,7 @@ async def test_who_lets_go_sends_no_more_and_leaves_the_rest(ground: Ground, tim
     gate.set()  # what is under way may be answered still
     await closing
     assert one.loft.bodies == ["0"]
-    assert await claims(ground) == [("sent", "one", False)] + [("queued", "one", False)] * 3
+    assert await claims(ground) == [("sent", "one", False)] + [("queued", "one", True)] * 3
     await one.outbox.put(text("late"))
     assert one.sender.held == {}
     await two.leases.ask()
