@@ -77,8 +77,8 @@ class Reader:
         try:
             text = Text(self._carrier, carrier_id, source, destination, body.text, received_at, country=self._country)
         except Invalid as error:
-            where = error.faults[0].where if error.faults else ""
-            raise Malformed(_FAULTS.get(where, status.RX_P_APPN), str(error.faults[0])) from None
+            fault = error.faults[0]
+            raise Malformed(_FAULTS.get(fault.where, status.RX_P_APPN), str(fault)) from None
         return Brought(text, seen)
 
     def _carrier_id(self, message: Message) -> str:

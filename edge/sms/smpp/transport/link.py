@@ -206,6 +206,7 @@ class Link(asyncio.Protocol):
             return
         self._paused = False
         self.session.resume(self._loop.time())
+        self._turn_soon()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
