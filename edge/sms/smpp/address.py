@@ -27,10 +27,10 @@ def read(address: Address) -> str:
     text = address.digits.strip()
     if address.ton != INTERNATIONAL:
         return text
-    digits = text.removeprefix("+")
-    if not digits.isdigit():
-        return text
-    return "+" + (digits[2:] if digits.startswith("00") else digits)
+    digits = text.removeprefix("+").removeprefix("00")
+    if not digits.isdecimal() or digits.startswith("0"):
+        return text  # no country's code begins with 0: it says more than it is
+    return f"+{digits}"
 
 
 def write(number: str, *, ton: int | None = None, npi: int | None = None, plus: bool = False) -> Address:

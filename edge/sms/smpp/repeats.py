@@ -94,11 +94,11 @@ class Repeats:
         return len(self._seen)
 
     def recall(self, ids: Iterable[str], now: float, stamp: int) -> int:
-        """Take up what another process has kept, oldest first; how many it were."""
+        """Take up what another process has kept, oldest first; how many it were. What came here is known better."""
         count = 0
         for id in ids:
             match = _ID.fullmatch(id)
-            if match is not None:
+            if match is not None and ((known := self._seen.get(match[1])) is None or known.stamp < int(match[2])):
                 age = max(0.0, (stamp - int(match[2])) / 1000)
                 self._put(match[1], Seen(match[1], int(match[2]), now - age, None), now)
                 count += 1

@@ -118,6 +118,13 @@ def test_what_a_dead_process_kept_is_known_again() -> None:
     assert after.came(1002, TEXT._replace(short_message=b"other")) == other
 
 
+def test_what_came_here_is_known_better() -> None:
+    desk = Desk()
+    first = desk.came(0)
+    assert desk.repeats.recall([first], 1.0, STAMP + 1000) == 0
+    assert desk.came(1) != first
+
+
 def test_but_not_after_the_window_either() -> None:
     first = Desk().came(0)
     after = Desk()
