@@ -31,7 +31,7 @@ from typing import Final
 from edge.carriers.site import Site
 from edge.errors import EdgeError, Fault, Invalid, Unavailable
 from edge.log import get_logger
-from edge.sms.carrier import Carrier, Desk, Refused, SendError
+from edge.sms.carrier import Busy, Carrier, Desk, Refused
 from edge.sms.smpp import limits, status
 from edge.sms.smpp.counts import Counts
 from edge.sms.smpp.incoming import Brought, Reader, answer
@@ -99,12 +99,14 @@ class Smpp(Carrier):
         ends = await asyncio.gather(
             *(self._submit(parts[number], number, taken) for number in missing), return_exceptions=True
         )
-        errors = [end for end in ends if isinstance(end, BaseException)]
-        if not errors:
-            self._taken.pop(text.id, None)
-            return Receipt(tuple(id for _, id in sorted(taken.items()) if id))
-        worst = next((error for error in errors if not isinstance(error, SendError)), None)
-        raise worst or next((error for error in errors if isinstance(error, Refused)), errors[0])
+        for kind in (Refused, Busy, BaseException):  # what is worst is what became of the text
+            for end in ends:
+                if isinstance(end, kind):
+                    if kind is Refused:
+                        self._taken.pop(text.id, None)
+                    raise end
+        self._taken.pop(text.id, None)
+        return Receipt(tuple(id for _, id in sorted(taken.items()) if id))
 
     async def _submit(self, message: Message, number: int, taken: dict[int, str]) -> None:
         try:

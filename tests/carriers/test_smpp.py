@@ -295,6 +295,7 @@ async def test_a_refusal_of_one_part_is_one_of_the_text(door: Door) -> None:
         with pytest.raises(Refused) as caught:
             await sending
         assert caught.value.code == "0x0B"
+        assert not smpp.begun, "whoever sends it again some day sends all of it"
 
 
 async def test_texts_of_which_parts_were_taken_are_remembered_up_to_a_limit(

@@ -352,11 +352,12 @@ class Session:
         """Go on with leaving when nothing is at work any more, or there is no more time."""
         if self._state is not _State.LEAVING:
             return
-        if self._leaving is not None:  # they have gone: their answers will not come
-            if hurry or not self._working:
-                self._send(self._leaving, now)
-                self._close("unbound by the SMSC")
-        elif hurry or not (self._working or any(command == pdu.SUBMIT_SM for command, _ in self._asked.values())):
+        if not hurry and (self._working or any(command == pdu.SUBMIT_SM for command, _ in self._asked.values())):
+            return
+        if self._leaving is not None:
+            self._send(self._leaving, now)
+            self._close("unbound by the SMSC")
+        else:
             self._state = _State.UNBINDING
             self._stop = now + limits.UNBIND
             self._ask(pdu.UNBIND, b"", now)

@@ -318,6 +318,20 @@ def test_they_unbind_and_what_is_at_work_is_answered_first(answered: bool) -> No
     assert pair.esme.to_send() == b""
 
 
+def test_they_unbind_and_still_answer_what_we_sent() -> None:
+    pair = Pair().open()
+    pair.smsc.silent.add(pdu.SUBMIT_SM)
+    sequence = submit(pair)
+    pair.smsc.ask(pdu.UNBIND)
+    assert not pair.run().smsc.named("unbind_resp")
+    pair.smsc.say(Pdu(pdu.SUBMIT_SM | pdu.RESP, sequence, 0, b"x\0"))
+    pair.run()
+    assert [event for event in pair.events if not isinstance(event, Up)] == [
+        Answered(sequence, 0, "x", 0.0),
+        Closed("unbound by the SMSC"),
+    ]
+
+
 def test_both_unbind_at_once() -> None:
     pair = Pair().open()
     pair.esme.unbind(pair.now)
