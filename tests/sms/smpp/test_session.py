@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.sms.smpp import limits, pdu, status
 from edge.sms.smpp.pdu import Address, Message, Pdu, write_id
@@ -408,6 +410,40 @@ def test_a_hundred_texts_each_way_over_a_wire_that_tears(seed: int) -> None:
     assert sorted(event.sequence for event in pair.of(Answered) if isinstance(event, Answered)) == sorted(asked)
     assert len({one.sequence for one in pair.smsc.named("deliver_sm_resp")}) == 100
     assert not pair.of(Closed, Ignored, Unanswered)
+
+
+COMMANDS = [*pdu.COMMANDS, *(command | pdu.RESP for command in pdu.COMMANDS), pdu.GENERIC_NACK, 0x7777]
+strangers = st.lists(
+    st.builds(
+        Pdu,
+        st.sampled_from(COMMANDS),
+        st.integers(0, 6),
+        st.sampled_from([0, 0, 0, status.RTHROTTLED, 0x4FF, 0xFFFFFFFF]),
+        st.one_of(st.binary(max_size=60), st.just(TEXT.write()), st.just(b"id\0")),
+    ),
+    max_size=12,
+)
+
+
+@given(strangers, st.binary(max_size=20), st.lists(st.floats(0, 60), max_size=6))
+def test_whatever_comes_nothing_breaks(sent: list[Pdu], rest: bytes, pauses: list[float]) -> None:
+    pair = Pair()
+    pair.smsc.silent = {*COMMANDS}
+    pair.open()
+    for one in [Pdu(pdu.BIND_TRANSCEIVER | pdu.RESP, 1), *sent]:
+        pair.smsc.say(one)
+        pair.run()
+        if pair.esme.up:
+            pair.esme.submit(TEXT, pair.now)
+        for event in delivered(pair):
+            pair.esme.respond(event, status.ROK, pair.now)
+        if pauses:
+            pair.wait(pauses.pop())
+    pair.esme.receive(rest, pair.now)
+    pair.run().wait(1000)
+    assert pair.esme.closed, "nobody answers"
+    assert len(pair.of(Closed)) == 1
+    assert pair.esme.get_timer() is None
 
 
 def test_a_session_before_its_connection_wants_nothing() -> None:
