@@ -6,6 +6,7 @@ within them it finds the text that it brought before.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
@@ -21,6 +22,8 @@ STALE_SECONDS: Final = 300.0
 FIELDS: Final = 200  # of a form; a text with ten pictures has fewer than 50
 ID_LIMIT: Final = 255  # characters of what a carrier calls a text; an index takes no more than some thousand bytes
 REASON_LIMIT: Final = 500  # characters that are kept of why a text was not delivered
+
+_PARTS: Final = re.compile(r"[1-9][0-9]{0,2}", re.ASCII)
 
 
 def proof(called: Called, name: str) -> str:
@@ -74,6 +77,12 @@ def read_form(text: bytes | str) -> list[tuple[str, str]]:
 def words(text: str) -> str:
     """The words of a text, with what cannot be stored replaced: nobody has more of the rest for losing them."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def parts(count: object) -> int:
+    """How many short messages a text came in, as its carrier counted, who may not say or say it in digits."""
+    digits = str(count)
+    return int(digits) if _PARTS.fullmatch(digits) else 1
 
 
 def sentence(text: str) -> str:

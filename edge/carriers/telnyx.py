@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AfterValidator, BaseModel, Field, PositiveFloat
 
 from edge.carriers.api import Api, json_of, receipt_of
-from edge.carriers.hooks import ID_LIMIT, check_age, proof, read, read_part, sentence, unproven, words
+from edge.carriers.hooks import ID_LIMIT, check_age, parts, proof, read, read_part, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.http import Answer
 from edge.settings import NAME, BaseUrl, Secret
@@ -117,6 +117,7 @@ class _Received(BaseModel):
     to: list[_End] = Field(min_length=1, max_length=RECEIVERS)
     text: str | None = None
     media: list[_Media] = Field(default_factory=list)
+    parts: Any = None
 
 
 class _Told(BaseModel):
@@ -200,6 +201,7 @@ class Telnyx(Carrier):
                 body=words(payload.text or ""),
                 received_at=called.received_at,
                 media=tuple(media.url for media in payload.media),
+                parts=parts(payload.parts),
             )
 
     def _reports(self, payload: _Told, called: Called) -> Iterator[Report]:

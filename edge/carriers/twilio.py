@@ -29,7 +29,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from pydantic import Field, PositiveFloat, model_validator
 
 from edge.carriers.api import Api, json_of, receipt_of
-from edge.carriers.hooks import ID_LIMIT, proof, read_form, sentence, unproven, words
+from edge.carriers.hooks import ID_LIMIT, parts, proof, read_form, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.errors import Fault, Invalid
 from edge.http import Answer
@@ -146,6 +146,7 @@ class Twilio(Carrier):
                 body=words(fields.get("Body", "")),
                 received_at=called.received_at,
                 media=tuple(_media(fields)),
+                parts=parts(fields.get("NumSegments")),
             ),
         )
 
@@ -203,12 +204,12 @@ class Twilio(Carrier):
 def _variants(url: str) -> Iterator[str]:
     """A URL as it came, and with and without its port: Twilio signs what was written at the number, or else."""
     yield url
-    parts = urlsplit(url)
-    host, colon, port = parts.netloc.rpartition(":")
+    split = urlsplit(url)
+    host, colon, port = split.netloc.rpartition(":")
     if colon and port.isdigit():
-        yield parts._replace(netloc=host).geturl()
-    elif parts.scheme in PORTS:
-        yield parts._replace(netloc=f"{parts.netloc}:{PORTS[parts.scheme]}").geturl()
+        yield split._replace(netloc=host).geturl()
+    elif split.scheme in PORTS:
+        yield split._replace(netloc=f"{split.netloc}:{PORTS[split.scheme]}").geturl()
 
 
 def _signature(token: bytes, message: str) -> bytes:

@@ -28,7 +28,7 @@ import jwt
 from pydantic import BaseModel, Field, PositiveFloat
 
 from edge.carriers.api import Api, json_of, receipt_of
-from edge.carriers.hooks import ID_LIMIT, check_age, proof, read, sentence, unproven, words
+from edge.carriers.hooks import ID_LIMIT, check_age, parts, proof, read, sentence, unproven, words
 from edge.carriers.site import Site
 from edge.http import Answer
 from edge.settings import NAME, BaseUrl, Secret
@@ -88,6 +88,7 @@ class _Received(BaseModel):
     file: _File | None = None
     vcard: _File | None = None
     content: list[_Piece] = Field(default_factory=list, max_length=100)
+    sms: Any = None
 
     def words(self) -> str:
         """What is said: the text, or else what stands beside pictures."""
@@ -98,6 +99,9 @@ class _Received(BaseModel):
 
     def media(self) -> tuple[str, ...]:
         return (*(file.url for file in self._files()), *(piece.url for piece in self.content if piece.url))
+
+    def parts(self) -> int:
+        return parts(self.sms.get("num_messages") if isinstance(self.sms, dict) else None)
 
     def _files(self) -> list[_File]:
         return [one for one in (self.image, self.audio, self.video, self.file, self.vcard) if one is not None]
@@ -168,6 +172,7 @@ class Vonage(Carrier):
             body=words(came.words()),
             received_at=called.received_at,
             media=came.media(),
+            parts=came.parts(),
         )
         return (text,)
 
