@@ -5,8 +5,8 @@
     done      that text was accepted by the desk of all texts (`texts.py`)
 
 1. `keep` writes the row, and looks at all open ones of the same two numbers (`sms/join.py` says what belongs together).
-2. Whoever finds a text whole seals it: one conditional UPDATE of its first part, and in the same transaction the
-   others. Of several processes that look at the same parts one succeeds, and its text is the only one made of them.
+2. Whoever finds a text whole seals it: one conditional UPDATE of the part that came first, and in the same transaction
+   the others. Of several processes that look at the same parts one succeeds, and its text is the only one made of them.
 3. The last part is acknowledged once the text is accepted. If the process dies before that the carrier sends the part
    again, it is found joined, and the text is accepted under the same id, which the inbox knows if it has it.
 

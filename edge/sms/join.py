@@ -25,7 +25,7 @@ class Gathered:
     """The parts of one text, as far as they came. There is at least one."""
 
     total: int
-    parts: dict[int, Part] = field(default_factory=dict)  # by number
+    parts: dict[int, Part] = field(default_factory=dict)  # by number, in the order in which they came
     again: list[Part] = field(default_factory=list)  # that came under another id before
 
     @property
@@ -34,8 +34,8 @@ class Gathered:
 
     @property
     def head(self) -> Part:
-        """The first of those that are there."""
-        return self.parts[min(self.parts)]
+        """The one that came first, which stays the same whatever comes later."""
+        return next(iter(self.parts.values()))
 
     @property
     def all(self) -> list[Part]:

@@ -254,19 +254,21 @@ async def test_two_edges_hand_one_text_on(ground: Ground) -> None:
         assert joined("expired") + joined("whole") == before + 2
 
 
-async def test_a_part_that_comes_as_the_time_is_over_makes_the_text_or_one_of_its_own(ground: Ground) -> None:
+@pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
+async def test_a_part_that_comes_as_the_time_is_over_is_in_one_text(ground: Ground, first: int, second: int) -> None:
     async with living(ground) as life:
         desk = desk_of(life)
         for reference in range(20):
-            await desk.keep(part(f"{reference}:1/2 a", life))
+            await desk.keep(part(f"{reference}:{first}/2 {first}", life))
         life.clock.move(HOUR)
-        await asyncio.gather(desk.look(), *(desk.keep(part(f"{reference}:2/2 b", life)) for reference in range(20)))
+        late = (part(f"{reference}:{second}/2 {second}", life) for reference in range(20))
+        await asyncio.gather(desk.look(), *map(desk.keep, late))
         life.clock.move(HOUR)
         await desk.look()
         await life.settle()
         got = await bodies(ground)
-        pairs = got.count("ab"), got.count("a[part 2 of 2 is missing]"), got.count("[part 1 of 2 is missing]b")
-        assert (pairs[0] + pairs[1], pairs[0] + pairs[2]) == (20, 20)
+        whole, without = got.count("12"), got.count("1[part 2 of 2 is missing]")
+        assert (whole + without, whole + got.count("[part 1 of 2 is missing]2")) == (20, 20)
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["before", "after"])
