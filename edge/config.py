@@ -33,6 +33,7 @@ from edge.sessions.deliveries import DeliveriesSection
 from edge.sessions.events import EventsSection
 from edge.sessions.inbox import InboxSection
 from edge.sessions.letter import SmtpSection
+from edge.sessions.manners import MannersSection
 from edge.sessions.memory import MemorySection
 from edge.sessions.outbox import OutboxSection
 from edge.sessions.parts import PartsSection
@@ -42,6 +43,8 @@ from edge.sessions.text_routes import faults as text_routes_faults
 from edge.settings import Section, render
 from edge.sip.section import SipSection
 from edge.sms.carrier import CarrierSection
+from edge.sms.keywords import DEFAULTS as DEFAULT_KEYWORDS
+from edge.sms.keywords import KeywordsSection
 from edge.storages.directory import DirectorySection
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection
@@ -108,6 +111,10 @@ class Config(Section, BaseSettings):
     )
     carriers: tuple[CarrierSection, ...] = Field(
         default=(SipCarrier(),), description="A way for texts to come in and go out."
+    )
+    manners: MannersSection = Field(default=MannersSection(), description="Whom texts are not sent to, and how many.")
+    keywords: tuple[KeywordsSection, ...] = Field(
+        default=DEFAULT_KEYWORDS, description="Words such as STOP and HELP, and what answers them."
     )
     text_routes: tuple[TextRoute, ...] = Field(
         default=(),

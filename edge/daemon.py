@@ -59,9 +59,12 @@ from edge.sessions.guests import Guests
 from edge.sessions.inbox import Inbox
 from edge.sessions.leases import Leases
 from edge.sessions.mail import Mail
+from edge.sessions.manners import Manners
 from edge.sessions.memory import Memory
 from edge.sessions.message import Message, MessageTable
 from edge.sessions.message_events import MessageEvents
+from edge.sessions.opt_outs import OptOuts
+from edge.sessions.opting import Opting
 from edge.sessions.outbox import Outbox, Rates
 from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking
@@ -85,6 +88,7 @@ from edge.sessions.ways import Ways
 from edge.sessions.webhook import Webhooks
 from edge.sip.agent import Agent
 from edge.sip.transport import Endpoint
+from edge.sms.keywords import Keywords
 from edge.store.metadata import new_id, take_chance
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
@@ -272,6 +276,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         owning = Leases(writer, (f"carrier:{name}" for name in one_sender), node=node)
         leases = {name: owning[f"carrier:{name}"] for name in one_sender}
         rates = {section.name: Rates(section.rate, section.rate_per_number) for section in config.carriers}
+        opt_outs = OptOuts(stores.engine, stores.reader, writer, _now)
+        await opt_outs.start()
+        manners = Manners(config.manners, opt_outs, time.monotonic)
         outbox = Outbox(
             *(config.outbox, stores.engine, writer, carriers),
             node=node,
@@ -280,8 +287,11 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             leases=leases,
             rates=rates,
             routes=text_routes,
+            ask=manners.hand_over,
         )
-        sending = TextSending(outbox, stores.owned, _micros, text_routes, stores.routes.destinations)
+        sending = TextSending(outbox, stores.owned, _micros, text_routes, stores.routes.destinations, manners)
+        silent = [section.name for section in config.carriers if section.opt_out == "carrier"]
+        opting = Opting(Keywords(config.keywords), opt_outs, sending, silent)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
         section = config.recordings
         recordings = RecordingTable(stores.engine, writer, RecordingEvents(stores.journal, recording_form, _now))
@@ -315,9 +325,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             clock=_now,
         )
         parking = Parking(stores.engine, stores.reader, writer, _now)
-        runs = TextRuns(stores.directory, sending, reach, parking, _now)
+        runs = TextRuns(stores.directory, sending, reach, parking, _now, opting)
         inbox = Inbox(config.inbox, stores.engine, writer, runs.perform, node=node, news=news)
-        texts = TextDesk(stores.directory, inbox, account=stores.routes.account)
+        texts = TextDesk(stores.directory, inbox, account=stores.routes.account, opting=opting)
         parts = PartDesk(config.parts, stores.engine, stores.reader, writer, texts, _now)
         sip = next((carrier for carrier in carriers.values() if isinstance(carrier, Sip)), None)
         serving = Serving(
@@ -351,7 +361,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             take_text=door.take,
             other=messages.handle,
         )
-        tables = calls, records, conversations, delivered, told, memory, parking
+        tables = calls, records, conversations, opt_outs, delivered, told, memory, parking
 
         async def leave() -> None:
             await asyncio.gather(owning.close(), serving.close())
@@ -382,6 +392,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                         *(records, writer, outbox, inbox, sending.may_again, _now, news),
                         way=_way_again(carriers, text_routes),
                     ),
+                    conversations=conversations,
+                    opt_outs=opt_outs,
+                    sending=sending,
                     recordings=recordings,
                     keeper=keeper,
                     deliveries=delivered,
@@ -431,6 +444,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             targets.keep_fresh(),
             canary.watch(asyncio.sleep),
             parking.watch(inbox.accept, asyncio.sleep),
+            opt_outs.watch(asyncio.sleep),
             reports.watch(asyncio.sleep),
             parts.watch(asyncio.sleep),
         ):

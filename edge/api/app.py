@@ -18,6 +18,7 @@ from edge.api.calendars import calendars
 from edge.api.call_orders import CallOrders
 from edge.api.caller_lists import caller_lists
 from edge.api.calls import Calls
+from edge.api.conversations import Conversations
 from edge.api.customers import Customers
 from edge.api.deliveries import Deliveries
 from edge.api.events import Events
@@ -29,6 +30,7 @@ from edge.api.message_orders import MessageOrders
 from edge.api.messages import Messages
 from edge.api.numbers import Numbers
 from edge.api.operation import AnyOperation
+from edge.api.opt_outs import OptOuts
 from edge.api.ordering import Ordering
 from edge.api.proxies import Proxies
 from edge.api.recordings import Recordings
@@ -60,6 +62,8 @@ def operations(services: Services) -> list[AnyOperation]:
         *Messages(services.messages).operations(),
         *MessageOrders(services.posting, services.dead_letters).operations(),
         *segments.operations(),
+        *Conversations(services.conversations, services.messages, services.sending).operations(),
+        *OptOuts(services.opt_outs, services.sending).operations(),
         *Recordings(services.recordings, services.keeper).operations(),
         *Deliveries(services.deliveries).operations(),
         *Events(services.events, services.customers, services.journal, services.telling, services.clock).operations(),

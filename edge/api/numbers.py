@@ -117,9 +117,12 @@ class NumberChange(FlowIds):
 
 
 class Switches(Model):
-    """A number's switches, all of them."""
+    """A number's switches."""
 
     rtp_debug: bool = Field(description="Record the packets of this number's calls.")
+    keywords: Literal["edge", "both", "flow"] | None = Field(
+        default=None, description="Who gets texts such as STOP and HELP; left out it stays as it is."
+    )
 
 
 def shown(number: Stored) -> Answer:
@@ -171,7 +174,9 @@ class Numbers:
         return await self._change(ask, changes(ask.body))
 
     async def switch(self, ask: Ask[Nothing, Switches]) -> Answer:
-        return await self._change(ask, {"metadata": ask.body.model_dump()})
+        found = await self._find(ask.id, scope(ask.asker))
+        switches = {**found.metadata.model_dump(), **ask.body.model_dump(exclude_none=True)}
+        return await self._change(ask, {"metadata": switches})
 
     async def delete(self, ask: Ask[Nothing, Nothing]) -> Answer:
         number = await self._find(ask.id, scope(ask.asker))

@@ -24,11 +24,13 @@ from edge.numbers.table import NumberTable
 from edge.recordings.keeper import Keeper
 from edge.recordings.table import RecordingTable
 from edge.sessions.book import CallBook
+from edge.sessions.conversation import ConversationTable
 from edge.sessions.dead_letters import DeadLetters
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.event_table import EventTable
 from edge.sessions.journal import Journal
 from edge.sessions.message import MessageTable
+from edge.sessions.opt_outs import OptOuts
 from edge.sessions.placing import Placing
 from edge.sessions.posting import Posting
 from edge.sessions.record import CallTable
@@ -36,6 +38,7 @@ from edge.sessions.route import Routes
 from edge.sessions.serving import Place
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.telling import Telling
+from edge.sessions.texting import TextSending
 from edge.sms.carrier import Carrier
 from edge.trunks.table import TrunkTable
 
@@ -66,6 +69,9 @@ class Services:
     messages: MessageTable
     posting: Posting
     dead_letters: DeadLetters
+    conversations: ConversationTable
+    opt_outs: OptOuts
+    sending: TextSending
     recordings: RecordingTable
     keeper: Keeper
     deliveries: DeliveryTable

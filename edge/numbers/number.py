@@ -46,6 +46,11 @@ class NumberMetadata(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rtp_debug: bool = Field(default=False, description="Record the packets of this number's calls.")
+    keywords: Literal["edge", "both", "flow"] = Field(
+        default="edge",
+        description="Who gets texts such as STOP and HELP. edge: they are answered, and no flow sees them; both: they"
+        " are answered, and the flow runs too; flow: only the flow, and nobody opts out by them.",
+    )
 
 
 class Number(BaseModel):

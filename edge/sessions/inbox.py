@@ -18,7 +18,7 @@ knows it), but a step that waited, waits again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, TypeVar
@@ -37,7 +37,7 @@ from edge.sessions.news import News, NoNews
 from edge.sessions.tables import messages
 from edge.settings import Section
 from edge.store.metadata import micros, storable
-from edge.store.writer import Writer
+from edge.store.writer import Row, Statement, Writer
 
 log = get_logger("inbox")
 
@@ -139,9 +139,10 @@ class Inbox:
         """Wait until no run of a text is left."""
         await self._lanes.idle()
 
-    async def accept(self, text: Incoming) -> Accepted:
-        """Keep a text; it is durable when this returns. Raises Unavailable when that cannot be.
+    async def accept(self, text: Incoming, then: Sequence[tuple[Statement, Row]] = ()) -> Accepted:
+        """Keep a text, and with it, if it is new, what belongs to it; it is durable when this returns.
 
+        Raises Unavailable when that cannot be.
         Whoever gives up waiting does not know: it may be kept nevertheless, and run.
         """
         identity = (text.carrier, text.carrier_id)
@@ -150,7 +151,7 @@ class Inbox:
             return (await asyncio.shield(first))._replace(new=False)
         result = self._arriving[identity] = asyncio.get_running_loop().create_future()
         try:
-            accepted = await self._keep(text)
+            accepted = await self._keep(text, then)
         except BaseException:
             result.set_exception(Unavailable("the text was not kept"))
             result.exception()  # seen, even if nobody else waits for it
@@ -160,18 +161,19 @@ class Inbox:
         result.set_result(accepted)
         return accepted
 
-    async def _keep(self, text: Incoming) -> Accepted:
+    async def _keep(self, text: Incoming, then: Sequence[tuple[Statement, Row]]) -> Accepted:
         told = text.direction == "inbound" and not text.refusal and await self._news.hears(text.customer_id)
-        hold = text.has_flow and self._room()
+        hold = text.has_work and self._room()
         begun = hold and self._lanes.free(text.pair)
         if begun:
             text = replace(text, attempts=1)
         row = text.row(self._claims.node, self._claims.until(self._clock())) if hold else text.row(*NOBODY)
         if hold:
             self._hold(text.id)
-        elif text.has_flow:
+        elif text.has_work:
             self._leaving += 1
-        then = said(text, came=True) if text.direction == "inbound" else ()
+        if text.direction == "inbound":
+            then = (*said(text, came=True), *then)
         kept: bool | None = None
         try:
             kept = await self._writer.put_with(KEEP, row, (*then, *self._news.created(COLUMNS, row)) if told else then)
@@ -180,7 +182,7 @@ class Inbox:
                 self._unsure = True
             if hold and not kept:
                 self._drop(text.id)
-            elif not hold and text.has_flow:
+            elif not hold and text.has_work:
                 self._leave_in_sql()
         if not kept:
             return Accepted(await known(self._engine, text.carrier, text.carrier_id, text.direction), False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -39,10 +39,16 @@ class Incoming:
     media: tuple[str, ...] = ()  # URLs of what came beside the words
     direction: str = "inbound"  # or "timer": nobody sent it, see `parking.py`
     parts: int = 1
+    keyword: Literal["", "stop", "start", "help"] = ""  # of no row: its words say it again, see `opting.py`
 
     @property
     def has_flow(self) -> bool:
         return self.flow_id != NIL and not self.refusal
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is to be done about it once it is kept."""
+        return self.has_flow or self.keyword != ""
 
     @property
     def pair(self) -> tuple[str, str]:
@@ -51,7 +57,7 @@ class Incoming:
 
     def row(self, claimed_by: str, claimed_until: int) -> tuple[Any, ...]:
         """What `KEEP` writes."""
-        state = "pending" if self.has_flow else "none"
+        state = "pending" if self.has_work else "none"
         media = json_text(self.media) if self.media else "[]"
         return (*_plain(self), media, NIL, 0, state, claimed_by, claimed_until, "", "", "", "[]")
 
@@ -72,7 +78,7 @@ class Performed:
     flow_version: int = 0
 
 
-_FIELDS: Final = tuple(f.name for f in fields(Incoming))
+_FIELDS: Final = tuple(f.name for f in fields(Incoming) if f.name != "keyword")
 _PLAIN: Final = tuple(name for name in _FIELDS if name != "media")
 _plain: Final = attrgetter(*_PLAIN)
 _SELECTED: Final = tuple(messages.c[name] for name in _FIELDS)

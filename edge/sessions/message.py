@@ -93,7 +93,10 @@ class Facts(_Model):
     flow_id: str = Field(description="The flow that an incoming message ran.")
     flow_version: int = Field(description="Its version, 0 before it ran.")
     flow_state: str = Field(description="none, pending, done or failed.")
-    outcome: str = Field(description="How the run came out: finished, stopped, ended, failed or cut.")
+    outcome: str = Field(
+        description="How the run came out: finished, stopped, ended, failed or cut; of a keyword opted_out, opted_in or"
+        " helped."
+    )
     error: str = Field(description="Why the run failed.")
     cut_by: str = Field(description="The limit that cut the run.")
     steps: Any = Field(description="The last steps of the run.")

@@ -7,7 +7,7 @@ nothing, whether the first one is still waiting or long sent. How rows become se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Unpack
 
@@ -132,9 +132,14 @@ class Rates(NamedTuple):
     per_number: float | None = None
 
 
+Ask = Callable[[Outgoing], Awaitable[None]]
+
+
 class Outbox(Backlog[Outgoing]):
     """Keeps texts until their carriers have them. `leases` has one for each carrier of one sender, `rates` says
     how fast carriers are given texts, `routes` which others may have them; `news` tells of new ones.
+
+    `ask` is asked about each text before its carrier gets it, and raises SendError for one that it is not to get.
     """
 
     def __init__(
@@ -150,9 +155,10 @@ class Outbox(Backlog[Outgoing]):
         leases: Mapping[str, Lease] | None = None,
         rates: Mapping[str, Rates] | None = None,
         routes: TextRoutes | None = None,
+        ask: Ask | None = None,
         **pace: Unpack[Pace],
     ) -> None:
-        channels = {name: _sending(carrier) for name, carrier in carriers.items()}
+        channels = {name: _sending(carrier, ask) for name, carrier in carriers.items()}
         pacing = {name: Pacing(*rate, _number, _segments) for name, rate in (rates or {}).items() if any(rate)}
         self._routes = routes
         self._failover_micros = int(section.failover_seconds * 1_000_000)
@@ -218,8 +224,10 @@ class Outbox(Backlog[Outgoing]):
             return [_waiting(row) for row in (await connection.execute(query)).mappings()]
 
 
-def _sending(carrier: Carrier) -> Send[Outgoing]:
+def _sending(carrier: Carrier, ask: Ask | None) -> Send[Outgoing]:
     async def send(text: Outgoing) -> tuple[str, ...]:
+        if ask is not None:
+            await ask(text)
         taken = OutgoingText(text.id, text.customer_id, text.number, text.peer, text.text, text.route)
         ids = (await carrier.send(taken)).ids
         return tuple(storable(carrier_id)[:ADDRESS_LIMIT] for carrier_id in ids if carrier_id)

@@ -131,6 +131,25 @@ messages = sa.Table(
     ),
 )
 
+opt_outs = sa.Table(  # who wants no more texts from a number of ours, see `opt_outs.py`
+    "opt_outs",
+    metadata,
+    sa.Column("id", Uuid, primary_key=True),  # of the conversation
+    sa.Column("customer_id", Uuid, nullable=False),
+    sa.Column("number_id", Uuid, nullable=False),
+    sa.Column("number", sa.Text, nullable=False),
+    sa.Column("peer", sa.Text, nullable=False),
+    sa.Column("word", sa.Text, nullable=False),  # that he opted out by; "" by hand
+    sa.Column("message_id", Uuid, nullable=False),  # of the text that changed it last; NIL by hand
+    sa.Column("begun_by", sa.Text, nullable=False),  # text, or the id of an access key
+    sa.Column("ended_by", sa.Text, nullable=False),
+    sa.Column("tm_create", Instant, nullable=False),
+    sa.Column("tm_end", Instant),  # null while it is in force
+    sa.Column("tm_update", Instant, nullable=False),
+    sa.Index("ix_opt_outs_customer_id_tm_create", "customer_id", "tm_create"),
+    sa.Index("ix_opt_outs_tm_update", "tm_update"),
+)
+
 conversations = sa.Table(  # written with their messages, so with no more columns and indexes than it takes
     "conversations",
     metadata,

@@ -21,6 +21,7 @@ from edge.log import get_logger
 from edge.numbers.number import E164, Number
 from edge.sessions.conversation import Conversation, conversation_id
 from edge.sessions.incoming import Incoming
+from edge.sessions.manners import Manners, confirmation_id
 from edge.sessions.message import Message
 from edge.sessions.origin import Origin
 from edge.sessions.outbox import Outbox, Outgoing
@@ -53,7 +54,8 @@ def message_id(reference_id: str, step: str, occurrence: int) -> str:
 class TextSending:
     """Texts that flows and the API send, those of calls too: checked, then put into the outbox.
 
-    `destinations` says which prefixes an account may text by whom it was not texted; without it, all.
+    `destinations` says which prefixes an account may text by whom it was not texted; without it, all. All texts go
+    through `put`, and there `manners` says whom we do not text; without them we text anybody.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class TextSending:
         now: Callable[[], int],
         routes: TextRoutes,
         destinations: Destinations | None = None,
+        manners: Manners | None = None,
     ) -> None:
         self._outbox = outbox
+        self._manners = manners
         self._owns = owns
         self._now = now  # microseconds since the epoch
         self._routes = routes
@@ -88,8 +92,9 @@ class TextSending:
         `carrier` and `route` are those of the text that this one answers. One that answers none goes as the routes of
         texts say; where none fits, by the carrier `otherwise`, or the first one.
         Raises Forbidden when `source` is no live number of the customer or `destination` none that it may text, Invalid
-        for a text or number that cannot be used, Unavailable when numbers or the outbox are away. `destination` is
-        checked to be a number.
+        for a text or number that cannot be used, Unavailable when numbers or the outbox are away, and what
+        `Manners.permit` raises. `destination` is checked to be
+        a number.
         """
         if E164.fullmatch(destination) is None:
             raise Invalid("the text cannot be sent", faults=[Fault("destination", "is no number in E.164")])
@@ -97,9 +102,7 @@ class TextSending:
         way = (carrier,) if carrier else self._routes.carriers(source, destination, otherwise=otherwise)
         if not way:
             raise Unavailable("no carrier for texts is configured")
-        number = await self._owns(source, customer_id)
-        if number is None:
-            raise Forbidden(f"{source} is no active number of this account", reason="SOURCE_NOT_ALLOWED")
+        number = await self.owned(source, customer_id)
         if not carrier and self._destinations is not None:
             reason = refusal(destination, await self._destinations(customer_id), source)
             if reason is not None:
@@ -129,9 +132,7 @@ class TextSending:
         The peer need not be a number: whoever texted us can be answered.
         """
         check_body(text)
-        number = await self._owns(conversation.number, customer_id)
-        if number is None:
-            raise Forbidden(f"{conversation.number} is no active number of this account")
+        number = await self.owned(conversation.number, customer_id)
         await self.put(
             Outgoing(
                 id=id,
@@ -155,30 +156,46 @@ class TextSending:
         owned = await self._owns(number, message.customer_id)
         if owned is None or owned.id != facts.number_id:
             raise Conflict(f"{number} is no active number of this account any more", reason="SOURCE_NOT_ALLOWED")
+        if self._manners is not None:
+            await self._manners.may_again(facts.conversation_id, number, message.targets[0].destination.target)
 
-    async def put(self, text: Outgoing) -> None:
-        """Put a checked text into the outbox. Raises Unavailable."""
+    async def owned(self, number: str, customer_id: str) -> Number:
+        """The number, if it is an active one of that customer. Raises Forbidden, Unavailable."""
+        found = await self._owns(number, customer_id)
+        if found is None:
+            raise Forbidden(f"{number} is no active number of this account", reason="SOURCE_NOT_ALLOWED")
+        return found
+
+    async def put(self, text: Outgoing, *, confirms: bool = False) -> None:
+        """Put a checked text into the outbox. Raises Unavailable, and what `Manners.permit` raises."""
+        if self._manners is not None:
+            await self._manners.permit(text, confirms=confirms)
         await self._outbox.put(text)
 
     async def answer(self, text: Incoming, id: str, body: str) -> str:
-        """Answer a text the way it came. Raises Invalid, Unavailable."""
+        """Answer a text the way it came. Raises Invalid, Unavailable, and what `Manners.permit` raises."""
         check_body(body)
-        await self.put(
-            Outgoing(
-                id=id,
-                customer_id=text.customer_id,
-                carrier=text.carrier,
-                number=text.number,
-                peer=text.peer,
-                text=body,
-                tm_create=self._now(),
-                route=text.route,
-                number_id=text.number_id,
-                conversation_id=text.conversation_id,
-                reference_id=text.id,
-            )
-        )
+        await self.put(self._answer(text, id, body))
         return id
+
+    async def confirm(self, text: Incoming, body: str) -> None:
+        """Answer a keyword, be it to somebody who opted out by it. Raises as `answer`."""
+        await self.put(self._answer(text, confirmation_id(text.id), body), confirms=True)
+
+    def _answer(self, text: Incoming, id: str, body: str) -> Outgoing:
+        return Outgoing(
+            id=id,
+            customer_id=text.customer_id,
+            carrier=text.carrier,
+            number=text.number,
+            peer=text.peer,
+            text=body,
+            tm_create=self._now(),
+            route=text.route,
+            number_id=text.number_id,
+            conversation_id=text.conversation_id,
+            reference_id=text.id,
+        )
 
 
 def check_body(text: str) -> None:

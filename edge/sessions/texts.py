@@ -31,6 +31,7 @@ from edge.sessions.following import complete, fall_back
 from edge.sessions.inbox import Inbox
 from edge.sessions.incoming import Incoming, Performed
 from edge.sessions.memory import peer_of, recall
+from edge.sessions.opting import Opting
 from edge.sessions.outbox import TEXTS
 from edge.sessions.outside import Reach
 from edge.sessions.parking import Parking, timer_id_of
@@ -54,22 +55,29 @@ class Numbers(Protocol):
 class TextDesk:
     """Takes texts in. Raises Unavailable for one that could not be kept.
 
-    `account` raises NumberSuspended when the account of a number may not be reached; without it all may.
+    `account` raises NumberSuspended when the account of a number may not be reached; without it all may. `opting`
+    knows keywords; without it there are none.
     """
 
     def __init__(
-        self, numbers: Numbers, inbox: Inbox, account: Callable[[Number], Awaitable[object]] | None = None
+        self,
+        numbers: Numbers,
+        inbox: Inbox,
+        account: Callable[[Number], Awaitable[object]] | None = None,
+        opting: Opting | None = None,
     ) -> None:
         self._numbers = numbers
         self._inbox = inbox
         self._account = account
+        self._opting = opting
         self._counted: dict[tuple[str, str], Counter] = {}  # series by carrier and outcome, bound once
 
     async def receive(self, text: Text) -> Verdict:
         """Keep a text; its carrier may be told the verdict as soon as this returns."""
         try:
             incoming = await self._read(text)
-            kept, new = await self._inbox.accept(incoming)
+            then = self._opting.kept_with(incoming) if self._opting is not None and incoming.keyword else ()
+            kept, new = await self._inbox.accept(incoming, then)
         except Unavailable:
             self._count(text.carrier, "unavailable")
             raise
@@ -108,6 +116,8 @@ class TextDesk:
                     refusal = NumberSuspended
         ours = number if refusal is None or refusal is NumberSuspended else None
         peer = peer_of(text.source, text.country)
+        opting = self._opting
+        keyword = opting.read(text.body, ours, dialed, peer) if opting is not None and ours is not None else None
         return Incoming(
             id=new_id(),
             carrier=text.carrier,
@@ -125,6 +135,7 @@ class TextDesk:
             flow_id=ours.message_flow_id if ours is not None else NIL,
             lookup_source=source,
             parts=text.parts,
+            keyword=keyword.kind if keyword is not None else "",
         )
 
 
@@ -158,7 +169,9 @@ class TextRuns:
         reach: Reach,
         parking: Parking,
         clock: Callable[[], datetime],
+        opting: Opting | None = None,
     ) -> None:
+        self._opting = opting
         self._numbers = numbers
         self._sending = sending
         self._reach = reach
@@ -178,6 +191,8 @@ class TextRuns:
         number = (await self._numbers.find(text.number)).value
         if number is not None and number.id != text.number_id:
             number = None  # it is somebody else's by now, and nothing about it this flow's business
+        if self._opting is not None and (asked := await self._opting.perform(text, number)) is not None:
+            return asked
         waiting = parked.state if parked is not None else None
         if text.direction == "timer" and (number is None or number.status != "active"):
             await self._parking.put(text, gone := Performed("failed", f"{text.number} is active no more"), None, 0)

@@ -35,6 +35,11 @@ class CarrierSection(KindSection):
     rate_per_number: PositiveFloat | None = Field(
         default=None, description="Segments a second that it is given from one number of ours; the others do not wait."
     )
+    opt_out: Literal["edge", "carrier"] = Field(
+        default="edge",
+        description="Who answers STOP, START and HELP: edge; or carrier: it does so itself, and the edge only keeps to"
+        " it.",
+    )
 
     @classmethod
     def table(cls) -> Plugins[Carrier]:

@@ -63,7 +63,8 @@ async def test_a_change_leaves_alone_what_it_does_not_name(each_world: World, me
     changed = await world.did(method, f"{NUMBERS}/{made['id']}", {"call_flow_id": None})
     assert (changed["call_flow_id"], changed["name"]) == (NIL, "main")
     assert (await world.did("PUT", f"{NUMBERS}/{made['id']}/metadata", {"rtp_debug": False}))["metadata"] == {
-        "rtp_debug": False
+        "rtp_debug": False,
+        "keywords": "edge",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -41,13 +42,16 @@ from edge.recordings.section import RecordingsSection
 from edge.recordings.spool import Spool
 from edge.recordings.table import Recording, RecordingTable
 from edge.sessions.book import CallBook
+from edge.sessions.conversation import ConversationTable
 from edge.sessions.dead_letters import DeadLetters
 from edge.sessions.delivery import DeliveryTable
 from edge.sessions.event_table import EventTable
 from edge.sessions.guests import Guests
 from edge.sessions.journal import Journal
 from edge.sessions.leg import Way, attempt_of
+from edge.sessions.manners import Manners, MannersSection
 from edge.sessions.message import MessageTable
+from edge.sessions.opt_outs import OptOuts
 from edge.sessions.origin import Origin
 from edge.sessions.outbox import Outbox, OutboxSection
 from edge.sessions.outside import Master
@@ -351,6 +355,7 @@ async def _running(
     writer = Writer(StoreSection(url=database_url))
     await writer.start()
     recordings = RecordingTable(engine, writer)
+    opt_outs = OptOuts(engine, reader, writer, clock)
     spool = Spool(folder / "spool", 0)
     guard = Guard(HttpSection(allow_private=[ip_network("127.0.0.0/8")]))
     keeping = RecordingsSection(storage=DirectorySection(path=folder / "recordings"))
@@ -365,8 +370,8 @@ async def _running(
         found = (await directory.find(number)).value
         return found if found is not None and (found.customer_id, found.status) == (customer_id, "active") else None
 
-    ways = TextRoutes((), ["loopback"])
-    sending = TextSending(outbox, owned, lambda: micros(clock()), ways, routes.destinations)
+    ways, manners = TextRoutes((), ["loopback"]), Manners(MannersSection(), opt_outs, time.monotonic)
+    sending = TextSending(outbox, owned, lambda: micros(clock()), ways, routes.destinations, manners)
     world: World
     services = Services(
         section=section or ApiSection(port=0),
@@ -388,6 +393,9 @@ async def _running(
         messages=messages,
         posting=Posting(sending, messages),
         dead_letters=DeadLetters(messages, writer, outbox, outbox, sending.may_again, clock),
+        conversations=ConversationTable(engine),
+        opt_outs=opt_outs,
+        sending=sending,
         recordings=recordings,
         keeper=keeper,
         deliveries=DeliveryTable(engine),
