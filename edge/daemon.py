@@ -291,7 +291,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         )
         sending = TextSending(outbox, stores.owned, _micros, text_routes, stores.routes.destinations, manners)
         silent = [section.name for section in config.carriers if section.opt_out == "carrier"]
-        opting = Opting(Keywords(config.keywords), opt_outs, sending, silent)
+        keywords = Keywords(config.keywords)
+        opting = Opting(keywords, opt_outs, sending, silent)
         memory = Memory(config.memory, stores.engine, stores.reader, writer, _now)
         section = config.recordings
         recordings = RecordingTable(stores.engine, writer, RecordingEvents(stores.journal, recording_form, _now))
@@ -394,6 +395,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     ),
                     conversations=conversations,
                     opt_outs=opt_outs,
+                    keywords=keywords,
                     sending=sending,
                     recordings=recordings,
                     keeper=keeper,

@@ -40,6 +40,7 @@ from edge.sessions.step_counts import StepCounts
 from edge.sessions.telling import Telling
 from edge.sessions.texting import TextSending
 from edge.sms.carrier import Carrier
+from edge.sms.keywords import Keywords
 from edge.trunks.table import TrunkTable
 
 
@@ -71,6 +72,7 @@ class Services:
     dead_letters: DeadLetters
     conversations: ConversationTable
     opt_outs: OptOuts
+    keywords: Keywords
     sending: TextSending
     recordings: RecordingTable
     keeper: Keeper

@@ -65,11 +65,14 @@ class MannersSection(Section):
 
 
 class LoopGuard:
-    """Counts the texts of each pair. `clock` gives monotonic seconds."""
+    """Counts the texts of each pair. `clock` gives monotonic seconds; `stops` is told of each loop, once."""
 
-    def __init__(self, limit: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, limit: int, clock: Callable[[], float], stops: Callable[[tuple[str, str]], None] = lambda pair: None
+    ) -> None:
         self._limit = limit
         self._clock = clock
+        self._stops = stops
         self._pairs: OrderedDict[tuple[str, str], _Pair] = OrderedDict()
 
     def __len__(self) -> int:
@@ -90,8 +93,7 @@ class LoopGuard:
             found.reference_id = reference_id
             if found.count > self._limit:
                 found.stopped = True
-                LOOPS.inc()
-                log.warning("texts go round in circles", number=pair[0], peer=pair[1], a_minute=self._limit)
+                self._stops(pair)
         while len(self._pairs) > PAIRS or now - next(iter(self._pairs.values())).last >= MINUTE:
             self._pairs.popitem(last=False)
         return not found.stopped
@@ -113,7 +115,7 @@ class Manners:
     def __init__(self, section: MannersSection, opt_outs: OptOuts, clock: Callable[[], float]) -> None:
         self._answer: Collection[str] = section.answer
         self._opt_outs = opt_outs
-        self._guard = LoopGuard(section.a_minute, clock)
+        self._guard = LoopGuard(section.a_minute, clock, _stopped)
 
     async def hand_over(self, text: Outgoing) -> None:
         """The last question, when a text leaves: it may have waited since before its receiver opted out.
@@ -149,14 +151,22 @@ class Manners:
             raise Forbidden(opted_out(text.number, text.peer), reason="OPTED_OUT")
         if not self._guard.admits((text.number, text.peer), text.reference_id):
             _REFUSED["loop"].inc()
-            raise Exhausted(
-                f"{text.number} texts {text.peer} too often: a loop, until a minute goes by without", reason="TEXT_LOOP"
-            )
+            raise Exhausted(too_often(text.number, text.peer), reason="TEXT_LOOP")
 
 
 def confirmation_id(text_id: str) -> str:
     """The id of what answers a keyword, in every run."""
     return str(uuid.uuid5(_NAMESPACE, text_id))
+
+
+def _stopped(pair: tuple[str, str]) -> None:
+    LOOPS.inc()
+    log.warning("texts go round in circles", number=pair[0], peer=pair[1])
+
+
+def too_often(number: str, peer: str) -> str:
+    """Why a loop is stopped."""
+    return f"{number} texts {peer} too often: a loop, until a minute goes by without"
 
 
 def opted_out(number: str, peer: str) -> str:

@@ -66,6 +66,7 @@ from edge.sessions.texting import TextSending
 from edge.sessions.webhook import Webhooks
 from edge.sip.peer import Peer
 from edge.sms.carrier import Called, Carrier, Hook, Said
+from edge.sms.keywords import Keywords
 from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
 from edge.storages.directory import Directory as Folder
 from edge.storages.directory import DirectorySection
@@ -395,6 +396,7 @@ async def _running(
         dead_letters=DeadLetters(messages, writer, outbox, outbox, sending.may_again, clock),
         conversations=ConversationTable(engine),
         opt_outs=opt_outs,
+        keywords=Keywords(),
         sending=sending,
         recordings=recordings,
         keeper=keeper,

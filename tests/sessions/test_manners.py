@@ -413,12 +413,14 @@ async def test_a_loop_stops_and_a_minute_later_it_may_begin_again(ground: Ground
 
 def test_pairs_are_counted_apart_and_answers_to_one_text_once() -> None:
     clock = Seconds()
-    guard = LoopGuard(2, clock)
+    stopped: list[tuple[str, str]] = []
+    guard = LoopGuard(2, clock, stopped.append)
     assert all(guard.admits(("a", "b"), "one text") for _ in range(9))
     assert guard.admits(("a", "b"), "another")
     assert guard.admits(("b", "a"), "another")
     assert not guard.admits(("a", "b"), NIL)
     assert not guard.admits(("a", "b"), "one text")
+    assert stopped == [("a", "b")]
     assert all(guard.admits(("a", "c"), NIL) for _ in range(2))
     clock.now += MINUTE
     assert guard.admits(("a", "b"), NIL)

@@ -10,6 +10,7 @@ dialed destination, what a web server answers. A *transcript* says what the flow
     prompt.py      how long an audio file lasts
     call.py        the call: implements `flows.session.CallSession`
     text.py        the text: implements `flows.session.MessageSession`
+    manners.py     whom the edge would not text
     simulator.py   puts them together
 
 Two rules. Nothing is made up in silence: what a simulation cannot know it assumes, and the transcript says so. And the

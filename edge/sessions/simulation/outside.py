@@ -13,6 +13,7 @@ from edge.flows.flow import Flow
 from edge.flows.outside import Email, Outside, Webhook
 from edge.flows.variables import quoted
 from edge.http import Answer, Method
+from edge.sessions.simulation.manners import SimulatedManners
 from edge.sessions.simulation.script import Script, WebAnswer
 from edge.sessions.simulation.stage import Stage
 from edge.sessions.texting import check_body
@@ -44,6 +45,7 @@ class SimulatedOutside:
         self._script = script
         self._find_flow = find_flow
         self._memory: dict[str, str] = {}
+        self.manners = SimulatedManners(stage, script)
 
     async def flow(self, flow_id: str) -> Flow:
         try:

@@ -35,6 +35,7 @@ class SimulatedSession:
         if E164.fullmatch(destination) is None:
             raise Invalid("the text cannot be sent", faults=[Fault("destination", "is no number in E.164")])
         check_body(text)
+        self._outside.manners.permit(source, destination, self.id)
         if source != self.script.called:
             self.stage.note(f"{source} is an active number of this account", "assumed")
         self.stage.note(f"texts {destination} from {source}: {quoted(text)}")

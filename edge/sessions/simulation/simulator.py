@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, cast
 
-from edge.errors import Fault, Invalid, Unavailable
+from edge.errors import EdgeError, Fault, Invalid, Unavailable
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, require_medium
 from edge.flows.session import Medium, Session
-from edge.flows.variables import Variables, is_reserved
+from edge.flows.variables import Variables, is_reserved, quoted
 from edge.numbers.number import Number
 from edge.sessions.call_variables import CallVariables
 from edge.sessions.conversation import conversation_id
@@ -26,9 +26,10 @@ from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.session import SimulatedSession
 from edge.sessions.simulation.stage import Stage
 from edge.sessions.simulation.text import SimulatedText
-from edge.sessions.simulation.transcript import Outcomes, Part, Transcript
+from edge.sessions.simulation.transcript import Asked, Outcomes, Part, Transcript
 from edge.sessions.simulation.watch import WatchedRun
 from edge.sessions.text_variables import TextVariables
+from edge.sms.keywords import Keywords, Kind
 from edge.store.metadata import NIL, micros
 
 RUNS_MAX: Final = 100  # of one simulation
@@ -42,13 +43,15 @@ async def simulate(
     lengths: Lengths,
     find_flow: FindFlow,
     find_resources: FindResources | None = None,
+    keywords: Keywords | None = None,
 ) -> Transcript:
-    """Without `find_resources` there are the calendars and lists of callers of the script only.
+    """Without `find_resources` there are the calendars and lists of callers of the script only, and without `keywords`
+    those that are built in.
 
     Raises Invalid for a script that does not fit the flow, Unavailable for a simulation that takes too long.
     """
     medium = _medium(flow, script)
-    simulation = _Simulation(flow, script, medium, lengths, find_flow, find_resources)
+    simulation = _Simulation(flow, script, medium, lengths, find_flow, find_resources, keywords or Keywords())
     try:
         async with asyncio.timeout(SECONDS):
             await (simulation.call() if medium == "call" else simulation.texts())
@@ -90,7 +93,9 @@ class _Simulation:
         lengths: Lengths,
         find_flow: FindFlow,
         find_resources: FindResources | None,
+        keywords: Keywords,
     ) -> None:
+        self._keywords = keywords
         self._flow = flow
         self._script = script
         self._medium = medium
@@ -143,6 +148,8 @@ class _Simulation:
                     return
             if body is not None:
                 stage.now = max(stage.now, at)
+                if self._is_keyword(outside, body):
+                    continue
                 run = await self._text(outside, run, body)
                 due = stage.now + (run.parked.seconds if run.parked is not None else 0.0)
 
@@ -177,6 +184,45 @@ class _Simulation:
         if run.parked is None:
             await self._complete(run, session)
         return run
+
+    def _is_keyword(self, outside: SimulatedOutside, body: str) -> bool:
+        """Whether a text is a keyword and no flow runs for it (`sessions/opting.py`); then it has been answered."""
+        script, stage, manners = self._script, self._stage, outside.manners
+        found = self._keywords.find(body, script.called, script.source)
+        if found is None or (found.kind == "start" and not manners.stopped):
+            return False
+        news = found.kind != "stop" or not manners.stopped
+        if found.kind != "help":
+            manners.stopped = found.kind == "stop"
+        stage.turn(None, 0)
+        stage.note(f"{found.word} is a keyword")
+        if news and found.answer:
+            try:
+                manners.permit(script.called, script.source, stage.id(), confirms=True)
+                stage.note(f"replies: {quoted(found.answer)}")
+            except EdgeError as error:
+                stage.note(f"does not reply: {error.message}")
+        outcomes: dict[Kind, tuple[Asked, str]] = {
+            "stop": ("opted_out", "the sender has opted out" if news else "the sender had opted out before"),
+            "start": ("opted_in", "the sender gets texts again"),
+            "help": ("helped", "the sender was helped"),
+        }
+        outcome, why = outcomes[found.kind]
+        self._runs.append(
+            Outcomes(
+                kind="keyword",
+                begins=round(stage.now, 3),
+                text=body,
+                outcome=outcome,
+                why=why,
+                error=None,
+                cut_by=None,
+                steps=0,
+                seconds=0.0,
+                events=stage.take_events(),
+            )
+        )
+        return True
 
     async def _serve(self, run: WatchedRun, session: Session) -> None:
         await recall(run, session)

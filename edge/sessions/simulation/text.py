@@ -13,6 +13,7 @@ class SimulatedText(SimulatedSession):
 
     async def reply(self, text: str) -> str:
         check_body(text)
+        self._outside.manners.permit(self.script.called, self.script.source, self.id)
         self.stage.note(f"replies: {quoted(text)}")
         return self.stage.id()
 

@@ -23,7 +23,8 @@ from edge.flows.variables import quoted
 EVENTS_MAX: Final = 5_000  # of one transcript; what comes later is counted
 COLUMN: Final = 24  # characters of the id of a step, at most
 
-Part = Literal["session", "timeout", "completion"]
+Part = Literal["session", "timeout", "completion", "keyword"]
+Asked = Literal["opted_out", "opted_in", "helped"]
 Kind = Literal["flow", "outside", "assumed", "outcome"]
 
 
@@ -51,10 +52,12 @@ class Outcomes(_Model):
     begins: float = Field(description="Seconds since the beginning.")
     kind: Part = Field(
         description="session: it served the call or text. timeout: no text came that it waited for. completion: it ran"
-        " when all was over."
+        " when all was over. keyword: the text was one such as STOP, and no flow ran."
     )
     text: str | None = Field(description="The text it ran for; null for a call.")
-    outcome: Outcome | None = Field(description="finished, stopped, ended, failed, cut or parked.")
+    outcome: Outcome | Asked | None = Field(
+        description="finished, stopped, ended, failed, cut or parked; of a keyword opted_out, opted_in or helped."
+    )
     why: str = Field(description="Who or what ended it.")
     error: str | None = Field(description="Why it failed.")
     cut_by: Cut | None = Field(description="The limit it met.")
@@ -143,6 +146,8 @@ def _end(run: Outcomes) -> str:
             how = "waits for the next text"
         case "ended":
             how = run.why
+        case "opted_out" | "opted_in" | "helped":
+            return f"end: {run.why}; no flow runs"
         case "cut":
             how = run.error or "cut"
         case _:

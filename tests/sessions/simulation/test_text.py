@@ -10,14 +10,14 @@ ECHO = {"id": "echo", "type": "reply", "option": {"text": "You wrote: ${voipbin.
 
 
 async def test_each_text_is_a_run() -> None:
-    found = await attempt(ECHO, texts=["hi", "stop"], every=60)
+    found = await attempt(ECHO, texts=["hi", "bye"], every=60)
     assert [(run.begins, run.text, run.outcome) for run in found.runs] == [
         (0.0, "hi", "finished"),
-        (60.0, "stop", "finished"),
+        (60.0, "bye", "finished"),
     ]
     assert [told(found, run) for run in (0, 1)] == [
         ['0.0 echo: replies: "You wrote: hi"'],
-        ['60.0 echo: replies: "You wrote: stop"'],
+        ['60.0 echo: replies: "You wrote: bye"'],
     ]
 
 
@@ -90,3 +90,43 @@ async def test_what_is_remembered_is_there_with_the_next_text() -> None:
     found = await attempt(*count, texts=["a", "b"])
     assert told(found)[0] == '0.0 again: replies: "Before: nothing"'
     assert told(found, 1)[0] == '5.0 again: replies: "Before: a"'
+
+
+async def test_keywords_are_answered_and_run_no_flow() -> None:
+    found = await attempt(ECHO, texts=["hi", "Stop!", "stop", "hello?", "help", "START", "start"])
+    assert [(run.kind, run.outcome) for run in found.runs] == [
+        ("session", "finished"),
+        ("keyword", "opted_out"),
+        ("keyword", "opted_out"),
+        ("session", "finished"),
+        ("keyword", "helped"),
+        ("keyword", "opted_in"),
+        ("session", "finished"),
+    ]
+    said = [
+        "STOP is a keyword",
+        'replies: "You will get no more texts from +14155550100. Reply START to get them again."',
+    ]
+    assert [event.what for event in found.runs[1].events] == said
+    assert [event.what for event in found.runs[2].events] == said[:1]
+    assert "has opted out of texts from" in told(found, 3)[0]
+    lines = [line.strip() for line in found.lines() if "end: " in line]
+    assert lines[1] == "5.0  end: the sender has opted out; no flow runs"
+    assert lines[2] == "10.0  end: the sender had opted out before; no flow runs"
+    assert lines[5] == "25.0  end: the sender gets texts again; no flow runs"
+
+
+async def test_a_keyword_leaves_a_flow_that_waits_as_it_is() -> None:
+    found = await attempt(*WAIT, texts=["hi", "info", "Ann"], every=10)
+    assert [(run.kind, run.outcome) for run in found.runs] == [
+        ("session", "parked"),
+        ("keyword", "helped"),
+        ("session", "stopped"),
+    ]
+
+
+async def test_a_machine_and_a_loop_are_not_answered() -> None:
+    found = await attempt(ECHO, texts=["hi"], caller="12345")
+    assert "12345 is a short code, which is not answered" in told(found)[0]
+    found = await attempt(ECHO, texts=[str(n) for n in range(20)], every=1)
+    assert ["too often" in told(found, n)[0] for n in range(20)] == [False] * 15 + [True] * 5
