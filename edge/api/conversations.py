@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -19,13 +19,15 @@ from edge.sessions.texting import TextSending
 from edge.store.metadata import NIL, instant_text, new_id
 from edge.store.page import Place, cut, read_token
 
+_DIRECTIONS: Final[dict[str, Direction]] = {"inbound": "inbound", "outbound": "outbound"}
+
 
 class ConversationFacts(Result):
     """What only the edge knows of a conversation: above all its newest message."""
 
     number_id: str = Field(description="Our number's id when the newest message came or went.")
-    message_id: str = Field(description="The newest message.")
-    direction: Direction = Field(description="Whether it came or went.")
+    message_id: str = Field(description="The newest message; where it was deleted, the rest of this is empty.")
+    direction: Direction | None = Field(description="Whether it came or went.")
     text: str = Field(description="What it says.")
 
 
@@ -200,10 +202,10 @@ def _shown(found: Shown) -> Conversation:
         tm_create=instant_text(found.tm_create),
         tm_update=instant_text(found.tm_update),
         edge=ConversationFacts(
-            number_id=found.number_id,
+            number_id=found.number_id or "",
             message_id=found.message_id,
-            direction="inbound" if found.direction == "inbound" else "outbound",
-            text=found.text,
+            direction=_DIRECTIONS.get(found.direction or ""),
+            text=found.text or "",
         ),
     )
 

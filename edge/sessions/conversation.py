@@ -82,7 +82,7 @@ class Conversation(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """A conversation as it is listed, with its newest text."""
+    """A conversation as it is listed, with its newest text; None once that was deleted."""
 
     id: str
     customer_id: str
@@ -91,9 +91,9 @@ class Shown(NamedTuple):
     message_id: str
     tm_create: datetime
     tm_update: datetime
-    number_id: str
-    direction: str
-    text: str
+    number_id: str | None
+    direction: str | None
+    text: str | None
 
 
 _OWN: Final = ("id", "customer_id", "number", "peer", "message_id", "tm_create", "tm_update")
@@ -109,15 +109,17 @@ class ConversationTable:
     async def find(self, conversation_id: str, customer_id: str) -> Conversation | None:
         """A conversation of an account, to go on with. One that we began goes the way its newest text went."""
         table, way = conversations.c, messages.c
-        newest = sa.case((table.inbound_id == NIL, table.message_id), else_=table.inbound_id)
-        query = (
-            sa.select(table.id, table.number, table.peer, way.carrier, way.route)
-            .join(messages, way.id == newest)
-            .where(table.id == conversation_id, table.customer_id == customer_id)
-        )
+        pair = sa.select(table.id, table.number, table.peer, table.inbound_id, table.message_id)
+        pair = pair.where(table.id == conversation_id, table.customer_id == customer_id)
+        newest = sa.select(way.carrier, way.route).order_by(way.direction, way.tm_create.desc()).limit(1)
         async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return Conversation(*row) if row is not None else None
+            found = (await connection.execute(pair)).one_or_none()
+            if found is None:
+                return None
+            told = (await connection.execute(newest.where(way.id.in_(found[3:])))).one_or_none()
+            if told is None:  # those were deleted
+                told = (await connection.execute(newest.where(way.conversation_id == conversation_id))).one_or_none()
+        return Conversation(*found[:3], *told) if told is not None else None
 
     async def get(self, conversation_id: str, customer_id: str | None) -> Shown | None:
         found = await self._shown(customer_id, conversations.c.id == conversation_id, size=1)
@@ -142,7 +144,7 @@ class ConversationTable:
             conditions.append(table.tm_update >= since)
         if after is not None:
             conditions += [table.tm_update <= after.when, behind(after, table.tm_update, table.id)]
-        return await self._shown(customer_id, *conditions, size=size)
+        return await self._shown(customer_id, *conditions, size=size, rare=bool(peer))
 
     async def purge(self, before: datetime, batch: int) -> int:
         """Delete up to `batch` in which nothing was said since; returns how many went."""
@@ -151,16 +153,19 @@ class ConversationTable:
             result = await connection.execute(sa.delete(conversations).where(conversations.c.id.in_(old)))
         return result.rowcount
 
-    async def _shown(self, customer_id: str | None, *conditions: sa.ColumnElement[bool], size: int) -> Sequence[Shown]:
+    async def _shown(
+        self, customer_id: str | None, *conditions: sa.ColumnElement[bool], size: int, rare: bool = False
+    ) -> Sequence[Shown]:
+        """A page. `rare`: the conditions leave few, by an index; SQLite would take that of the account."""
         table = conversations.c
-        query = (
-            sa.select(*(table[name] for name in _OWN), *(messages.c[name] for name in _OF_MESSAGE))
-            .join(messages, messages.c.id == table.message_id)
-            .where(*conditions)
-            .order_by(table.tm_update.desc(), table.id.desc())
-            .limit(size)
-        )
+        wanted = sa.select(*(table[name] for name in _OWN)).where(*conditions)
         if customer_id is not None:
-            query = query.where(table.customer_id == customer_id)
+            wanted = wanted.where((table.customer_id.concat("") if rare else table.customer_id) == customer_id)
+        page = wanted.order_by(table.tm_update.desc(), table.id.desc()).limit(size).subquery()  # before the join
+        query = (
+            sa.select(*page.c, *(messages.c[name] for name in _OF_MESSAGE))
+            .outerjoin(messages, messages.c.id == page.c.message_id)
+            .order_by(page.c.tm_update.desc(), page.c.id.desc())
+        )
         async with reading(self._engine) as connection:
             return [Shown(*row) for row in await connection.execute(query)]

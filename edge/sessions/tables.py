@@ -162,6 +162,7 @@ conversations = sa.Table(  # written with their messages, so with no more column
     sa.Column("tm_create", Instant, nullable=False),
     sa.Column("tm_update", Instant, nullable=False),  # when the newest came or went
     sa.Index("ix_conversations_customer_id_tm_update", "customer_id", "tm_update"),
+    sa.Index("ix_conversations_peer", "peer"),
 )
 
 outbox = sa.Table(

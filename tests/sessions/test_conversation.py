@@ -7,11 +7,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
+
 from edge.sessions.conversation import Conversation, ConversationTable, conversation_id
 from edge.sessions.inbox import Inbox, InboxSection
 from edge.sessions.incoming import Incoming, Performed
 from edge.sessions.outbox import Outbox, OutboxSection, Outgoing
-from edge.sessions.tables import conversations
+from edge.sessions.tables import conversations, messages
+from edge.store.engine import writing
 from edge.store.metadata import NIL, micros, new_id
 from edge.store.page import Place
 from tests.sessions.ground import Clock, Ground
@@ -150,3 +153,13 @@ async def test_one_in_which_nothing_was_said_for_long_goes(ground: Ground) -> No
     before = Clock().now + timedelta(minutes=3)
     assert [await table.purge(before, 10) for _ in range(2)] == [1, 0]
     assert [row["peer"] for row in await ground.rows(conversations)] == [OTHER]
+
+
+async def test_a_conversation_outlives_its_newest_text(ground: Ground) -> None:
+    first, last = came("hi", 1, carrier="pigeon", route="back"), came("bye", 2)
+    table = await keep(ground, first, last)
+    async with writing(ground.engine) as connection:
+        await connection.execute(sa.delete(messages).where(messages.c.id == last.id))
+    (shown,) = await table.list(ANN)
+    assert (shown.id, shown.text, shown.direction) == (HERE, None, None)
+    assert await table.find(HERE, ANN) == Conversation(HERE, OURS, PEER, "pigeon", "back")

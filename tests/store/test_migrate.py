@@ -20,11 +20,12 @@ from sqlalchemy import Connection, text
 import edge
 from edge.errors import Unavailable
 from edge.store.engine import open_engine, reading, writing
-from edge.store.metadata import metadata
+from edge.store.metadata import NIL, metadata
 from edge.store.migrate import current, is_behind, migrate
 from tests.servers import free_port
 
 VERSIONS = Path(edge.__file__).parent / "store" / "migrations"
+CONVERSATIONS = "edge.store.migrations.versions.0018_conversations"
 HEAD = ScriptDirectory(str(VERSIONS)).get_current_head()
 
 
@@ -118,6 +119,36 @@ async def test_a_migration_that_fails_leaves_nothing(sql_url: str, monkeypatch: 
             await connection.execute(text("SELECT * FROM numbers"))
     await engine.dispose()
     assert (await migrate(sql_url))[-1] == HEAD
+
+
+async def test_conversations_are_made_of_the_messages_there_are(sql_url: str) -> None:
+    await migrate(sql_url)
+    columns = (
+        "id, customer_id, number_id, direction, carrier, carrier_id, number, peer, text, route, refusal,"
+        " conversation_id, reference_id, lookup_source, flow_id, flow_version, flow_state, attempts, claimed_by,"
+        " claimed_until, outcome, error, cut_by, steps, tm_create"
+    )
+    rows = [
+        ("m1", "inbound", "c1", 10),
+        ("m2", "inbound", "c1", 20),
+        ("m3", "outbound", "c1", 30),
+        ("m4", "outbound", "c2", 5),
+        ("m5", "timer", "c2", 40),
+        ("m6", "inbound", NIL, 50),
+    ]
+    engine = await open_engine(sql_url)
+    async with writing(engine) as connection:
+        for id, direction, conversation, when in rows:
+            values = f"'{id}', 'a', 'n', '{direction}', 'sip', '{id}', '+1', '+2', 'hi', '', '', '{conversation}',"
+            values += f" '', '', '', 0, 'none', 0, '', 0, '', '', '', '[]', {when}"
+            await connection.execute(text(f"INSERT INTO messages ({columns}) VALUES ({values})"))
+        await connection.execute(text(importlib.import_module(CONVERSATIONS).BACKFILL))
+        found = await connection.execute(text("SELECT * FROM conversations ORDER BY id"))
+        assert [tuple(row) for row in found] == [
+            ("c1", "a", "+1", "+2", "m3", "m2", 10, 30),
+            ("c2", "a", "+1", "+2", "m4", NIL, 5, 5),
+        ]
+    await engine.dispose()
 
 
 async def test_a_database_that_is_away() -> None:

@@ -1,4 +1,4 @@
-"""Who wants no more texts from a number of ours."""
+"""Who wants no more texts from a number of ours, and conversations by their peer."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ def upgrade() -> None:
     op.create_index("ix_opt_outs_customer_id_tm_create", "opt_outs", ["customer_id", "tm_create"])
     op.create_index("ix_opt_outs_tm_update", "opt_outs", ["tm_update"])
 
+    op.create_index("ix_conversations_peer", "conversations", ["peer"])
+
 
 def downgrade() -> None:
+    op.drop_index("ix_conversations_peer", "conversations")
     op.drop_table("opt_outs")
