@@ -73,6 +73,11 @@ class TelnyxSection(CarrierSection):
 
     kind: Literal["telnyx"] = Field(default="telnyx", description="telnyx: webhooks in, REST out.")
     name: str = Field(default="telnyx", pattern=NAME, description="The carrier's name, as it stands in its paths.")
+    opt_out: Literal["edge", "carrier"] = Field(
+        default="carrier",
+        description="Who answers STOP, START and HELP: carrier, as Telnyx does unless that is turned off there; or"
+        " edge.",
+    )
     api_key: Secret = Field(description="The API key that texts are sent with.")
     public_keys: tuple[Annotated[str, AfterValidator(_public_key)], ...] = Field(
         min_length=1, description="The public key that webhooks are signed by, in base64; both while it is replaced."

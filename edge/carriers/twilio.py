@@ -70,6 +70,11 @@ class TwilioSection(CarrierSection):
 
     kind: Literal["twilio"] = Field(default="twilio", description="twilio: webhooks in, REST out.")
     name: str = Field(default="twilio", pattern=NAME, description="The carrier's name, as it stands in its paths.")
+    opt_out: Literal["edge", "carrier"] = Field(
+        default="carrier",
+        description="Who answers STOP, START and HELP: carrier, as Twilio does unless that is turned off there; or"
+        " edge.",
+    )
     account_sid: str = Field(pattern=r"^AC[0-9a-zA-Z]{1,64}$", description="The account.")
     auth_tokens: tuple[Secret, ...] = Field(
         min_length=1, description="The auth token that webhooks are signed with; while it is replaced, both."
