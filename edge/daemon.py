@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 from edge import __version__, systemd
 from edge.api.app import Server, create_app
 from edge.api.forms import call_form, recording_form
+from edge.api.opt_outs import opt_out_form
 from edge.api.services import Services
 from edge.carriers.sip import Sip
 from edge.carriers.site import Site, build
@@ -63,6 +64,7 @@ from edge.sessions.manners import Manners
 from edge.sessions.memory import Memory
 from edge.sessions.message import Message, MessageTable
 from edge.sessions.message_events import MessageEvents
+from edge.sessions.opt_out_events import OptOutEvents
 from edge.sessions.opt_outs import OptOuts
 from edge.sessions.opting import Opting
 from edge.sessions.outbox import Outbox, Rates
@@ -276,7 +278,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         owning = Leases(writer, (f"carrier:{name}" for name in one_sender), node=node)
         leases = {name: owning[f"carrier:{name}"] for name in one_sender}
         rates = {section.name: Rates(section.rate, section.rate_per_number) for section in config.carriers}
-        opt_outs = OptOuts(stores.engine, stores.reader, writer, _now)
+        opt_out_events = OptOutEvents(stores.journal, opt_out_form, _now)
+        opt_outs = OptOuts(stores.engine, stores.reader, writer, _now, opt_out_events)
         await opt_outs.start()
         manners = Manners(config.manners, opt_outs, time.monotonic)
         outbox = Outbox(

@@ -8,6 +8,8 @@ EventType = Literal[
     "message_created",
     "message_updated",
     "message_deleted",
+    "opt_out_created",
+    "opt_out_deleted",
     "call_created",
     "call_progressing",
     "call_hangup",

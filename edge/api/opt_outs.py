@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -143,6 +143,11 @@ class OptOuts:
                 handler=self.delete,
             ),
         ]
+
+
+def opt_out_form(found: opt_outs.OptOut) -> dict[str, Any]:
+    """What events say of one."""
+    return _shown(found).model_dump(mode="json")
 
 
 def _shown(found: opt_outs.OptOut) -> OptOut:

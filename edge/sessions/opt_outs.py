@@ -25,6 +25,7 @@ from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.sessions.conversation import conversation_id
 from edge.sessions.incoming import Incoming
+from edge.sessions.opt_out_events import OptOutEvents
 from edge.sessions.tables import opt_outs
 from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, micros
@@ -123,7 +124,15 @@ class Filter:
 class OptOuts:
     """The opt-outs of all accounts. `start` before the first question. All methods raise Unavailable."""
 
-    def __init__(self, engine: AsyncEngine, reader: Reader, writer: Writer, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        reader: Reader,
+        writer: Writer,
+        clock: Callable[[], datetime],
+        events: OptOutEvents | None = None,
+    ) -> None:
+        self._events = events
         self._engine = engine
         self._reader = reader
         self._writer = writer
@@ -204,21 +213,40 @@ class OptOuts:
         whose = (text.conversation_id, text.customer_id, text.number_id, text.number, text.peer)
         return ((OUT, (*whose, word, text.id, TEXT, "", text.tm_create, text.tm_create)),)
 
+    async def announce(self, text: Incoming) -> None:
+        """Tell of what a text changed. Told again after a crash, it is the same event."""
+        found = await self.get(text.conversation_id, None)
+        if self._events is not None and found is not None:
+            for statement, row in await self._events.of(found, text.id):
+                await self._writer.put(statement, [row])
+            self._events.written(found.customer_id)
+
     async def enter(self, customer_id: str, number_id: str, number: str, peer: str, by: str) -> tuple[OptOut, bool]:
         """Enter one by hand, and say whether it is new."""
-        id = conversation_id(customer_id, number, peer)
-        now = micros(self._clock())
+        id, now = conversation_id(customer_id, number, peer), self._clock()
         self._filter.add(id)
-        new = await self._writer.put(OUT, [(id, customer_id, number_id, number, peer, "", NIL, by, "", now, now)])
+        entered = OptOut(id, customer_id, number_id, number, peer, "", NIL, by, "", now, None)
+        new = await self._change(entered, OUT, (*entered[:9], micros(now), micros(now)), now)
         found = await self.get(id, customer_id)
         if found is None:
             raise Unavailable("the opt-out was deleted meanwhile")
-        return found, bool(new)
+        return found, new
 
     async def end(self, id: str, by: str) -> bool:
         """Take one back by hand; False: it was not in force."""
-        now = micros(self._clock())
-        return bool(await self._writer.put(IN, [(now, now, NIL, by, id)]))
+        found, now = await self.get(id, None), self._clock()
+        if found is None:
+            return False
+        ended = found._replace(tm_end=now, ended_by=by, message_id=NIL)
+        return await self._change(ended, IN, (micros(now), micros(now), NIL, by, id), now)
+
+    async def _change(self, changed: OptOut, statement: Statement, row: Row, now: datetime) -> bool:
+        """Write what makes an opt-out like that; False: it was so before."""
+        events = self._events
+        new = await self._writer.put_with(statement, row, await events.of(changed, micros(now)) if events else ())
+        if new and events is not None:
+            events.written(changed.customer_id)
+        return new
 
     # Lists
 

@@ -65,6 +65,8 @@ class Opting:
         if keyword.kind == "start" and not news and text.flow_id != NIL:
             return None
         _COUNTED[keyword.kind].inc()
+        if news and keyword.kind != "help":
+            await self._opt_outs.announce(text)
         error = ""
         if news and keyword.answer and text.carrier not in self._silent:
             error = await self._answer(text, number, keyword)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,10 +17,11 @@ from edge.plugins import load
 from edge.sessions.conversation import conversation_id
 from edge.sessions.inbox import Inbox, InboxSection
 from edge.sessions.manners import MINUTE, PAIRS, LoopGuard, Manners, MannersSection, mute_kind
+from edge.sessions.opt_out_events import OptOutEvents
 from edge.sessions.opt_outs import LOOK_BACK, Filter, OptOuts
 from edge.sessions.opting import Opting
 from edge.sessions.outbox import Outbox, OutboxSection, Outgoing
-from edge.sessions.tables import messages, opt_outs, outbox
+from edge.sessions.tables import events, messages, opt_outs, outbox
 from edge.sessions.text_routes import TextRoutes
 from edge.sessions.texting import TextSending
 from edge.sessions.texts import TextDesk, TextRuns
@@ -339,6 +341,37 @@ async def test_old_ones_go_that_were_taken_back_and_no_others(ground: Ground) ->
         life.clock.move(1)
         assert [await life.opt_outs.purge(life.clock(), 10) for _ in range(2)] == [1, 0]
         assert [one.peer for one in await life.opt_outs.list(CUSTOMER)] == ["+14155550112"]
+
+
+class Journal:
+    """Of an account whose server wants to know all."""
+
+    async def hears(self, customer_id: str, type: str) -> bool:
+        return customer_id == CUSTOMER
+
+    def written(self, customer_id: str) -> None:
+        assert customer_id == CUSTOMER
+
+
+async def test_an_accounts_server_is_told_who_opted_out_and_that_it_was_taken_back(ground: Ground) -> None:
+    async with living(ground) as life:
+        told = OptOutEvents(
+            cast("Any", Journal()), lambda found: {"peer": found.peer, "by": found.begun_by}, life.clock
+        )
+        life.opt_outs._events = told
+        await life.says("stop", "stop", "help", "start")
+        life.clock.move(1)
+        await life.opt_outs.enter(CUSTOMER, NIL, OURS, PEER, "key")
+        await life.opt_outs.enter(CUSTOMER, NIL, OURS, PEER, "key")
+        life.clock.move(1)
+        assert [await life.opt_outs.end(PAIR, "key") for _ in range(2)] == [True, False]
+    rows = [(row["type"], json.loads(row["body"])["data"]["by"]) for row in await ground.rows(events)]
+    assert sorted(rows) == [
+        ("opt_out_created", "key"),
+        ("opt_out_created", "text"),
+        ("opt_out_deleted", "key"),
+        ("opt_out_deleted", "text"),
+    ]
 
 
 def test_the_filter_forgets_nobody_and_is_seldom_wrong() -> None:
