@@ -7,13 +7,14 @@ also come whole, in message_payload. Its identity is the id that the carrier sen
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from edge.errors import EdgeError, Invalid, NumberReleased, NumberSuspended
 from edge.sms import alphabet
 from edge.sms.alphabet import Default
 from edge.sms.part import Part
-from edge.sms.smpp import address, pdu, receipt, status
+from edge.sms.smpp import address, limits, pdu, receipt, status
 from edge.sms.smpp.pdu import Malformed, Message
 from edge.sms.smpp.repeats import Line, Repeats, Seen
 from edge.sms.text import ADDRESS_LIMIT, Report, Text, Verdict
@@ -89,7 +90,11 @@ class Reader:
         if value is None:
             return ""
         text = value.rstrip(b"\0").decode("latin-1")
-        return f"id {text if text.isascii() and text.isprintable() else value.hex()}" if text else ""
+        if not text:
+            return ""
+        if len(text) <= limits.ID and text.isascii() and text.isprintable():
+            return f"id {text}"
+        return f"id {blake2b(value, digest_size=16).hexdigest()}"
 
 
 def answer(verdict: Verdict) -> int:

@@ -6,6 +6,7 @@ from typing import Final
 
 PDU: Final = 73_728  # octets; 65,535 of a message_payload, and room for everything else
 STRING: Final = 254  # octets of a C-octet string that comes in; the specification has 65 at the most, carriers more
+ID: Final = 255  # characters of what an SMSC calls a text; the specification has 64, an index takes some thousand
 BIND: Final = 10.0  # s for the answer to our bind
 PROVE: Final = 2.0  # s after a response of ours until its reading is proven by an enquire_link
 ALIVE: Final = 10.0  # s for the answer to an enquire_link

@@ -327,8 +327,9 @@ class Bound(NamedTuple):
 
 
 def read_id(body: bytes) -> str:
-    """The message_id in a submit_sm_resp or data_sm_resp (§4.4.2); empty when there is none."""
-    return body.partition(b"\0")[0].decode("latin-1")
+    """The message_id in a submit_sm_resp or data_sm_resp (§4.4.2); empty when there is none that can be kept."""
+    message_id = body.partition(b"\0")[0].decode("latin-1")
+    return message_id if len(message_id) <= limits.ID else ""
 
 
 def write_id(message_id: str) -> bytes:

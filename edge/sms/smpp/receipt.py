@@ -17,7 +17,7 @@ import re
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
-from edge.sms.smpp import address, pdu
+from edge.sms.smpp import address, limits, pdu
 from edge.sms.smpp.pdu import Message
 from edge.sms.text import Report
 
@@ -26,7 +26,7 @@ Status = Literal["sent", "delivered", "failed"]
 KIND: Final = 0x3C  # of esm_class: the bits that say what kind of message it is
 RECEIPT: Final = 0x04
 NOTIFICATION: Final = 0x20
-CODE_MAX: Final = 32  # characters of a carrier's code that are kept
+CODE_MAX: Final = 32  # characters of a carrier's code, and of its word for a state, that are kept
 
 # §5.2.28 and Appendix B; SCHEDULED and SKIPPED are of SMPP 5.0 §4.7.15
 _STATES: Final[dict[int, str]] = {
@@ -85,10 +85,10 @@ def read(message: Message) -> Receipt | None:
     said = _words(_text(message))
     tlv = message.tlv(pdu.RECEIPTED_MESSAGE_ID)
     message_id = (tlv.rstrip(b"\0").decode("latin-1").strip() if tlv is not None else "") or said.get("id", "")
-    if not message_id or "\0" in message_id:
+    if not message_id or "\0" in message_id or len(message_id) > limits.ID:
         return None
     number = message.tlv(pdu.MESSAGE_STATE)
-    state = said.get("stat", "").upper()
+    state = said.get("stat", "").upper()[:CODE_MAX]
     if number is not None and len(number) == 1:
         state = _STATES.get(number[0], state)
     status, reason = _MEANINGS.get(state[:7], ("sent", f"the carrier says {state}" if state else ""))

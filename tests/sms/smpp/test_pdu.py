@@ -284,3 +284,8 @@ BY_RUST = [
 def test_what_others_write_we_write_and_read(written: str, one: Pdu) -> None:
     assert one.write().hex() == written
     assert Stream().take(bytes.fromhex(written)) == ([one], None)
+
+
+def test_an_id_that_cannot_be_kept_is_none() -> None:
+    assert read_id(b"7" * 255 + b"\0") == "7" * 255
+    assert read_id(b"7" * 256 + b"\0") == ""

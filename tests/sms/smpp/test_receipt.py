@@ -81,6 +81,8 @@ UNDELIVERED = Receipt("7", "failed", "UNDELIV", "027", "it could not be delivere
         (message("hello"), None),
         (message(b""), None),
         (message("stat:DELIVRD err:000"), None),
+        (message("id:" + "7" * 256), None),
+        (message(id=b"7" * 256), None),
     ],
 )
 def test_a_receipt_is_read(said: Message, found: Receipt | None) -> None:
@@ -121,3 +123,10 @@ def test_it_is_reported_with_the_numbers_of_the_text_that_it_is_about() -> None:
 def test_nothing_is_too_strange_to_be_read(octets: bytes, tlvs: Any) -> None:
     found = read(Message(THEIRS, OURS, octets, 0, 4, tuple(tlvs)))
     assert found is None or (found.id and len(found.code) <= receipt.CODE_MAX)
+
+
+def test_what_is_kept_of_it_is_bounded() -> None:
+    found = read(message("id:7 stat:" + "X" * 9000 + " err:" + "Y" * 9000))
+    assert found is not None
+    assert (found.state, found.code) == ("X" * 32, "Y" * 32)
+    assert len(found.reason) < 100
