@@ -70,6 +70,8 @@ def put_right(label: str, body: dict[str, Any]) -> None:
             body.update(flow_id=None, actions=FLOW, variables={})
         case "POST /v1.0/messages":
             body.update(customer_id=CUSTOMER, source="+14155550100", destinations=["+12125550122"])
+        case "POST /v1.0/opt_outs":
+            body.update(customer_id=CUSTOMER, number="+14155550100")
         case "POST /v1.0/events/replay":
             body.update(customer_id=CUSTOMER)
         case "POST /v1.0/calendars" | "POST /v1.0/caller_lists":
