@@ -176,6 +176,13 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         carrier(auth_tokens=[f"file:{tmp_path}/nowhere"])
 
 
+def test_an_empty_token_is_none_for_anybody_could_sign_with_it(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    for nothing in ("", " ", f"file:{tmp_path}/empty"):
+        with pytest.raises(ValidationError, match="is empty"):
+            carrier(auth_tokens=["token", nothing])
+
+
 @pytest.mark.parametrize(
     "change",
     [{"account_sid": "../.."}, {"auth_tokens": []}, {"key_sid": "SK1"}, {"key_secret": "x"}, {"status_callback": "x"}],
