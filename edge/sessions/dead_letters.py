@@ -7,7 +7,7 @@ What became of it before is kept in its history.
 
 What is not nice: an incoming text that is run again goes to a run that waits for a text of the same person, if there is
 one by now. And receipts of the sending before are those of no text any more: a text that was sent again is only
-`delivered` when the new one is.
+`delivered` when the new one is, or when its carrier gives our id back with the news that the old one was.
 """
 
 from __future__ import annotations

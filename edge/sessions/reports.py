@@ -412,11 +412,14 @@ def choose(candidates: Sequence[Known], report: Report, oldest: int) -> Known | 
 
 
 def hit(known: Known, report: Report) -> list[Part]:
-    """The parts that a report is of: those of its id, else, when it has our id, all."""
+    """The parts that a report is of: those of its id, else, when it has our id, all. Under an id that is none of theirs
+    it tells of a try before, whose answer was lost: that it was delivered is good news of all, other news is of none.
+    """
     mine = [part for part in known.parts if part.carrier == report.carrier]
     named = [part for part in mine if distance(report.carrier_id, part.carrier_id) is not None]
     exact = [part for part in named if part.carrier_id == report.carrier_id]
-    return exact or named or (mine if report.message_id == known.id else [])
+    tells_of_all = report.message_id == known.id and (not report.carrier_id or report.status == "delivered")
+    return exact or named or (mine if tells_of_all else [])
 
 
 def move(known: Known, report: Report) -> Step | None:

@@ -519,6 +519,9 @@ def known(*states: str, state: str = "sent", **more: Any) -> Known:
         ([], "failed", says("failed", message_id="m"), None),
         ([], "delivered", says("failed", message_id="m"), None),
         (["sent", "sent"], "sent", says("delivered", "", message_id="m"), ([0, 1], "delivered")),
+        (["sent"], "sent", says("failed", "of a try before", message_id="m"), None),
+        (["sent"], "sent", says("sent", "of a try before", message_id="m"), None),
+        (["sent"], "sent", says("delivered", "of a try before", message_id="m"), ([0], "delivered")),
     ],
 )
 def test_what_a_report_changes(states: list[str], state: str, report: Report, expected: Any) -> None:
