@@ -75,7 +75,8 @@ _REST: Final = ("outbound", "", "", "", NIL, 0, "none", 0, *NOBODY, "", "", "", 
 PASS_ON: Final = Statement.of(
     "outbox.pass_on",
     "UPDATE outbox SET carrier = ?, passed = ?, tm_passed = ?, attempts = ?, due = ?, claimed_by = ?,"
-    " claimed_until = ?, code = ?, error = ?, tm_update = ? WHERE id = ? AND state = 'queued' AND carrier = ?",
+    " claimed_until = ?, code = ?, error = ?, tm_update = ?"
+    " WHERE id = ? AND state = 'queued' AND carrier = ? AND claimed_by = ?",  # else another process sends it just now
 )
 PASSED_ON: Final = Statement.of("outbox.passed_on", "UPDATE messages SET carrier = ?, route = '' WHERE id = ?")
 _SELECTED: Final = (
@@ -211,7 +212,7 @@ class Outbox(Backlog[Outgoing]):
 
         async def keep(claim: Claim) -> int:
             said = (storable(error.code), storable(error.sentence), now)
-            row = (to, " ".join(passed), now, tries, *claim, *said, text.id, text.carrier)
+            row = (to, " ".join(passed), now, tries, *claim, *said, text.id, text.carrier, self._claims.node)
             return await self._writer.put_with(PASS_ON, row, [(PASSED_ON, (to, text.id))])
 
         await self._put(moved, to, keep)

@@ -16,7 +16,7 @@ from edge.sessions.text_routes import TextRoute, TextRoutes
 from edge.sms.carrier import Busy, NotNow, Refused
 from edge.sms.text import Report
 from edge.store.metadata import micros, new_id
-from edge.store.writer import Writer
+from edge.store.writer import Statement, Writer
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 from tests.sessions.test_outbox import CUSTOMER, Loft
 
@@ -199,6 +199,24 @@ async def test_a_database_that_goes_away_meanwhile_makes_no_two_of_it(ground: Gr
         await life.outbox.idle()
         assert life["pigeon"].bodies == ["hi"]
         assert await row(ground) == ("pigeon", "sent", "raven")
+
+
+async def test_what_another_process_took_over_meanwhile_is_not_moved_away_from_it(ground: Ground) -> None:
+    frail = Frail(ground.writer)
+    async with Life(ground, writer=frail.as_writer()) as life:
+        frail.refuses.add("outbox.pass_on")
+        life["raven"].answers = [Refused("not by us", elsewhere=True)]
+        await life.outbox.put(text())
+        await until(lambda: "outbox.pass_on" in frail.puts)
+        until_then = micros(life.clock()) + 30_000_000
+        await ground.writer.put(
+            Statement.of("taken", "UPDATE outbox SET claimed_by = 'two', claimed_until = ?"), [(until_then,)]
+        )
+        frail.refuses.clear()
+        await until(lambda: not life.sender("raven").held)
+        await life.outbox.idle()
+        assert life["pigeon"].took == []  # the other one sends it just now
+        assert await row(ground) == ("raven", "queued", "")
 
 
 async def test_receipts_find_it_under_the_carrier_that_took_it(ground: Ground) -> None:
