@@ -12,7 +12,8 @@
 
 What nobody sends again, and what is not whole when its time is over, a look every few seconds hands on, with marks for
 the parts that are missing. A part that comes after that is a text of its own in the end: nothing that was acknowledged
-is dropped. More texts under way between two numbers than a person can be writing are handed on early, oldest first.
+is dropped. More texts under way between two numbers than a person can be writing are handed on early, oldest first, and
+so is one that comes to too many parts, for one and the same may come again and again.
 
 What is not nice: parts of two texts with one reference, on their way at the same time through two processes, can be
 taken for each other's, as any phone would take them.
@@ -51,6 +52,7 @@ PARTS = counter("text_parts_total", "Parts of long texts by carrier and what bec
 JOINED = counter("texts_joined_total", "Texts put together from parts, by carrier and why.", ("carrier", "why"))
 
 UNDER_WAY: Final = 64  # texts of which parts are missing, between two numbers by one carrier
+UNDER_WAY_PARTS: Final = 1024  # parts of them, those that came under another id before too; all are read for each
 LOOK_SECONDS: Final = 10.0
 LOST_AFTER: Final = timedelta(seconds=60)  # a text that was sealed so long ago was accepted, or its process is dead
 KEPT: Final = timedelta(hours=12)  # parts that are done, for carriers that repeat one; less than messages are kept
@@ -149,8 +151,8 @@ class PartDesk:
                 if (sealed := await self._seal(own, "whole")) is not None:
                     return replace(await self._accept(sealed), repeated=not new)
                 continue
-            if len(under_way) > UNDER_WAY and (oldest := under_way[0]) is not own:
-                await self._hand_on(oldest, "crowded")
+            if (crowd := _crowd(under_way, own)) is not None:
+                await self._hand_on(crowd, "crowded")
             return Verdict("", repeated=not new)
         raise Unavailable("others are at work on the parts of this text")
 
@@ -295,6 +297,14 @@ def _part(row: Sequence[Any]) -> Part:
         country=country or None,
         route=route,
     )
+
+
+def _crowd(under_way: Sequence[Gathered], own: Gathered) -> Gathered | None:
+    """The text that is not waited for any longer, when there are too many: the oldest, or the one of most parts."""
+    if len(under_way) > UNDER_WAY and under_way[0] is not own:
+        return under_way[0]
+    counts = [len(text.all) for text in under_way]
+    return under_way[counts.index(max(counts))] if sum(counts) > UNDER_WAY_PARTS else None
 
 
 def _key(part: Part) -> str:

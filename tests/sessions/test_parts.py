@@ -213,6 +213,19 @@ async def test_parts_for_no_end_of_texts_are_handed_on(ground: Ground) -> None:
         assert (await bodies(ground))[-1] == "3!"
 
 
+async def test_one_part_for_no_end_of_times_is_handed_on(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.sessions.parts.UNDER_WAY_PARTS", 8)
+    async with living(ground) as life:
+        desk = desk_of(life)
+        for time in range(8 + 2):
+            await desk.keep(part(f"7:1/2 a#{time}", life))
+            life.clock.move(0.001)
+        await life.settle()
+        assert await bodies(ground) == ["a[part 2 of 2 is missing]"]
+        waiting = [row for row in await ground.rows_of(text_parts) if row["state"] == "open"]
+        assert len(waiting) == 1
+
+
 async def test_nothing_is_kept_or_looked_up_while_the_database_is_away(ground: Ground) -> None:
     async with living(ground) as life:
         desk = desk_of(life)
