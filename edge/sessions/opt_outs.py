@@ -138,11 +138,22 @@ class OptOuts:
         self._writer = writer
         self._clock = clock
         self._filter = Filter(0)
+        self._meanwhile: set[str] | None = None  # who opted out while the filter is made anew
         self._since = clock()
 
     async def start(self) -> None:
         """Read who has opted out."""
         self._since = self._clock()
+        meanwhile = self._meanwhile = set()
+        try:
+            fresh = await self._read()
+        finally:
+            self._meanwhile = None
+        for id in meanwhile:
+            fresh.add(id)
+        self._filter = fresh
+
+    async def _read(self) -> Filter:
         async with reading(self._engine) as connection:
             in_force = sa.select(sa.func.count()).where(opt_outs.c.tm_end.is_(None))
             fresh = Filter(2 * (await connection.execute(in_force)).scalar_one())
@@ -155,7 +166,7 @@ class OptOuts:
                 if len(ids) < PAGE:
                     break
                 last = ids[-1]
-        self._filter = fresh
+        return fresh
 
     async def watch(self, pause: Callable[[float], Awaitable[None]]) -> None:
         """Learn of what other processes write, for ever."""
@@ -183,6 +194,12 @@ class OptOuts:
         if self._filter.added > self._filter.room < ROOM[1]:
             await self.start()
 
+    def _suspect(self, id: str) -> None:
+        """He may have opted out in a moment: what says so is not written yet."""
+        self._filter.add(id)
+        if self._meanwhile is not None:
+            self._meanwhile.add(id)
+
     # Questions
 
     def suspects(self, id: str) -> bool:
@@ -209,7 +226,7 @@ class OptOuts:
             return ((IN, (text.tm_create, text.tm_create, text.id, TEXT, text.conversation_id)),)
         if text.keyword != "stop":
             return ()
-        self._filter.add(text.conversation_id)
+        self._suspect(text.conversation_id)
         whose = (text.conversation_id, text.customer_id, text.number_id, text.number, text.peer)
         return ((OUT, (*whose, word, text.id, TEXT, "", text.tm_create, text.tm_create)),)
 
@@ -224,7 +241,7 @@ class OptOuts:
     async def enter(self, customer_id: str, number_id: str, number: str, peer: str, by: str) -> tuple[OptOut, bool]:
         """Enter one by hand, and say whether it is new."""
         id, now = conversation_id(customer_id, number, peer), self._clock()
-        self._filter.add(id)
+        self._suspect(id)
         entered = OptOut(id, customer_id, number_id, number, peer, "", NIL, by, "", now, None)
         new = await self._change(entered, OUT, (*entered[:9], micros(now), micros(now)), now)
         found = await self.get(id, customer_id)

@@ -16,6 +16,7 @@ from edge.numbers.number import Number, NumberMetadata
 from edge.plugins import load
 from edge.sessions.conversation import conversation_id
 from edge.sessions.inbox import Inbox, InboxSection
+from edge.sessions.incoming import Incoming
 from edge.sessions.manners import MINUTE, PAIRS, LoopGuard, Manners, MannersSection, mute_kind
 from edge.sessions.opt_out_events import OptOutEvents
 from edge.sessions.opt_outs import LOOK_BACK, Filter, OptOuts
@@ -27,6 +28,7 @@ from edge.sessions.texting import TextSending
 from edge.sessions.texts import TextDesk, TextRuns
 from edge.sms.keywords import DEFAULTS, Keywords
 from edge.sms.text import Text
+from edge.store.engine import reading
 from edge.store.metadata import NIL, micros, new_id
 from edge.store.tiers import Found
 from tests.sessions import test_texts as base
@@ -372,6 +374,24 @@ async def test_an_accounts_server_is_told_who_opted_out_and_that_it_was_taken_ba
         ("opt_out_deleted", "key"),
         ("opt_out_deleted", "text"),
     ]
+
+
+async def test_who_opts_out_while_the_filter_is_made_anew_is_in_it(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with living(ground) as life:
+        id = conversation_id(CUSTOMER, OURS, PEER)
+
+        @asynccontextmanager
+        async def slow(engine: Any) -> AsyncIterator[Any]:
+            async with reading(engine) as connection:
+                yield connection
+            life.opt_outs.told(stop, "STOP")  # its row is about to be written
+
+        stop = Incoming(new_id(), "post", "1", OURS, PEER, "STOP", "", 0, conversation_id=id, keyword="stop")
+        monkeypatch.setattr("edge.sessions.opt_outs.reading", slow)
+        await life.opt_outs.start()
+        assert life.opt_outs.suspects(id)
 
 
 def test_the_filter_forgets_nobody_and_is_seldom_wrong() -> None:
