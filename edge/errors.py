@@ -62,6 +62,11 @@ class EdgeError(Exception):
         self.message = message
         self.reason = reason or self.status  # the API's word for the error itself, e.g. NUMBER_NOT_FOUND
 
+    @property
+    def story(self) -> str:
+        """The message with every place that is wrong, as one line of a log."""
+        return self.message
+
 
 class Invalid(EdgeError):
     """The sender's fault. `faults` says every place that is wrong, not only the first."""
@@ -71,6 +76,10 @@ class Invalid(EdgeError):
     def __init__(self, message: str, *, faults: Iterable[Fault] = (), reason: str | None = None) -> None:
         super().__init__(message, reason=reason)
         self.faults = tuple(faults)
+
+    @property
+    def story(self) -> str:
+        return "; ".join((self.message, *map(str, self.faults)))
 
 
 class Unauthenticated(EdgeError):

@@ -93,14 +93,17 @@ def _raw(
     assert raw is not None
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        url = proxies.url(request)
         try:
             if operation.inbound and draining():
                 raise refusal.Draining
-            came = Came(proxies.url(request), request.headers, await _read(request, raw.limit))
+            came = Came(url, request.headers, await _read(request, raw.limit))
             ask: Ask[Nothing, Nothing] = Ask(None, _NOTHING, _NOTHING, {}, None, request[REQUEST_ID], came)
             said = await operation.handler(ask)
         except EdgeError as error:
             raw.refused(error)
+            if error.http < 500:  # the others have a line anyway; there may be a text in the query, so it is left out
+                _log.info("hook refused", request_id=request[REQUEST_ID], url=url.partition("?")[0], error=error.story)
             raise
         assert isinstance(said, Said)
         return web.Response(body=said.body or None, status=said.status, content_type=said.content_type)

@@ -114,6 +114,16 @@ async def test_a_hook_that_is_refused_says_why_and_is_counted(world: World) -> N
     assert world.mailbox.texts == []
 
 
+async def test_the_log_says_why_a_hook_was_refused_and_for_which_url_but_nothing_of_a_text(world: World) -> None:
+    with capture_logs() as lines:
+        await world.refused(401, "GET", f"{HOOK}?Body=private", key="")
+        await ring(world, b"+1 +2 fine\nwhat is this thing")
+    told = [(line["url"], line["error"]) for line in lines if line["event"] == "hook refused"]
+    assert told[0] == (world.url + HOOK, "not proven")
+    assert told[1][0] == world.url + HOOK and "line[1]: " in told[1][1]
+    assert "private" not in str(told)
+
+
 async def test_a_body_that_grows_too_large_on_its_way_is_not_read_to_its_end(world: World) -> None:
     async def endless() -> Any:
         while True:
