@@ -12,6 +12,7 @@ ordinary word of one language means nothing in another. Words of a section witho
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ Kind = Literal["stop", "start", "help"]
 LENGTH_MAX: Final = 40  # characters of a text that may be a keyword
 ANSWER_MAX: Final = 600  # characters of an answer: four parts of a long text
 
+_PLACE: Final = re.compile(r"\{.*?\}")
 _WRITTEN_ALIKE: Final = {
     code: (chr(code).lower() if chr(code).isalnum() else " ") for code in range(128)
 }  # of ASCII, all that most texts have
@@ -38,8 +40,9 @@ Answer = Annotated[str, Field(max_length=ANSWER_MAX)]
 
 
 class KeywordsSection(Section):
-    """Words of one language, and what answers them. A language that has no section here keeps the words that it has
-    in the file that `edge settings` prints. An answer may say {number}, our number; an empty one is not sent."""
+    """Words of one language, and what answers them. A language that has no section here, and in a section what is not
+    said, is as in the file that `edge settings` prints. An answer may say {number}, our number; an empty one is not
+    sent."""
 
     language: str = Field(min_length=2, max_length=16, description="The language, such as de.")
     countries: tuple[Annotated[str, Field(pattern="^[A-Z]{2}$")], ...] = Field(
@@ -62,6 +65,13 @@ class KeywordsSection(Section):
             raise ValueError(f"{bare[0]!r} has neither a letter nor a digit")
         return words
 
+    @field_validator("stopped", "started", "helped")
+    @classmethod
+    def _says_only_the_number(cls, answer: str) -> str:
+        if strange := [place for place in _PLACE.findall(answer) if place != "{number}"]:
+            raise ValueError(f"{strange[0]} is nothing that an answer may say, only {{number}}")
+        return answer
+
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
@@ -76,7 +86,7 @@ class Keywords:
     """The words of a configuration and, of languages that it does not speak of, those of `DEFAULTS`."""
 
     def __init__(self, sections: Iterable[KeywordsSection] = ()) -> None:
-        given = tuple(sections)
+        given = tuple(map(_whole, sections))
         spoken = {section.language for section in given if not section.numbers}
         self._words: dict[str, list[tuple[KeywordsSection, Kind, str]]] = {}
         for section in (*given, *(section for section in DEFAULTS if section.language not in spoken)):
@@ -103,6 +113,14 @@ class Keywords:
         section, kind, word = min(ranked, key=lambda one: one[0])[1]
         answers: dict[Kind, str] = {"stop": section.stopped, "start": section.started, "help": section.helped}
         return Keyword(kind, word, answers[kind].replace("{number}", number))
+
+
+def _whole(section: KeywordsSection) -> KeywordsSection:
+    """A section with what it does not say taken from the default of its language: who only writes another sentence
+    must not lose the word STOP by it."""
+    default = next((one for one in DEFAULTS if one.language == section.language), section)
+    missing = KeywordsSection.model_fields.keys() - section.model_fields_set
+    return section.model_copy(update={name: getattr(default, name) for name in missing})
 
 
 def _rank(section: KeywordsSection, number: str, countries: tuple[str, str]) -> int | None:
