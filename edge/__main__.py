@@ -23,7 +23,7 @@ from edge.errors import Invalid
 from edge.offline import show, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from edge.sessions.message import Message
     from edge.sip.peer import Peer
@@ -41,7 +41,7 @@ app.add_typer(keys, name="key")
 simulate.add_to(app)
 show.add_to(app)
 
-STEPS_SHOWN = 12  # of a call, the last ones
+STEPS_SHOWN = 12  # of a call or a text, the last ones
 
 ConfigFile = Annotated[
     Path | None,
@@ -243,12 +243,7 @@ def _story(call: dict[str, Any]) -> str:
     lines.append(
         f"  call {call['id']}" + (f", made by call {call['master_call_id']}" if call["master_call_id"] != NIL else "")
     )
-    if steps := known["steps"]:
-        last = f", its last {STEPS_SHOWN} steps" if len(steps) > STEPS_SHOWN else ""
-        lines.append(f"  flow {call['flow_id']} version {known['flow_version']}{last}")
-    for step in steps[-STEPS_SHOWN:]:
-        note = f": {step['note']}" if step["note"] else ""
-        lines.append(f"    {step['type']} (id {step['step']}) {step['outcome']}{note}")
+    lines += _steps(call["flow_id"], known["flow_version"], known["steps"])
     return "\n".join(lines)
 
 
@@ -282,9 +277,14 @@ def messages(
 
 
 def _letter(message: Message) -> str:
-    """One text: when, from whom to whom, how far it got and why, by which carrier."""
+    """One text: when, from whom to whom, how far it got and why, by which carrier, and what the last steps of its flow
+    came to."""
+    from edge.sessions.opting import OUTCOMES
+
     known, (target,) = message.edge, message.targets
     came_out = f", its flow {known.outcome or known.flow_state}" if known.flow_state not in ("", "none") else ""
+    if known.outcome in OUTCOMES.values():
+        came_out = f", taken as a keyword: {known.outcome}"
     why = ": " + " ".join(filter(None, (known.code, known.reason))) if known.code or known.reason else ""
     lines = [
         f"{message.tm_create}  {message.source.target} → {target.destination.target}",
@@ -293,7 +293,18 @@ def _letter(message: Message) -> str:
         f"  message {message.id}",
     ]
     lines += [f"  part {part.carrier_id}: {part.status} {part.code} {part.reason}".rstrip() for part in known.receipts]
+    lines += _steps(known.flow_id, known.flow_version, known.steps)
     return "\n".join(lines)
+
+
+def _steps(flow_id: str, version: int, steps: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The last steps of a flow, and what they came to."""
+    if steps:
+        last = f", its last {STEPS_SHOWN} steps" if len(steps) > STEPS_SHOWN else ""
+        yield f"  flow {flow_id} version {version}{last}"
+    for step in steps[-STEPS_SHOWN:]:
+        note = f": {step['note']}" if step["note"] else ""
+        yield f"    {step['type']} (id {step['step']}) {step['outcome']}{note}"
 
 
 @app.command()

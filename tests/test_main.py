@@ -346,6 +346,7 @@ def test_messages_says_what_became_of_the_last_ones_and_why(config: str, tmp_pat
     import sqlalchemy as sa
 
     from edge.sessions.tables import messages, outbox, sent_parts
+    from edge.store.metadata import NIL
     from tests.sessions.test_message import NOON, name, row, sending
 
     url = f"sqlite:///{tmp_path}/edge.sqlite3"
@@ -355,7 +356,10 @@ def test_messages_says_what_became_of_the_last_ones_and_why(config: str, tmp_pat
     said = {"state": "failed", "code": "27", "reason": "absent", "tm_create": NOON}
     engine = sa.create_engine(url)
     with engine.begin() as connection:
-        connection.execute(sa.insert(messages), [row(1, flow_state="done", outcome="failed", error="oops"), row(3)])
+        steps = [{"type": "reply", "step": "thanks", "outcome": "failed", "note": "they opted out"}]
+        ended = {"flow_state": "done", "steps": steps}
+        connection.execute(sa.insert(messages), [row(1, outcome="failed", error="oops", **ended), row(3)])
+        connection.execute(sa.insert(messages), [row(4, outcome="opted_out", flow_state="done", peer="+14155550122")])
         connection.execute(sa.insert(messages), [row(2, direction="outbound")])
         connection.execute(sa.insert(outbox), [sending(2, state="failed", code="27", error="absent")])
         connection.execute(sa.insert(sent_parts), [{**part, **said}])
@@ -369,13 +373,17 @@ def test_messages_says_what_became_of_the_last_ones_and_why(config: str, tmp_pat
         "2026-08-01T09:00:01.000000Z  +14155550111 → +14155550100\n"
         "  received, its flow failed: oops\n"
         "  carrier loopback, which calls it 1; 0 tries\n"
-        f"  message {name(1)}\n",
+        f"  message {name(1)}\n"
+        f"  flow {NIL} version 0\n"
+        "    reply (id thanks) failed: they opted out\n",
     )
     assert run("messages", "--config", config, "--dead").stdout == failed + broken
     assert run("messages", "--config", config, "--dead", "--last", "1").stdout == failed
     everything = run("messages", "--config", config, "--number", "+14155550100").stdout
-    assert everything.startswith("2026-08-01T09:00:03.000000Z")
+    assert everything.startswith("2026-08-01T09:00:04.000000Z")
     assert everything.endswith(failed + broken)
+    stopped = run("messages", "--config", config, "--peer", "+14155550122").stdout
+    assert "\n  received, taken as a keyword: opted_out\n" in stopped
     assert "no such message" in run("messages", "--config", config, "--peer", "+1").output
 
 
