@@ -158,6 +158,7 @@ def load(path: Path | None) -> Config:
     try:
         config = Config(**values)
         _check_trunks(config)
+        _check_carriers(config)
         _check_text_routes(config)
     except ValidationError as error:
         raise Invalid("bad configuration", faults=[*unknown, *_faults(error, source)]) from None
@@ -181,6 +182,18 @@ def _check_trunks(config: Config) -> None:
                 faults.append(Fault(f"carriers[{i}].trunk", f"there is no trunk {carrier.trunk}"))
             elif trunk.target is None:
                 faults.append(Fault(f"carriers[{i}].trunk", f"trunk {carrier.trunk} has no target to send texts to"))
+    if faults:
+        raise Invalid("bad configuration", faults=faults)
+
+
+def _check_carriers(config: Config) -> None:
+    """Raises Invalid for two of one name, which records, routes and webhooks tell them by."""
+    names = [carrier.name for carrier in config.carriers]
+    faults = [
+        Fault(f"carriers[{i}].name", f"{name} is the name of another carrier already")
+        for i, name in enumerate(names)
+        if name in names[:i]
+    ]
     if faults:
         raise Invalid("bad configuration", faults=faults)
 

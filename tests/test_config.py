@@ -129,6 +129,11 @@ def test_trunks_in_each_other_s_way_are_named_both(tmp_path: Path) -> None:
     ]
 
 
+def test_carriers_of_one_name_are_named(tmp_path: Path) -> None:
+    two = "[[carriers]]\nkind = 'smpp'\nname = 'acme'\n" * 2
+    assert faults(write(tmp_path, two)) == ["edge.toml: carriers[1].name: acme is the name of another carrier already"]
+
+
 def test_an_unknown_variable_alone_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_STOER__URL", "sqlite:///x")
     assert faults(None) == ["environment: EDGE_STOER__URL: there is no such setting"]
