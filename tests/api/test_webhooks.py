@@ -120,7 +120,8 @@ async def test_the_log_says_why_a_hook_was_refused_and_for_which_url_but_nothing
         await ring(world, b"+1 +2 fine\nwhat is this thing")
     told = [(line["url"], line["error"]) for line in lines if line["event"] == "hook refused"]
     assert told[0] == (world.url + HOOK, "not proven")
-    assert told[1][0] == world.url + HOOK and "line[1]: " in told[1][1]
+    assert told[1][0] == world.url + HOOK
+    assert "line[1]: " in told[1][1]
     assert "private" not in str(told)
 
 

@@ -103,20 +103,23 @@ def test_a_section_takes_the_place_of_its_language_and_leaves_the_others() -> No
 def test_what_a_section_does_not_say_is_as_by_default() -> None:
     words = Keywords([KeywordsSection(language="de", stopped="ACME: Schluss.")])
     found, asked = words.find("abmelden", GERMAN, GERMAN), words.find("hilfe", GERMAN, GERMAN)
-    assert found is not None and asked is not None
+    assert found is not None
+    assert asked is not None
     assert (found.kind, found.answer) == ("stop", "ACME: Schluss.")
     assert asked.answer == DEFAULTS[1].helped.replace("{number}", GERMAN)
     assert words.find("ende", AMERICAN, AMERICAN) is None  # its countries too
     nothing = Keywords([KeywordsSection(language="de", help=(), stopped="")])
     assert nothing.find("hilfe", GERMAN, GERMAN) is None
     silent = nothing.find("abmelden", GERMAN, GERMAN)
-    assert silent is not None and silent.answer == ""
+    assert silent is not None
+    assert silent.answer == ""
 
 
 def test_a_language_of_ones_own_has_what_its_section_says_and_no_more() -> None:
     words = Keywords([KeywordsSection(language="da", stop=("SLUT",))])
     found = words.find("slut", AMERICAN, AMERICAN)
-    assert found is not None and (found.kind, found.answer) == ("stop", "")
+    assert found is not None
+    assert (found.kind, found.answer) == ("stop", "")
 
 
 def test_an_answer_may_say_the_number_and_nothing_else() -> None:
