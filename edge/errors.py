@@ -5,6 +5,7 @@ Raise one where the fault is found, a new instance each time, saying what and wh
 
     EdgeError
     ├── Invalid            400  the sender wrote something wrong; carries one `Fault` per place
+    │   └── TextTooLong    413  SIP 513
     ├── Unauthenticated    401
     ├── Forbidden          403
     ├── NotFound           404
@@ -80,6 +81,12 @@ class Invalid(EdgeError):
     @property
     def story(self) -> str:
         return "; ".join((self.message, *map(str, self.faults)))
+
+
+class TextTooLong(Invalid):
+    """What a text says is longer than any that is kept."""
+
+    http, sip = 413, 513
 
 
 class Unauthenticated(EdgeError):

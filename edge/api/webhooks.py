@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 from edge.api.auth import scope
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation, Raw
-from edge.errors import EdgeError, Invalid, TooLarge, Unauthenticated, Unavailable
+from edge.errors import EdgeError, Invalid, TextTooLong, TooLarge, Unauthenticated, Unavailable
 from edge.metrics import counter
 from edge.sms.carrier import Called, Carrier, Hook, Inbound, Posted, Said, View, Webhooks, path_of
 from edge.sms.text import Report, Text, Verdict
@@ -90,10 +90,10 @@ def _reason(error: EdgeError) -> str:
     match error:
         case Unauthenticated() if error.reason in PROOFS:
             return error.reason.lower()
+        case TooLarge() | TextTooLong():
+            return "too_large"
         case Invalid():
             return "invalid"
-        case TooLarge():
-            return "too_large"
         case Unavailable():
             return "unavailable"
     return "other"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from edge.errors import EdgeError, Fault, Invalid
+from edge.errors import EdgeError, Fault, Invalid, TextTooLong
 
 BODY_LIMIT: Final = 16_384  # characters; ten times the longest text that carriers join from parts
 MEDIA_LIMIT: Final = 20  # URLs of one text; carriers send ten at most
@@ -44,7 +44,8 @@ class Text:
 
     def __post_init__(self) -> None:
         if faults := [*_faults(self)]:
-            raise Invalid("the text cannot be kept", faults=faults)
+            kind = TextTooLong if len(self.body) > BODY_LIMIT else Invalid
+            raise kind("the text cannot be kept", faults=faults)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 
 from edge.api.refusal import RETRY_SECONDS
 from edge.api.section import ApiSection
-from edge.api.webhooks import REFUSED
-from edge.errors import Unavailable
+from edge.api.webhooks import REFUSED, _reason
+from edge.errors import Invalid, TextTooLong, Unavailable
+from edge.sms.text import BODY_LIMIT
 from tests.api.world import Bell, Residents, World, on_still, running, wheres
 
 INBOUND = "/v1.0/carriers/loopback/inbound"
@@ -49,6 +50,17 @@ async def test_what_could_not_be_kept_is_not_acknowledged(world: World) -> None:
 async def test_texts_that_are_refused(still: World, body: dict[str, Any], where: str) -> None:
     assert where in wheres(await still.refused(400, "POST", INBOUND, body))
     assert still.mailbox.texts == []
+
+
+@on_still
+async def test_a_text_that_is_too_long_to_be_kept_says_so(still: World) -> None:
+    assert wheres(await still.refused(413, "POST", INBOUND, {**TEXT, "text": "x" * (BODY_LIMIT + 1)})) == ["text"]
+    assert still.mailbox.texts == []
+
+
+def test_what_a_refused_hook_is_counted_as() -> None:
+    assert _reason(TextTooLong("the text cannot be kept")) == "too_large"
+    assert _reason(Invalid("the form is not usable")) == "invalid"
 
 
 @on_still

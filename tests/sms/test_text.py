@@ -54,6 +54,7 @@ def test_text_invalid(change: dict[str, Any], fault: str) -> None:
     with pytest.raises(Invalid) as caught:
         replace(TEXT, **change)
     assert list(map(str, caught.value.faults)) == [fault]
+    assert (caught.value.http, caught.value.sip) == ((413, 513) if fault.startswith("text: has 1") else (400, 400))
 
 
 def test_every_fault_is_said() -> None:
