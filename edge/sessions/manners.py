@@ -161,7 +161,7 @@ def confirmation_id(text_id: str) -> str:
 
 def _stopped(pair: tuple[str, str]) -> None:
     LOOPS.inc()
-    log.warning("texts go round in circles", number=pair[0], peer=pair[1])
+    log.warning("texts go round in circles", number=pair[0], peer_number=pair[1])
 
 
 def too_often(number: str, peer: str) -> str:

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from edge.errors import Exhausted, Forbidden, Unavailable
+from edge.log import logfmt, redact
 from edge.numbers.number import Number, NumberMetadata
 from edge.plugins import load
 from edge.sessions.conversation import conversation_id
@@ -462,6 +464,13 @@ async def test_a_loop_stops_and_a_minute_later_it_may_begin_again(ground: Ground
         life.seconds.now += MINUTE
         await life.says("8")
         assert bodies(post)[3:] == ["got: 8"]
+
+
+def test_a_loop_in_the_log_names_nobody() -> None:
+    with capture_logs() as lines:
+        Manners(MannersSection(), cast("OptOuts", None), Seconds())._guard._stops((OURS, PEER))
+    (line,) = lines
+    assert PEER not in logfmt(None, "warning", redact(None, "warning", line))
 
 
 def test_pairs_are_counted_apart_and_answers_to_one_text_once() -> None:
