@@ -292,7 +292,9 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             routes=text_routes,
             ask=manners.hand_over,
         )
-        sending = TextSending(outbox, stores.owned, _micros, text_routes, stores.routes.destinations, manners)
+        conversations = ConversationTable(stores.engine)
+        may_go = stores.routes.destinations
+        sending = TextSending(outbox, stores.owned, _micros, text_routes, may_go, manners, conversations.find)
         silent = [section.name for section in config.carriers if section.opt_out == "carrier"]
         keywords = Keywords(config.keywords)
         opting = Opting(keywords, opt_outs, sending, silent)
@@ -314,7 +316,6 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         book = CallBook(CallRecords(writer), guests, call_events.tell)
         ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint, config.sip.allow_private)
         placing = Placing(ways, book, lambda: desk, lambda leg, run: router.serve(leg, run))
-        conversations = ConversationTable(stores.engine)
         reach = Reach(
             flows=stores.library,
             http=guard,

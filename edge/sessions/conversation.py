@@ -79,6 +79,7 @@ class Conversation(NamedTuple):
     peer: str
     carrier: str
     route: str
+    texted: bool = True  # by the peer, ever; else all of it is ours
 
 
 class Shown(NamedTuple):
@@ -119,7 +120,7 @@ class ConversationTable:
             told = (await connection.execute(newest.where(way.id.in_(found[3:])))).one_or_none()
             if told is None:  # those were deleted
                 told = (await connection.execute(newest.where(way.conversation_id == conversation_id))).one_or_none()
-        return Conversation(*found[:3], *told) if told is not None else None
+        return Conversation(*found[:3], *told, texted=found.inbound_id != NIL) if told is not None else None
 
     async def get(self, conversation_id: str, customer_id: str | None) -> Shown | None:
         found = await self._shown(customer_id, conversations.c.id == conversation_id, size=1)

@@ -38,6 +38,7 @@ _NAMESPACE: Final = uuid.UUID("5b1f6d0e-64f2-5e0a-9d7c-1f2a6c3b8e41")
 OUTAGE_PAUSES: Final = (0.1, 0.3, 1.0, 3.0)  # seconds between tries while SQL is away; then the last one, for ever
 
 Destinations = Callable[[str], Awaitable[tuple[str, ...]]]  # of a customer, see `Routes.destinations`
+Talks = Callable[[str, str], Awaitable[Conversation | None]]  # see `ConversationTable.find`
 Owns = Callable[[str, str], Awaitable[Number | None]]  # number, customer → the live number, if it is that customer's
 
 
@@ -54,8 +55,8 @@ def message_id(reference_id: str, step: str, occurrence: int) -> str:
 class TextSending:
     """Texts that flows and the API send, those of calls too: checked, then put into the outbox.
 
-    `destinations` says which prefixes an account may text by whom it was not texted; without it, all. All texts go
-    through `put`, and there `manners` says whom we do not text; without them we text anybody.
+    `destinations` says which prefixes an account may text by whom it was not texted, as `talks` knows; without it, all.
+    All texts go through `put`, and there `manners` says whom we do not text; without them we text anybody.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class TextSending:
         routes: TextRoutes,
         destinations: Destinations | None = None,
         manners: Manners | None = None,
+        talks: Talks | None = None,
     ) -> None:
         self._outbox = outbox
         self._manners = manners
@@ -73,6 +75,7 @@ class TextSending:
         self._now = now  # microseconds since the epoch
         self._routes = routes
         self._destinations = destinations
+        self._talks = talks
 
     async def send(
         self,
@@ -103,10 +106,8 @@ class TextSending:
         if not way:
             raise Unavailable("no carrier for texts is configured")
         number = await self.owned(source, customer_id)
-        if not carrier and self._destinations is not None:
-            reason = refusal(destination, await self._destinations(customer_id), source)
-            if reason is not None:
-                raise Forbidden(reason, reason="DESTINATION_NOT_ALLOWED")
+        if not carrier:
+            await self._allowed(customer_id, source, destination)
         await self.put(
             Outgoing(
                 id=id,
@@ -133,6 +134,8 @@ class TextSending:
         """
         check_body(text)
         number = await self.owned(conversation.number, customer_id)
+        if not conversation.texted:
+            await self._allowed(customer_id, conversation.number, conversation.peer)
         await self.put(
             Outgoing(
                 id=id,
@@ -151,13 +154,24 @@ class TextSending:
         return id
 
     async def may_again(self, message: Message) -> None:
-        """Raises Conflict when a message that was sent before may not be sent now."""
+        """Raises Conflict or Forbidden when a message that was sent before may not be sent now."""
         number, facts = message.source.target, message.edge
         owned = await self._owns(number, message.customer_id)
         if owned is None or owned.id != facts.number_id:
             raise Conflict(f"{number} is no active number of this account any more", reason="SOURCE_NOT_ALLOWED")
+        peer = message.targets[0].destination.target
+        talks = await self._talks(facts.conversation_id, message.customer_id) if self._talks is not None else None
+        if talks is None or not talks.texted:
+            await self._allowed(message.customer_id, number, peer)
         if self._manners is not None:
-            await self._manners.may_again(facts.conversation_id, number, message.targets[0].destination.target)
+            await self._manners.may_again(facts.conversation_id, number, peer)
+
+    async def _allowed(self, customer_id: str, number: str, peer: str) -> None:
+        """Raises Forbidden for a peer that the account may not text, unless he texted it."""
+        if self._destinations is not None:
+            reason = refusal(peer, await self._destinations(customer_id), number)
+            if reason is not None:
+                raise Forbidden(reason, reason="DESTINATION_NOT_ALLOWED")
 
     async def owned(self, number: str, customer_id: str) -> Number:
         """The number, if it is an active one of that customer. Raises Forbidden, Unavailable."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from edge.sessions.tables import messages, outbox
+from edge.sessions.tables import conversations, messages, outbox
 from edge.store.engine import open_engine
 from edge.store.metadata import new_id
 from tests.api.world import FREE, World, wheres
@@ -147,6 +147,23 @@ async def test_only_from_a_live_number_of_the_account_and_where_it_may(each_worl
     await world.did("DELETE", f"/v1.0/numbers/{mine['id']}")
     error = await world.refused(403, "POST", "/v1.0/messages", order(PEER, source=mine["number"]))
     assert error["reason"] == "SOURCE_NOT_ALLOWED"
+
+
+async def test_where_the_account_may_not_text_any_more_nothing_goes_on_or_is_sent_again(each_world: World) -> None:
+    world, path = each_world, f"/v1.0/customers/{each_world.a}"
+    await world.number()
+    await world.did("PUT", path, {"destinations": ["+49"]}, key=world.key_admin)
+    (one,) = await sent(world, ABROAD, state="failed")
+    conversation = (await world.did("GET", f"/v1.0/messages/{one}"))["edge"]["conversation_id"]
+    await world.did("PUT", path, {"destinations": []}, key=world.key_admin)
+    resend, go_on = f"/v1.0/messages/{one}/resend", f"/v1.0/conversations/{conversation}/messages"
+    for wrong in ((resend,), (go_on, {"text": "hi"})):
+        assert (await world.refused(403, "POST", *wrong))["reason"] == "DESTINATION_NOT_ALLOWED"
+    done = await world.did("POST", "/v1.0/messages/dead_letters/resend", {})
+    assert done == {"resent": 0, "refused": 1, "more": False}
+    await change(world, conversations, conversation, inbound_id=new_id())  # he texts us: he can be answered
+    await world.did("POST", go_on, {"text": "hi"})
+    await world.did("POST", resend)
 
 
 async def test_an_admin_says_for_whom(each_world: World) -> None:

@@ -372,7 +372,10 @@ async def _running(
         return found if found is not None and (found.customer_id, found.status) == (customer_id, "active") else None
 
     ways, manners = TextRoutes((), ["loopback"]), Manners(MannersSection(), opt_outs, time.monotonic)
-    sending = TextSending(outbox, owned, lambda: micros(clock()), ways, routes.destinations, manners)
+    conversations = ConversationTable(engine)
+    sending = TextSending(
+        outbox, owned, lambda: micros(clock()), ways, routes.destinations, manners, conversations.find
+    )
     world: World
     services = Services(
         section=section or ApiSection(port=0),
@@ -394,7 +397,7 @@ async def _running(
         messages=messages,
         posting=Posting(sending, messages),
         dead_letters=DeadLetters(messages, writer, outbox, outbox, sending.may_again, clock),
-        conversations=ConversationTable(engine),
+        conversations=conversations,
         opt_outs=opt_outs,
         keywords=Keywords(),
         sending=sending,

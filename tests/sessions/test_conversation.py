@@ -79,7 +79,7 @@ async def test_an_answer_goes_the_way_of_the_newest_text_that_came_in(ground: Gr
 
 async def test_one_that_we_began_goes_the_way_it_went(ground: Ground) -> None:
     table = await keep(ground, went("1", 1, carrier="sip"), went("2", 2, carrier="pigeon"))
-    assert await table.find(HERE, ANN) == Conversation(HERE, OURS, PEER, "pigeon", "")
+    assert await table.find(HERE, ANN) == Conversation(HERE, OURS, PEER, "pigeon", "", texted=False)
 
 
 async def test_another_accounts_does_not_exist(ground: Ground) -> None:
