@@ -61,7 +61,7 @@ def test_promtool_accepts_it(arguments: list[str]) -> None:
 
 def test_expressions_are_found() -> None:
     found = list(expressions())
-    assert len(found) == RULES.count("expr:") + 11
+    assert len(found) == RULES.count("expr:") + 20
     assert all("edge" in expression for expression in found)
 
 
