@@ -39,11 +39,6 @@ class Gate:
         return self._clock()
 
     @property
-    def paced(self) -> bool:
-        """Whether there is a rate: then groups take turns."""
-        return self._rate is not None or self._per_group is not None
-
-    @property
     def paused(self) -> bool:
         return self._pause > 0
 

@@ -7,10 +7,10 @@ cost a look into memory.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -21,7 +21,6 @@ from edge.numbers.number import Number
 from edge.sessions.event import COLUMNS, Event
 from edge.store.cache_outbox import Change
 from edge.store.notice import Notices, cache_key
-from edge.store.writer import Row, Statement
 
 KIND: Final = "event"  # of the notices that an account has new events
 AGAIN_KIND: Final = "event_again"  # that some of them are to be told again
@@ -32,8 +31,6 @@ _INSERT: Final = sa.text(
 _HEARS: Final = sa.select(
     *(customers.c[name] for name in ("id", "name", "webhook_uri", "webhook_events", "tm_webhook_gone", "tm_create"))
 )
-
-Belonging: TypeAlias = Sequence[tuple[Statement, Row]]
 
 
 @dataclass(frozen=True, slots=True)

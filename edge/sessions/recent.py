@@ -1,4 +1,4 @@
-"""What was kept of a carrier in the last minutes, for carriers that know repeats by what they say (`smpp/repeats.py`).
+"""What was kept of a carrier in the last minutes, for those that know repeats by what they say (`sms/smpp/repeats.py`).
 
 Asked once, before such a carrier connects; so it may look at more rows than a query for a text could.
 """

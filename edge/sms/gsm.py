@@ -17,7 +17,6 @@ from typing import Any, Final
 
 ESCAPE: Final = 0x1B
 BROKEN: Final = "\ufffd"  # in place of what is no character
-LANGUAGES: Final = 14  # identifiers from here on are reserved
 
 _ESCAPED = re.compile(rb"\x1b(.?)", re.DOTALL)
 _CR: Final = 0x0D  # fills up seven spare bits (§6.1.2.3.1)
