@@ -1,8 +1,9 @@
-"""README.md does what it says: its commands parse, its flow compiles, its action runs."""
+"""README.md does what it says: its commands parse, its flow compiles, its carriers load, its action runs."""
 
 from __future__ import annotations
 
 import ast
+import base64
 import json
 import re
 import shlex
@@ -12,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.__main__ import app
+from edge.config import load as load_config
 from edge.flows.action import ACTIONS
 from edge.flows.flow import compile_flow
 from edge.plugins import load
@@ -64,6 +66,14 @@ def test_the_bodies_sent_by_curl_are_json() -> None:
     assert bodies
     for body in bodies:
         assert isinstance(json.loads(body), dict)
+
+
+def test_the_carriers_are_a_configuration(tmp_path: Path) -> None:
+    (source,) = blocks("toml")
+    key = base64.b64encode(bytes(range(32))).decode()
+    path = tmp_path / "edge.toml"
+    path.write_text(source.replace('public_keys = ["…"]', f'public_keys = ["{key}"]').replace("…", "0" * 32))
+    assert [carrier.kind for carrier in load_config(path).carriers] == ["smpp", "telnyx", "twilio", "sip"]
 
 
 def test_the_action_is_complete() -> None:
