@@ -144,8 +144,7 @@ def load(path: Path | None) -> Config:
 
     Raises Invalid with one `Fault` for each thing that is wrong, each naming file and key.
     """
-    for package in ("edge.carriers", "edge.storages", "edge.voices"):
-        load_plugins(package)  # each kind brings its section
+    _load_kinds()
     values = _read(path) if path is not None else {}
     source = str(path) if path is not None else "defaults"
     unknown = [
@@ -169,6 +168,11 @@ def load(path: Path | None) -> Config:
     if unknown:
         raise Invalid("bad configuration", faults=unknown)
     return config
+
+
+def _load_kinds() -> None:
+    for package in ("edge.carriers", "edge.storages", "edge.voices"):
+        load_plugins(package)  # each kind brings its section
 
 
 def _check_trunks(config: Config) -> None:
@@ -206,6 +210,7 @@ def _check_text_routes(config: Config) -> None:
 
 def text() -> str:
     """The whole configuration with its defaults as a commented file, which is what `config/edge.toml` holds."""
+    _load_kinds()
     return render(Config.model_construct())
 
 

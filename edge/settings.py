@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, get_args
@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from edge.plugins import Plugins
 
@@ -50,14 +51,7 @@ def _secret(value: Any) -> Any:
         raise ValueError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-def _no_empty_secret(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().strip():
-        raise ValueError("a secret is empty: anybody knows that")
-    return value
-
-
-# as it is, or `file:` and the path of a file that holds it
-Secret = Annotated[SecretStr, BeforeValidator(_secret), AfterValidator(_no_empty_secret)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]  # as it is, or `file:` and the path of a file that holds it
 BaseUrl = Annotated[str, AfterValidator(_base_url)]  # http or https, what a path is put behind: no slash at its end
 
 
@@ -102,7 +96,8 @@ class KindSection(Section):
 
 
 def render(section: Section) -> str:
-    """The section and all below it as TOML, each value under its sentence. What is None is written as a comment."""
+    """The section and all below it as TOML, each value under its sentence. What is None is written as a comment, and
+    so is every kind of a list's sections that is not in it."""
     return "\n".join(_table(section, "")).strip() + "\n"
 
 
@@ -123,12 +118,33 @@ def _table(section: Section, path: str) -> Iterator[str]:
         yield from _table(child, f"{path}{name}.")
     for name in arrays:
         yield from _comment(fields[name].description or "")
-        if not getattr(section, name):
-            yield f"# [[{path}{name}]]"
-            yield ""
-        for child in getattr(section, name):
+        children = getattr(section, name)
+        for child in children:
             yield f"[[{path}{name}]]"
             yield from _table(child, f"{path}{name}.")
+        yield from _choices(f"[[{path}{name}]]", _section_of_list(fields[name]), children)
+
+
+def _choices(head: str, declared: type[Section] | None, given: Sequence[Section]) -> Iterator[str]:
+    """What could stand in a list besides, as a comment: a section of each other kind, or of an empty list its own."""
+    sections = [declared] if declared is not None and not given else []
+    if declared is not None and KindSection in declared.__bases__ and issubclass(declared, KindSection):
+        sections = [plugin.section for _, plugin in declared.table()]
+    for section in sections:
+        if not any(isinstance(one, section) for one in given):
+            yield from ("# " + line if line else "" for line in (head, *_form(section)))
+
+
+def _form(section: type[Section]) -> Iterator[str]:
+    """A section that is not there, for who wants it: each field under its sentence, with its default if it has one."""
+    for name, field in section.model_fields.items():
+        value = field.get_default(call_default_factory=True)
+        yield from _comment(field.description or "")
+        if value is None:
+            yield f"# {name} ="
+        else:
+            yield f"{name} =" if value is PydanticUndefined else f"{name} = {_value(value)}"
+        yield ""
 
 
 def _section_of_list(field: FieldInfo) -> type[Section] | None:

@@ -1,10 +1,12 @@
 import tomllib
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from pydantic import Field, ValidationError
 
-from edge.settings import Section, render
+from edge.plugins import Plugins
+from edge.settings import KindSection, Section, render
 
 
 class Inner(Section):
@@ -32,6 +34,47 @@ def test_every_field_stands_under_its_sentence() -> None:
     assert lines[lines.index("limit = 0.5") - 1] == "# How much."
     assert lines[lines.index("# name =") - 1] == "# What it is called."
     assert lines[lines.index("[inner]") - 1] == "# The inner one."
+
+
+class Tool(KindSection):
+    @classmethod
+    def table(cls) -> Plugins[Any]:
+        return TOOLS
+
+
+class Saw(Tool):
+    kind: str = Field(default="saw", description="A saw.")
+    name: str = Field(default="saw", description="Its name.")
+    teeth: int = Field(default=40, description="How many teeth.")
+
+
+class Nail(Tool):
+    kind: str = Field(default="nail", description="A nail.")
+    name: str = Field(default="nail", description="Its name.")
+    length: int = Field(description="How long.")
+    head: str | None = Field(default=None, description="What its head is like.")
+
+
+class Shed(Section):
+    tools: tuple[Tool, ...] = Field(default=(Saw(),), description="What there is.")
+    plain: tuple[Inner, ...] = Field(default=(), description="None of these.")
+
+
+TOOLS = Plugins[Any]("tool")
+for kind in (Saw, Nail):
+    TOOLS.add(kind.model_fields["kind"].default, type(kind.__name__, (), {"section": kind}))
+
+
+def test_what_could_be_there_besides_is_shown_as_a_comment() -> None:
+    text = render(Shed())
+    nail = '# # A nail.\n# kind = "nail"\n\n# # Its name.\n# name = "nail"\n\n'
+    assert f"# [[tools]]\n{nail}# # How long.\n# length =\n\n# # What its head is like.\n# # head =\n" in text
+    assert '# [[plain]]\n# # Where from.\n# networks = ["127.0.0.0/8"]\n' in text
+    assert text.count("teeth = 40") == 1
+    assert tomllib.loads(text).keys() == {"tools"}
+    wanted = text[text.index("# [[tools]]") : text.index("# None of these.")].replace("length =", "length = 3")
+    (nailed,) = tomllib.loads("\n".join(line.removeprefix("# ") for line in wanted.splitlines()))["tools"]
+    assert nailed == {"kind": "nail", "name": "nail", "length": 3}
 
 
 def test_a_field_without_a_sentence_is_refused() -> None:
