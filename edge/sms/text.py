@@ -19,6 +19,7 @@ MEDIA_LIMIT: Final = 20  # URLs of one text; carriers send ten at most
 MEDIA_URL_LIMIT: Final = 2_048  # characters of one
 ADDRESS_LIMIT: Final = 512  # characters of a source or destination as its carrier wrote it
 _MEDIA_URL: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+ID_LIMIT: Final = 640  # characters of what its carrier calls a text; with four octets each an index still takes it
 TAKEN: Final = 202  # RFC 3428 §7: taken over, though nobody has read it yet
 
 
@@ -132,7 +133,7 @@ def unstorable(text: str) -> str | None:
 def _faults(text: Text) -> Iterator[Fault]:
     for where, value, limit, needed in (
         ("carrier", text.carrier, ADDRESS_LIMIT, True),
-        ("id", text.id, BODY_LIMIT, True),
+        ("id", text.id, ID_LIMIT, True),
         ("from", text.source, ADDRESS_LIMIT, True),
         ("to", text.destination, ADDRESS_LIMIT, True),
         ("text", text.body, BODY_LIMIT, False),

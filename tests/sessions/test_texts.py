@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -26,7 +27,7 @@ from edge.sessions.text_routes import TextRoutes
 from edge.sessions.texting import TextSending
 from edge.sessions.texts import TextDesk, TextRuns
 from edge.sms.carrier import Carrier
-from edge.sms.text import OutgoingText, Receipt, Text, Verdict
+from edge.sms.text import ID_LIMIT, OutgoingText, Receipt, Text, Verdict
 from edge.store.metadata import NIL, micros
 from edge.store.tiers import Found
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, reach, until
@@ -209,6 +210,14 @@ async def test_a_text_is_kept_and_answered(
         assert {name: kept[name] for name in row} == row
         again = await life.desk.receive(replace(TEXT, destination=destination))
         assert again == Verdict(verdict.message_id, refusal, repeated=True)
+
+
+async def test_the_longest_id_is_kept(ground: Ground) -> None:
+    chance = random.Random(1)  # what cannot be packed, in four octets each
+    id = "".join(chr(chance.randrange(0x10000, 0x1FFFF)) for _ in range(ID_LIMIT))
+    async with living(ground) as life:
+        first = await life.desk.receive(Text("post", id, PEER, OURS, "hi", NOW))
+        assert await life.desk.receive(Text("post", id, PEER, OURS, "hi", NOW)) == replace(first, repeated=True)
 
 
 async def test_a_reply_reaches_the_sender(ground: Ground) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge.errors import Invalid, NumberReleased, NumberSuspended, NumberUnknown
-from edge.sms.text import BODY_LIMIT, MEDIA_LIMIT, Text, Verdict, unstorable
+from edge.sms.text import BODY_LIMIT, ID_LIMIT, MEDIA_LIMIT, Text, Verdict, unstorable
 
 TEXT = Text("loopback", "1", "+14155550111", "+14155550100", "hello", datetime(2026, 8, 1, tzinfo=UTC))
 
@@ -35,6 +35,7 @@ def test_a_text_that_can_be_kept(change: dict[str, Any]) -> None:
     ("change", "fault"),
     [
         ({"id": ""}, "id: is empty"),
+        ({"id": "x" * (ID_LIMIT + 1)}, "id: has 641 characters, more than 640"),
         ({"source": ""}, "from: is empty"),
         ({"destination": ""}, "to: is empty"),
         ({"carrier": ""}, "carrier: is empty"),
