@@ -130,9 +130,9 @@ class Smpp(Carrier):
     # What comes in
 
     async def _recall(self, desk: Desk) -> None:
-        """Learn which texts were kept in the last minutes, by this process or another: they may come again."""
-        if self._section.id_tag is not None:
-            return
+        """Learn which texts were kept in the last minutes, by this process or another: they may come again. Those that
+        have an id of the carrier's are passed over, but not all may have one.
+        """
         while True:
             now = self._clock()
             try:

@@ -209,10 +209,11 @@ async def test_a_text_that_broke_off_is_known_when_it_comes_by_the_next_connecti
     assert len(desk.kept) == 1
 
 
-async def test_so_it_is_after_a_restart_though_memory_is_gone(door: Door) -> None:
+@pytest.mark.parametrize("settings", [{}, {"id_tag": 0x1400}], ids=["", "and though others have an id"])
+async def test_so_it_is_after_a_restart_though_memory_is_gone(door: Door, settings: dict[str, Any]) -> None:
     before, after = Desk(), Desk()
     for desk in (before, after):
-        smpp = carrier(door.host)
+        smpp = carrier(door.host, **settings)
         after.ids = [text.id for text in before.kept]
         async with served(smpp, desk):
             await bound(smpp, door)
