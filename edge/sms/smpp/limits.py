@@ -10,6 +10,7 @@ ID: Final = 255  # characters of what an SMSC calls a text; the specification ha
 BIND: Final = 10.0  # s for the answer to our bind
 PROVE: Final = 2.0  # s after a response of ours until its reading is proven by an enquire_link
 ALIVE: Final = 10.0  # s for the answer to an enquire_link
+UNREAD: Final = 60.0  # s in which nothing of what we write is read
 LEAVE: Final = 1.0  # s for what is still at work when one side unbinds …
 UNBIND: Final = 0.5  # … and for the answer to our unbind; both are within the lease that is about to end
 CONNECT: Final = 10.0  # s for a connection to be there, its TLS too

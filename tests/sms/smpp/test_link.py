@@ -19,7 +19,7 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.reading = True
-        self.closed = False
+        self.closed = self.aborted = False
 
     def write(self, data: object) -> None:
         assert isinstance(data, bytes)
@@ -36,6 +36,9 @@ class Transport(asyncio.Transport):
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
 
 class Side:
@@ -126,6 +129,22 @@ async def test_what_is_not_read_is_not_late(monkeypatch: pytest.MonkeyPatch) -> 
     now += 0.2
     await turns()
     assert side.link.closed.result() == Closed("the SMSC did not answer an enquire_link")
+
+
+async def test_an_smsc_that_reads_nothing_for_long_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+    side = Side()
+    waiting = asyncio.create_task(side.link.submit(TEXT))
+    await turns()
+    side.link.pause_writing()
+    for _ in range(int(limits.UNREAD) + 2):
+        now += 1
+        await turns()
+    assert waiting.done()
+    assert await waiting == side.link.closed.result() == Closed("the SMSC reads nothing of what we write")
+    assert side.transport.aborted, "what was written would never leave"
 
 
 async def test_whoever_waits_for_an_answer_hears_of_the_end() -> None:

@@ -5,7 +5,7 @@ the answers leave in one write.
 
 Texts that come in are at work side by side, each in a task of its own, and are answered as they are done. When there
 are `at_once` of them nothing more is read until half are answered, nor while the SMSC does not read our answers; so one
-without a window cannot fill our memory.
+without a window cannot fill our memory. One that reads nothing for a minute is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from edge.log import get_logger
-from edge.sms.smpp import status
+from edge.sms.smpp import limits, status
 from edge.sms.smpp.counts import Counts
 from edge.sms.smpp.pdu import Message
 from edge.sms.smpp.session import Answered, Closed, Delivered, Ignored, Session, Unanswered, Up
@@ -54,7 +54,7 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
         self._paused = False
-        self._unread = False  # the other side does not read what we write
+        self._unread: float | None = None  # since when the other side does not read what we write
         self._soon = False
 
     # What its user does
@@ -108,11 +108,11 @@ class Link(asyncio.Protocol):
         self._turn()
 
     def pause_writing(self) -> None:
-        self._unread = True
+        self._unread = self._loop.time()
         self._pause()
 
     def resume_writing(self) -> None:
-        self._unread = False
+        self._unread = None
         self._resume()
 
     # A turn
@@ -202,7 +202,7 @@ class Link(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _resume(self) -> None:
-        if not self._paused or self._unread or len(self._tasks) > self._at_once // 2:
+        if not self._paused or self._unread is not None or len(self._tasks) > self._at_once // 2:
             return
         self._paused = False
         self.session.resume(self._loop.time())
@@ -224,6 +224,12 @@ class Link(asyncio.Protocol):
     def _wake(self) -> None:
         self._timer = None
         now = self._loop.time()
+        if self._unread is not None and now - self._unread >= limits.UNREAD:
+            self.session.lost("the SMSC reads nothing of what we write")
+            self._turn()
+            if self._transport is not None:
+                self._transport.abort()  # for closing waits until it is read
+            return
         if self._paused:
             self._due = now + PAUSED_TICK
             self._timer = self._loop.call_at(self._due, self._wake)
