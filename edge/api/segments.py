@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
 from collections import Counter
 from typing import Annotated, Final, Literal
@@ -15,6 +16,7 @@ from edge.sms.plain import instead, plain
 from edge.sms.split import LIMITS, count
 from edge.sms.text import BODY_LIMIT
 
+LONG: Final = 1_000  # characters; a text of more may take tens of milliseconds, so calls are not kept waiting for it
 NAMED: Final = 100  # different characters that an answer names
 
 Name = Literal["GSM-7", "UCS-2"]
@@ -95,7 +97,8 @@ def _name(encoding: Literal["gsm", "ucs2"]) -> Name:
 
 
 async def segments(ask: Ask[Nothing, SegmentsQuestion]) -> Segments:
-    return segments_of(ask.body.text)
+    text = ask.body.text
+    return segments_of(text) if len(text) <= LONG else await asyncio.to_thread(segments_of, text)
 
 
 def operations() -> list[AnyOperation]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
+from edge.api import segments
+from edge.api.segments import segments_of
 from tests.api.world import World, on_still
 
 SEGMENTS = "/v1.0/messages/segments"
@@ -53,3 +56,17 @@ async def test_what_makes_it_more_is_named(still: World) -> None:
 async def test_what_is_no_question(still: World, body: dict[str, Any]) -> None:
     status, _, _ = await still.ask("POST", SEGMENTS, body)
     assert status == 400
+
+
+@on_still
+async def test_a_long_text_is_counted_beside_the_loop(still: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    here: list[bool] = []
+
+    def noted(text: str) -> segments.Segments:
+        here.append(threading.current_thread() is threading.main_thread())
+        return segments_of(text)
+
+    monkeypatch.setattr(segments, "segments_of", noted)
+    for text in ("ж" * segments.LONG, "ж" * (segments.LONG + 1)):
+        assert (await still.did("POST", SEGMENTS, {"text": text}))["characters"] == len(text)
+    assert here == [True, False]
