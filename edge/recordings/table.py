@@ -22,8 +22,7 @@ from edge.recordings.take import Ending, Format
 from edge.recordings.timeline import RATE
 from edge.store.engine import reading
 from edge.store.metadata import NIL, Instant, Uuid, instant_text, metadata, micros
-from edge.store.page import SIZE_MAX, Place
-from edge.store.page import after as behind
+from edge.store.page import SIZE_MAX, Place, newest
 from edge.store.writer import Row, Statement, Writer, insert
 
 State = Literal["recording", "waiting", "stored", "failed"]
@@ -208,13 +207,10 @@ class RecordingTable:
             query = query.where(recordings.c.customer_id == customer_id)
         if reference_id is not None:
             query = query.where(recordings.c.reference_id == reference_id)
-        if since is not None:
-            query = query.where(recordings.c.tm_create >= since)
-        if until is not None:
-            query = query.where(recordings.c.tm_create < until)
-        if after is not None:
-            query = query.where(behind(after, recordings.c.tm_create, recordings.c.id))
-        return await self._read(query.order_by(recordings.c.tm_create.desc(), recordings.c.id.desc()).limit(size))
+        table = recordings.c
+        return await self._read(
+            newest(query, table.tm_create, table.id, since=since, until=until, behind=after, size=size)
+        )
 
     async def of(self, reference_ids: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """The ids of the recordings of these calls, first one first."""

@@ -14,8 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.sessions.tables import deliveries
 from edge.store.engine import reading, writing
 from edge.store.metadata import micros
-from edge.store.page import SIZE_MAX, Place
-from edge.store.page import after as behind
+from edge.store.page import SIZE_MAX, Place, newest
 
 Kind = Literal["webhook", "email"]
 State = Literal["queued", "sent", "failed"]
@@ -86,13 +85,7 @@ class DeliveryTable:
         table = deliveries.c
         conditions = ((table.customer_id, customer_id), (table.kind, kind), (table.state, state))
         query = sa.select(deliveries).where(*(column == value for column, value in conditions if value is not None))
-        if since is not None:
-            query = query.where(table.tm_create >= since)
-        if until is not None:
-            query = query.where(table.tm_create < until)
-        if after is not None:
-            query = query.where(behind(after, table.tm_create, table.id))
-        query = query.order_by(table.tm_create.desc(), table.id.desc()).limit(size)
+        query = newest(query, table.tm_create, table.id, since=since, until=until, behind=after, size=size)
         async with reading(self._engine) as connection:
             return (await connection.execute(query)).mappings().all()
 

@@ -12,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.sessions.tables import events
 from edge.store.engine import reading, writing
 from edge.store.metadata import from_micros
-from edge.store.page import SIZE_MAX, Place
-from edge.store.page import after as behind
+from edge.store.page import SIZE_MAX, Place, newest
 
 State = Literal["queued", "sent", "failed"]
 
@@ -55,13 +54,7 @@ class EventTable:
             *((table.resource_id, resource_id), (table.state, state)),
         )
         query = sa.select(*_LISTED).where(*(column == value for column, value in wanted if value is not None))
-        if since is not None:
-            query = query.where(table.tm_create >= since)
-        if until is not None:
-            query = query.where(table.tm_create < until)
-        if after is not None:
-            query = query.where(behind(after, table.tm_create, table.id))
-        query = query.order_by(table.tm_create.desc(), table.id.desc()).limit(size)
+        query = newest(query, table.tm_create, table.id, since=since, until=until, behind=after, size=size)
         async with reading(self._engine) as connection:
             return (await connection.execute(query)).mappings().all()
 

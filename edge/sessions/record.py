@@ -23,8 +23,7 @@ from edge.recordings.table import Recording
 from edge.sessions.tables import calls
 from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, instant_text, storable, with_times
-from edge.store.page import SIZE_MAX, Place
-from edge.store.page import after as behind
+from edge.store.page import SIZE_MAX, Place, newest
 from edge.store.writer import Writer, insert
 
 Outcome = Literal["answered", "redirected", "rejected", "cancelled", "failed"]
@@ -157,19 +156,14 @@ class CallTable:
         size: int = SIZE_MAX,
     ) -> list[dict[str, Any]]:
         """Newest first, `since` ≤ tm_create < `until`, from behind the place `after` on."""
-        query = sa.select(calls).order_by(calls.c.tm_create.desc(), calls.c.id.desc()).limit(size)
+        query = sa.select(calls)
         if customer_id is not None:
             query = query.where(calls.c.customer_id == customer_id)
         if number is not None:
             query = query.where(calls.c.number == number)
         if call_id is not None:
             query = query.where(calls.c.call_id == call_id)
-        if since is not None:
-            query = query.where(calls.c.tm_create >= since)
-        if until is not None:
-            query = query.where(calls.c.tm_create < until)
-        if after is not None:
-            query = query.where(behind(after, calls.c.tm_create, calls.c.id))
+        query = newest(query, calls.c.tm_create, calls.c.id, since=since, until=until, behind=after, size=size)
         async with reading(self._engine) as connection:
             return [public(row) for row in (await connection.execute(query)).mappings()]
 

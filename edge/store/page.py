@@ -11,9 +11,9 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Column, ColumnElement, and_, or_
+from sqlalchemy import Column, ColumnElement, Select, and_, or_
 
 from edge.errors import Fault, Invalid
 from edge.store.metadata import from_micros, is_id, micros
@@ -72,6 +72,26 @@ def read_token(text: str) -> Place | None:
             reason="INVALID_REQUEST_PARAMETER",
         ) from None
     return place if place.when <= _LATEST else Place(_LATEST, row_id)
+
+
+def newest(
+    query: Select[Any],
+    when: Column[datetime],
+    row_id: Column[str],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    behind: Place | None,
+    size: int,
+) -> Select[Any]:
+    """The first `size` rows of a query, newest first, with `since` ≤ `when` < `until`, that come after the place."""
+    if since is not None:
+        query = query.where(when >= since)
+    if until is not None:
+        query = query.where(when < until)
+    if behind is not None:
+        query = query.where(after(behind, when, row_id))
+    return query.order_by(when.desc(), row_id.desc()).limit(size)
 
 
 def after(place: Place, when: Column[datetime], row_id: Column[str]) -> ColumnElement[bool]:
