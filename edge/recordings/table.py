@@ -23,11 +23,10 @@ from edge.recordings.timeline import RATE
 from edge.store.engine import reading
 from edge.store.metadata import NIL, Instant, Uuid, instant_text, metadata, micros
 from edge.store.page import SIZE_MAX, Place, newest
-from edge.store.writer import Row, Statement, Writer, insert
+from edge.store.writer import Row, Statement, Then, Writer, insert
 
 State = Literal["recording", "waiting", "stored", "failed"]
 Ids: TypeAlias = list[str]
-Then: TypeAlias = tuple[Statement, Row]
 OnEnd = Literal["none", "pending", "done"]
 
 IDS: Final = 500  # asked for at a time

@@ -22,8 +22,8 @@ from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, name_id
 from edge.store.page import SIZE_MAX, Place
 from edge.store.page import after as behind
-from edge.store.statement import Statement, insert
-from edge.store.writer import Row
+from edge.store.statement import insert
+from edge.store.writer import Then
 
 _NAMESPACE: Final = uuid.UUID("5b1f6d0e-64f2-5e0a-9d7c-1f2a6c3b8e41")
 
@@ -62,7 +62,7 @@ class Kept(Protocol):
     def tm_create(self) -> int: ...
 
 
-def said(text: Kept, *, came: bool) -> tuple[tuple[Statement, Row], ...]:
+def said(text: Kept, *, came: bool) -> tuple[Then, ...]:
     """What is written with the row of a text that came or went, if that is new."""
     if text.conversation_id == NIL:
         return ()

@@ -37,7 +37,7 @@ from edge.sessions.news import News, NoNews
 from edge.sessions.tables import messages
 from edge.settings import Section
 from edge.store.metadata import micros, storable
-from edge.store.writer import Row, Statement, Writer
+from edge.store.writer import Then, Writer
 
 log = get_logger("inbox")
 
@@ -139,7 +139,7 @@ class Inbox:
         """Wait until no run of a text is left."""
         await self._lanes.idle()
 
-    async def accept(self, text: Incoming, then: Sequence[tuple[Statement, Row]] = ()) -> Accepted:
+    async def accept(self, text: Incoming, then: Sequence[Then] = ()) -> Accepted:
         """Keep a text, and with it, if it is new, what belongs to it; it is durable when this returns.
 
         Raises Unavailable when that cannot be.
@@ -161,7 +161,7 @@ class Inbox:
         result.set_result(accepted)
         return accepted
 
-    async def _keep(self, text: Incoming, then: Sequence[tuple[Statement, Row]]) -> Accepted:
+    async def _keep(self, text: Incoming, then: Sequence[Then]) -> Accepted:
         told = text.direction == "inbound" and not text.refusal and await self._news.hears(text.customer_id)
         hold = text.has_work and self._room()
         begun = hold and self._lanes.free(text.pair)

@@ -16,10 +16,10 @@ from edge.accounts.event import EventType
 from edge.sessions.event import FORGET, KEEP, Event
 from edge.sessions.journal import Journal
 from edge.sessions.message import Message, MessageTable, Receipt, message_of
-from edge.sessions.news import Changed, Said, Then
+from edge.sessions.news import Changed, Said
 from edge.sessions.tables import messages
 from edge.store.metadata import NIL, Instant, Json, from_micros, instant_text
-from edge.store.writer import Row
+from edge.store.writer import Row, Then
 
 DELETED: Final = "deleted"
 _WHOLE: Final[Mapping[str, Any]] = {  # what a new row does not say

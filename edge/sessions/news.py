@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol
 
-from edge.store.writer import Row, Statement
-
-Then: TypeAlias = tuple[Statement, Row]  # see `Writer.put_with`
+from edge.store.writer import Row, Then
 
 
 class Said(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge.accounts.event import EventType
 from edge.sessions.event import KEEP, Event
 from edge.sessions.journal import Journal
-from edge.store.writer import Row, Statement
+from edge.store.writer import Then
 
 if TYPE_CHECKING:
     from edge.sessions.opt_outs import OptOut
@@ -25,7 +25,7 @@ class OptOutEvents:
         self._form = form
         self._clock = clock
 
-    async def of(self, found: OptOut, what: object) -> tuple[tuple[Statement, Row], ...]:
+    async def of(self, found: OptOut, what: object) -> tuple[Then, ...]:
         """The event that tells of an opt-out as it is now, if its account's server wants to know. Raises Unavailable.
 
         `what` tells this change from others to it.

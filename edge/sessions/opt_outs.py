@@ -33,7 +33,7 @@ from edge.store.page import SIZE_MAX, Place
 from edge.store.page import after as behind
 from edge.store.reader import Lookup, Reader
 from edge.store.statement import Statement, insert
-from edge.store.writer import Row, Writer
+from edge.store.writer import Row, Then, Writer
 
 log = get_logger("sessions")
 
@@ -220,7 +220,7 @@ class OptOuts:
 
     # Changes
 
-    def told(self, text: Incoming, word: str) -> tuple[tuple[Statement, Row], ...]:
+    def told(self, text: Incoming, word: str) -> tuple[Then, ...]:
         """What is written with the row of a text that is a keyword, if that is new."""
         if text.keyword == "start":
             return ((IN, (text.tm_create, text.tm_create, text.id, TEXT, text.conversation_id)),)

@@ -28,7 +28,7 @@ from edge.sessions.opt_outs import OptOuts
 from edge.sessions.texting import TextSending
 from edge.sms.keywords import Keyword, Keywords, Kind
 from edge.store.metadata import NIL
-from edge.store.writer import Row, Statement
+from edge.store.writer import Then
 
 log = get_logger("sessions")
 
@@ -51,7 +51,7 @@ class Opting:
         found = self._keywords.find(text, digits, peer)
         return found if found is None or number is None or number.metadata.keywords != "flow" else None
 
-    def kept_with(self, text: Incoming) -> tuple[tuple[Statement, Row], ...]:
+    def kept_with(self, text: Incoming) -> tuple[Then, ...]:
         """What is written in the same commit as a keyword, if that is new."""
         keyword = self._keywords.find(text.text, text.number, text.peer)
         return self._opt_outs.told(text, keyword.word if keyword is not None else "")

@@ -9,7 +9,7 @@ from typing import Any
 from edge.recordings.table import Recording, public
 from edge.sessions.event import KEEP, Event
 from edge.sessions.journal import Journal
-from edge.store.writer import Row, Statement
+from edge.store.writer import Then
 
 
 class RecordingEvents:
@@ -22,7 +22,7 @@ class RecordingEvents:
         self._form = form
         self._clock = clock
 
-    async def finished(self, recording: Recording) -> Sequence[tuple[Statement, Row]]:
+    async def finished(self, recording: Recording) -> Sequence[Then]:
         """What is written with its end. Raises Unavailable."""
         r = recording
         if not await self._journal.hears(r.customer_id, "recording_finished"):

@@ -39,7 +39,7 @@ from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.metrics import counter
 from edge.sessions.carrier_ids import distance, fold, spellings
-from edge.sessions.news import Changed, News, NoNews, Said, Then
+from edge.sessions.news import Changed, News, NoNews, Said
 from edge.sessions.sender import Over
 from edge.sessions.tables import early_reports, outbox, sent_parts
 from edge.settings import Section
@@ -47,7 +47,7 @@ from edge.sms.text import ADDRESS_LIMIT, Report
 from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, is_id, micros, storable
 from edge.store.reader import Lookup, Reader
-from edge.store.writer import Statement, Writer, insert
+from edge.store.writer import Statement, Then, Writer, insert
 
 log = get_logger("outbox")
 

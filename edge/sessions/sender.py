@@ -38,7 +38,7 @@ from edge.sessions.lanes import Again, Lanes
 from edge.settings import Section
 from edge.sms.carrier import Busy, NotNow, SendError
 from edge.store.metadata import micros, storable
-from edge.store.writer import Row, Statement, Writer
+from edge.store.writer import Statement, Then, Writer
 
 log = get_logger("outbox")
 
@@ -107,7 +107,7 @@ class Over(NamedTuple):
 class Along(Protocol[C]):
     """What else happens when an item is over."""
 
-    async def along(self, item: C, over: Over, /) -> Sequence[tuple[Statement, Row]]:
+    async def along(self, item: C, over: Over, /) -> Sequence[Then]:
         """What is to be written together with it, see `Writer.put_with`. Raises Unavailable."""
 
     async def settle(self, item: C, over: Over, /) -> None:
@@ -117,7 +117,7 @@ class Along(Protocol[C]):
 class Alone:
     """Nothing else happens."""
 
-    async def along(self, _item: object, _over: Over, /) -> Sequence[tuple[Statement, Row]]:
+    async def along(self, _item: object, _over: Over, /) -> Sequence[Then]:
         return ()
 
     async def settle(self, _item: object, _over: Over, /) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from edge.errors import EdgeError, Internal, Unavailable
 from edge.log import get_logger
@@ -25,13 +25,14 @@ from edge.metrics import counter, gauge, histogram
 from edge.store.engine import StoreSection, is_sqlite
 from edge.store.statement import Statement, insert
 
-__all__ = ["Job", "Outcome", "Row", "Statement", "Writer", "WriterBackend", "insert"]
+__all__ = ["Job", "Outcome", "Row", "Statement", "Then", "Writer", "WriterBackend", "insert"]
 
 GROUP_ROWS = 1000  # rows of one commit at most, so that nobody waits long for strangers' rows
 LAZY_BATCH = 500  # this many lazy rows are reason enough for a commit
 RETRY_SECONDS = 0.25  # between two tries to write lazy rows while the database is away
 
 Row = tuple[Any, ...]
+Then: TypeAlias = tuple[Statement, Row]  # what is written with something else, see `Writer.put_with`
 
 _WRITTEN = counter("store_rows_total", "Rows handed to the writer, by what became of them", ["kind", "outcome"])
 _LAZY_WRITTEN = _WRITTEN.labels("lazy", "written")
@@ -58,7 +59,7 @@ class Job:
         statement: Statement | None,
         rows: Sequence[Row],
         done: asyncio.Future[list[bool]] | None,
-        then: Sequence[tuple[Statement, Row]] = (),
+        then: Sequence[Then] = (),
     ) -> None:
         self.statement = statement
         self.rows = rows
@@ -67,7 +68,7 @@ class Job:
         self.inserted: list[bool] = []
 
     @property
-    def following(self) -> Sequence[tuple[Statement, Row]]:
+    def following(self) -> Sequence[Then]:
         """What is to be written now that the rows are."""
         return self.then if self.then and any(self.inserted) else ()
 
@@ -165,7 +166,7 @@ class Writer:
         self._send(Job(statement, rows, done))
         return await done
 
-    async def put_with(self, statement: Statement, row: Row, then: Sequence[tuple[Statement, Row]]) -> bool:
+    async def put_with(self, statement: Statement, row: Row, then: Sequence[Then]) -> bool:
         """Write a row and, if that inserted or changed something, what belongs to it: all of it is written or nothing.
 
         Says whether it did. Raises as `put`.

@@ -13,14 +13,14 @@ import sqlalchemy as sa
 
 from edge.errors import Unavailable
 from edge.metrics import REGISTRY
-from edge.sessions.news import Changed, Then
+from edge.sessions.news import Changed
 from edge.sessions.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.reports import Known, Part, ReceiptsSection, Reports, Step, choose, move, same_number
 from edge.sessions.tables import early_reports, memories, outbox, sent_parts
 from edge.sms.carrier import Carrier, Refused
 from edge.sms.text import OutgoingText, Receipt, Report
 from edge.store.metadata import micros, new_id
-from edge.store.writer import Row, Statement
+from edge.store.writer import Row, Statement, Then
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 from tests.sessions.test_outbox import CUSTOMER, text
 
