@@ -92,7 +92,7 @@ def test_a_database_with_a_customer_gets_no_demo(tmp_path: Path) -> None:
         (
             '[outbox]\nat_once = 0\nspeed = 1\n[[carriers]]\nkind = "pigeon"\n',
             [
-                "carriers[0]: there is no kind of carrier 'pigeon', only loopback, sip",
+                "carriers[0]: there is no kind of carrier 'pigeon', only loopback, sip, smpp, telnyx, twilio, vonage",
                 "outbox.at_once: Input should be greater than 0",
                 "outbox.speed: there is no such setting",
             ],
