@@ -51,7 +51,14 @@ def _secret(value: Any) -> Any:
         raise ValueError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]  # as it is, or `file:` and the path of a file that holds it
+def _no_empty_secret(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError("a secret is empty: anybody knows that")
+    return value
+
+
+# as it is, or `file:` and the path of a file that holds it
+Secret = Annotated[SecretStr, BeforeValidator(_secret), AfterValidator(_no_empty_secret)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]  # http or https, what a path is put behind: no slash at its end
 
 
