@@ -182,7 +182,7 @@ class Bell(Carrier):
         self.called: list[Called] = []
 
     async def send(self, text: OutgoingText) -> Receipt:
-        raise NotImplementedError
+        raise NotImplementedError  # it is only called
 
     def routes(self) -> Sequence[Hook]:
         read, answer = self._read, self._answer
@@ -352,6 +352,7 @@ async def _running(
     virtual = PoolRange(country="899", first="+899001000000", last="+899001000099", type="virtual", features=("voice",))
     providers: Sequence[Any] = (Pool(PoolSection(ranges=(pool, virtual)), numbers.taken), Fickle(shop))
     trunks = TrunkTable([Trunk(name="carrier", networks=("192.0.2.0/24",), country="US")])
+    # its carriers only take texts in, and ask nothing
     site: Any = Site(messages=None, post=None, trunks=trunks, targets=Targets(trunks), ask=None)  # type: ignore[arg-type]
     writer = Writer(StoreSection(url=database_url))
     await writer.start()
