@@ -4,9 +4,11 @@
       └──refused, or given up──▶ failed ◀──one of its parts failed── sent
 
 1. What a carrier calls the parts of a text is written in the same commit as that it was sent (`along`).
-2. A report finds its message by our id, or by the carrier's: as it is, or in another spelling (`carrier_ids.py`) if the
-   numbers that it names are those of the message. It moves the part it is of, and with it the message. Nothing goes
-   back, so the same report again, or an old one that comes late, changes nothing.
+2. A report finds its message by our id, or by the carrier's: as it is, else in another spelling (`carrier_ids.py`) if
+   the numbers that it names are those of the message, in either order, for some SMSCs do not swap them. It moves the
+   part it is of, and with it the message. Nothing goes back, so the same report again, or an old one that comes late,
+   changes nothing. Where two texts may be meant nobody guesses: the report waits, and is counted as `ambiguous`. So it
+   does while a text between the same numbers is under way whose id may turn out to be just that.
 3. One that finds nothing is kept, for it may be faster than the answer to the text itself. Whoever has written down
    such an answer looks for reports of it (`settle`), and whoever has kept a report looks for its text once more: of two
    that do so at once at least one sees the other. What a process that dies leaves undone, and what was kept while
@@ -29,19 +31,20 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import sqlalchemy as sa
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, PositiveInt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.metrics import counter
 from edge.sessions.carrier_ids import distance, fold, spellings
+from edge.sessions.conversation import conversation_id
 from edge.sessions.news import Changed, News, NoNews, Said
 from edge.sessions.sender import Over
-from edge.sessions.tables import early_reports, outbox, sent_parts
+from edge.sessions.tables import early_reports, messages, outbox, sent_parts
 from edge.settings import Section
 from edge.sms.text import ADDRESS_LIMIT, Report
 from edge.store.engine import reading, writing
@@ -56,7 +59,8 @@ RECEIPTS = counter("receipts_total", "Delivery receipts by carrier and by what b
 TRIES: Final = 20  # of a change that others come before
 PAGE: Final = 200  # rows read at a time
 LOOK_SECONDS: Final = 5.0  # between two looks at what came too early
-RECENT: Final = timedelta(minutes=2)  # what is looked at again then; of older ones nobody is in the middle any more
+RECENT: Final = timedelta(minutes=2)  # what is looked at again then; of older ones hardly anybody is in the middle
+ALL_EVERY: Final = 12  # looks, of which one is at all that came too early
 PURGE_BATCH: Final = 500
 NEAREST: Final = 10  # messages that are looked at for one id; some carriers begin anew with 1
 SUFFIX: Final = 7  # digits that make two spellings of a number the same one
@@ -136,6 +140,8 @@ KEEP: Final = insert(
 DROP: Final = Statement.of("early_reports.drop", "DELETE FROM early_reports WHERE id = ?")
 
 FINAL: Final = frozenset({"delivered", "failed"})
+Unsure = Literal["ambiguous"]
+AMBIGUOUS: Final[Unsure] = "ambiguous"  # what becomes of a report that may be of several texts, for now
 
 
 class ReceiptsSection(Section):
@@ -146,6 +152,9 @@ class ReceiptsSection(Section):
     )
     unmatched_hours: PositiveFloat = Field(
         default=1.0, description="So long a receipt that belongs to no text waits for one; then it is counted and goes."
+    )
+    unmatched_kept: PositiveInt = Field(
+        default=10_000, description="So many such receipts of one carrier wait; of more the oldest go, and are counted."
     )
 
 
@@ -203,6 +212,7 @@ class Reports:
         news: News | None = None,
     ) -> None:
         self._section = section
+        self._limit = section.unmatched_kept
         self._engine = engine
         self._reader = reader
         self._writer = writer
@@ -216,14 +226,15 @@ class Reports:
         report = _trimmed(report)
         try:
             outcome = await self._apply(report)
-            if outcome is None:
+            if outcome is None or outcome == AMBIGUOUS:
                 early = await self._keep(report)
                 outcome = await self._apply(report, early) or "early"
         except Unavailable:
             RECEIPTS.labels(report.carrier, "unavailable").inc()
             raise
         RECEIPTS.labels(report.carrier, outcome).inc()
-        log.info("receipt", carrier=report.carrier, carrier_id=report.carrier_id, status=report.status, outcome=outcome)
+        say = log.warning if outcome == AMBIGUOUS else log.info
+        say("receipt", carrier=report.carrier, carrier_id=report.carrier_id, status=report.status, outcome=outcome)
 
     # Beside the outbox
 
@@ -257,13 +268,13 @@ class Reports:
     # What came too early
 
     async def watch(self, pause: Callable[[float], Awaitable[None]]) -> None:
-        """Look after reports that were kept, for ever: at all of them first, then at those of the last minutes."""
-        since = 0
+        """Look after reports that were kept, for ever: at all of them first and once a minute, else at new ones."""
+        looks = 0
         while True:
             try:
-                await self.look(since)
+                await self.look(micros(self._clock() - RECENT) if looks % ALL_EVERY else 0)
+                looks += 1
                 await self._listen()
-                since = micros(self._clock() - RECENT)
                 await self.purge()
             except Unavailable:
                 pass  # the next look will do
@@ -298,18 +309,31 @@ class Reports:
         self._quiet = some is None and self._kept == kept
 
     async def purge(self) -> None:
-        """Let go of reports that belong to no text of ours."""
+        """Let go of reports that belong to no text of ours, and of the oldest where one carrier brings too many."""
         table = early_reports.c
-        old = self._clock() - timedelta(hours=self._section.unmatched_hours)
-        while True:
-            oldest = sa.select(table.id).where(table.tm_create < old).limit(PURGE_BATCH)
+        await self._let_go(
+            "unmatched", table.tm_create < self._clock() - timedelta(hours=self._section.unmatched_hours)
+        )
+        counts = sa.select(table.carrier, sa.func.count()).group_by(table.carrier)
+        async with reading(self._engine) as connection:
+            crowds = [(carrier, n) for carrier, n in await connection.execute(counts) if n > self._limit]
+        for carrier, n in crowds:
+            log.warning("too many receipts of no text, the oldest go", carrier=carrier, count=n - self._limit)
+            await self._let_go("crowded_out", table.carrier == carrier, n - self._limit)
+
+    async def _let_go(self, outcome: str, which: sa.ColumnElement[bool], most: int | None = None) -> None:
+        """Delete the oldest of such reports, so many at most."""
+        table, left = early_reports.c, most if most is not None else PURGE_BATCH
+        while left > 0:
+            oldest = sa.select(table.id).where(which).order_by(table.tm_create, table.id).limit(min(left, PURGE_BATCH))
             gone = sa.delete(early_reports).where(table.id.in_(oldest)).returning(table.carrier)
             async with writing(self._engine) as connection:
                 carriers = (await connection.execute(gone)).scalars().all()
             for carrier in carriers:
-                RECEIPTS.labels(carrier, "unmatched").inc()
+                RECEIPTS.labels(carrier, outcome).inc()
             if len(carriers) < PURGE_BATCH:
                 return
+            left -= len(carriers) if most is not None else 0
 
     async def _keep(self, report: Report) -> str:
         """Write a report down that finds nothing; the same one again is the same row. Returns its id."""
@@ -337,7 +361,7 @@ class Reports:
 
     async def _settle(self, early: str, report: Report) -> None:
         outcome = await self._apply(report, early)
-        if outcome is not None:
+        if outcome is not None and outcome != AMBIGUOUS:  # that was counted when it came
             RECEIPTS.labels(report.carrier, outcome).inc()
 
     # Applying
@@ -346,8 +370,8 @@ class Reports:
         """Apply a report; returns what became of it, None when it finds no message. `early` is its row, which goes."""
         for _ in range(TRIES):
             known = await self._find(report)
-            if known is None:
-                return None
+            if known is None or known == AMBIGUOUS:
+                return known
             step = move(known, report)
             if step is None:
                 if early is not None:
@@ -376,7 +400,7 @@ class Reports:
             self._news.written(known.customer_id)
         return moved
 
-    async def _find(self, report: Report) -> Known | None:
+    async def _find(self, report: Report) -> Known | Unsure | None:
         """The message that a report is of, as it is now."""
         if report.message_id:
             for known in _known(await self._reader.get(BY_MESSAGE, report.message_id)):
@@ -386,40 +410,73 @@ class Reports:
             return None
         keys = {_key(report.carrier, spelling) for spelling in spellings(report.carrier_id)}
         found = await asyncio.gather(*(self._reader.get(BY_CARRIER_ID, key) for key in keys))
-        oldest = micros(self._clock() - timedelta(days=self._section.match_days))
-        return choose(_known([row for rows in found for row in rows]), report, oldest)
+        oldest = self._clock() - timedelta(days=self._section.match_days)
+        chosen = choose(_known([row for rows in found for row in rows]), report, micros(oldest))
+        if chosen is None or chosen == AMBIGUOUS:
+            return chosen
+        far, known = chosen
+        return AMBIGUOUS if far > 1 and await self._has_rival(known, report, oldest) else known
+
+    async def _has_rival(self, known: Known, report: Report, oldest: datetime) -> bool:
+        """Whether another text between the same numbers is called, or may yet be, exactly as a report says: one that
+        its carrier may have without our knowing its id. Of a long id that is so for one under way only: that the id
+        of a lost answer is another's in hexadecimal is no chance there is.
+        """
+        m, o, p = messages.c, outbox.c, sent_parts.c
+        folded = fold(report.carrier_id)
+        called_so = sa.select(p.place).where(p.message_id == o.id, p.carrier == report.carrier, p.folded == folded)
+        may_be = [o.state == "queued", called_so.exists()]
+        if len(folded) < CHANCE:
+            may_be.append(o.attempts > 1)  # the answer to one of the tries may have been lost
+        query = (
+            sa.select(o.id)
+            .join(messages, m.id == o.id)
+            .where(m.conversation_id == conversation_id(known.customer_id, known.number, known.peer))
+            .where(m.tm_create >= oldest, m.id != known.id, sa.or_(o.carrier == report.carrier, o.passed != ""))
+            .where(sa.or_(*may_be))
+            .limit(1)
+        )
+        async with reading(self._engine) as connection:
+            return (await connection.execute(query)).first() is not None
 
 
-def choose(candidates: Sequence[Known], report: Report, oldest: int) -> Known | None:
-    """The message that a report is of, of those that have a part of that name: the one that is spelled most alike,
-    then one that is not over yet, then the newest. One that is only the same number in another spelling is it if no
-    other is, and if the report names its receiver or the number is so long that it is no chance."""
-    fitting: list[tuple[int, bool, int, Known]] = []
+def choose(candidates: Sequence[Known], report: Report, oldest: int) -> tuple[int, Known] | Unsure | None:
+    """The message that a report is of, of those that have a part of that name, and how far it is spelled from that: one
+    that is spelled most alike, of those under one id that is not over yet, then the newest. Under another spelling
+    several ids may be the same one, then none is meant; and one that is only the same number has to have both numbers
+    of the report, its receiver's said, or to be so long that it is no chance."""
+    fitting: list[tuple[int, bool, int, str, Known]] = []
     for known in candidates:
-        parts = [part for part in hit(known, report) if part.tm_create >= oldest]
-        if not parts or not _is_of(known, report) or not same_number(report.destination, known.peer):
+        if not _is_of(known, report):
             continue
-        far = min(distance(report.carrier_id, part.carrier_id) or 0 for part in parts)
-        if far and not same_number(report.source, known.number):
-            continue
-        if far == 2 and not report.destination and len(fold(report.carrier_id)) < CHANCE:
-            continue
-        fitting.append((far, known.state in FINAL, -max(part.tm_create for part in parts), known))
-    fitting.sort(key=lambda fit: fit[:3])
-    if len(fitting) > 1 and fitting[0][0] == 2 and not fitting[1][1]:
+        for part in hit(known, report):
+            far = distance(report.carrier_id, part.carrier_id) or 0
+            if part.tm_create < oldest or not _between(known, report, exact=far == 0):
+                continue
+            if far == 2 and not report.destination and len(fold(report.carrier_id)) < CHANCE:
+                continue
+            fitting.append((far, known.state in FINAL, -part.tm_create, part.carrier_id, known))
+    if not fitting:
         return None
-    return fitting[0][3] if fitting else None
+    fitting.sort(key=lambda fit: fit[:3])
+    far, *_, called, known = fitting[0]
+    if far and any(fit[0] == far and fit[3] != called for fit in fitting):
+        return AMBIGUOUS
+    return far, known
 
 
 def hit(known: Known, report: Report) -> list[Part]:
-    """The parts that a report is of: those of its id, else, when it has our id, all. Under an id that is none of theirs
-    it tells of a try before, whose answer was lost: that it was delivered is good news of all, other news is of none.
+    """The parts that a report is of: those whose id is spelled most like its own, else, when it has our id, all. Under
+    an id that is none of theirs it tells of a try before, whose answer was lost: that it was delivered is good news of
+    all, other news is of none.
     """
     mine = [part for part in known.parts if part.carrier == report.carrier]
-    named = [part for part in mine if distance(report.carrier_id, part.carrier_id) is not None]
-    exact = [part for part in named if part.carrier_id == report.carrier_id]
+    named = [(far, part) for part in mine if (far := distance(report.carrier_id, part.carrier_id)) is not None]
+    if named:
+        nearest = min(far for far, _ in named)
+        return [part for far, part in named if far == nearest]
     tells_of_all = report.message_id == known.id and (not report.carrier_id or report.status == "delivered")
-    return exact or named or (mine if tells_of_all else [])
+    return mine if tells_of_all else []
 
 
 def move(known: Known, report: Report) -> Step | None:
@@ -445,6 +502,16 @@ def same_number(said: str, ours: str) -> bool:
         return said.casefold() == ours.casefold()
     shorter, longer = sorted((one, other), key=len)
     return longer == shorter or (len(shorter) >= SUFFIX and longer.endswith(shorter))
+
+
+def _between(known: Known, report: Report, *, exact: bool) -> bool:
+    """Whether a report names the numbers of a message: its receiver, and its sender unless the id is exact, for
+    carriers do replace who sends. An SMSC that does not swap them names both of them the other way round."""
+    source, destination = report.source, report.destination
+    if same_number(destination, known.peer) and (exact or same_number(source, known.number)):
+        return True
+    named = bool(source and destination)
+    return named and same_number(source, known.peer) and same_number(destination, known.number)
 
 
 def _key(carrier: str, spelling: str) -> str:

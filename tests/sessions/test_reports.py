@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from edge.errors import Unavailable
 from edge.metrics import REGISTRY
+from edge.sessions.conversation import conversation_id
 from edge.sessions.news import Changed
 from edge.sessions.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.reports import Known, Part, ReceiptsSection, Reports, Step, choose, move, same_number
@@ -334,6 +335,25 @@ async def test_receipts_of_nothing_are_kept_for_a_while_and_counted(ground: Grou
     assert (counted("early"), counted("unmatched")) == (early + 3, unmatched + 2)
 
 
+async def test_of_too_many_receipts_of_nothing_the_oldest_of_their_carrier_go(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.sessions.reports.PURGE_BATCH", 2)
+    gone, unmatched = counted("crowded_out"), counted("unmatched")
+    async with living(ground) as life:
+        life.reports = Reports(
+            ReceiptsSection(unmatched_kept=3), ground.engine, ground.reader, ground.writer, life.clock
+        )
+        for n in range(8):
+            await life.reports.take(replace(says(carrier_id=f"x{n}"), received_at=life.clock.now))
+            life.clock.move(1)
+        await life.reports.take(replace(says(carrier_id="y"), carrier="dove"))
+        await life.reports.purge()
+        left = {(row["carrier"], row["carrier_id"]) for row in await ground.rows_of(early_reports)}
+        assert left == {("pigeon", "x5"), ("pigeon", "x6"), ("pigeon", "x7"), ("dove", "y")}
+    assert (counted("crowded_out"), counted("unmatched")) == (gone + 5, unmatched)
+
+
 async def test_two_receipts_of_two_parts_at_once_at_two_processes_are_one_delivered_text(ground: Ground) -> None:
     ids = [f"p{n}" for n in range(8)]
     async with living(ground, *ids) as one:
@@ -536,19 +556,90 @@ def test_of_two_that_are_the_same_number_in_another_spelling_none_is_meant() -> 
         for name, kept in (("m1", "ff"), ("m2", "0FF"))
     )
     named = says(carrier_id="255", destination="14155550111")
-    assert choose([one, two], named, 0) is None
-    assert choose([one], named, 0) == one
-    assert choose([one, replace(two, state="delivered")], named, 0) == one
-    assert choose([replace(one, state="failed"), two], named, 0) == two
-    assert choose([one, two], says(carrier_id="FF"), 0) is not None
-    assert choose([one, two], says(carrier_id="ff"), 0) == one
+    assert choose([one, two], named, 0) == "ambiguous"
+    assert choose([one], named, 0) == (2, one)
+    assert choose([one, replace(two, state="delivered")], named, 0) == "ambiguous"  # it may be told twice
+    assert choose([one, two], says(carrier_id="FF"), 0) == "ambiguous"
+    assert choose([one, two], says(carrier_id="ff"), 0) == (0, one)
+    assert choose([one, two], says(carrier_id="0FF"), 0) == (0, two)
+
+
+def test_of_two_texts_under_one_id_the_one_is_meant_that_is_not_over() -> None:
+    one, two = (known(id=name, parts=(Part(0, "pigeon", "ff", "sent", micros(NOW)),)) for name in ("m1", "m2"))
+    named = says(carrier_id="255", destination="14155550111")
+    assert choose([replace(one, state="delivered"), two], named, 0) == (2, two)
+
+
+def test_of_the_parts_of_a_text_the_one_is_meant_that_is_called_most_alike() -> None:
+    mine = known(parts=tuple(Part(n, "pigeon", i, "sent", micros(NOW)) for n, i in enumerate(("255", "ff"))))
+    step = move(mine, says(carrier_id="FF"))
+    assert step is not None
+    assert [part.place for part in step.parts] == [1]
+    other = replace(mine, parts=tuple(Part(n, "pigeon", i, "sent", micros(NOW)) for n, i in enumerate(("10", "22"))))
+    assert choose([other], says(carrier_id="16", destination="14155550111"), 0) == "ambiguous"
 
 
 def test_a_long_number_in_another_spelling_needs_no_receiver() -> None:
     one = known(parts=(Part(0, "pigeon", "bc614e", "sent", micros(NOW)),))
-    assert choose([one], says(carrier_id="12345678"), 0) == one
+    assert choose([one], says(carrier_id="12345678"), 0) == (2, one)
     short = known(parts=(Part(0, "pigeon", "10", "sent", micros(NOW)),))
     assert choose([short], says(carrier_id="16"), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "fits"),
+    [
+        ("14155550100", "14155550111", True),
+        ("14155550111", "14155550100", True),  # as they stood in the text that came
+        ("", "14155550100", False),
+        ("14155550112", "14155550100", False),
+        ("14155550111", "14155550101", False),
+    ],
+)
+@pytest.mark.parametrize("carrier_id", ["ff", "255"])
+def test_the_numbers_of_a_receipt_may_stand_the_other_way_round(
+    carrier_id: str, source: str, destination: str, fits: bool
+) -> None:
+    one = known(parts=(Part(0, "pigeon", "ff", "sent", micros(NOW)),))
+    found = choose([one], says(carrier_id=carrier_id, source=source, destination=destination), 0)
+    assert found == ((2 if carrier_id == "255" else 0, one) if fits else None)
+
+
+TALK = conversation_id(CUSTOMER, "+14155550100", "+14155550111")
+
+
+@pytest.mark.parametrize("called", ["16", "17"])
+async def test_a_text_under_way_may_be_the_one_that_is_called_exactly_so(ground: Ground, called: str) -> None:
+    """The receipt of the second text is faster than the answer that says what it is called."""
+    before, early = counted("ambiguous"), counted("early")
+    async with living(ground, "10") as life:
+        first = await life.sends(conversation_id=TALK)
+        life.loft.ids = (called,)
+        life.loft.meanwhile = lambda: life.reports.take(
+            says(carrier_id="16", source="+14155550100", destination="+14155550111")
+        )
+        second = await life.sends(conversation_id=TALK)
+        await life.reports.look()
+        states = {row["id"]: row["state"] for row in await ground.rows(outbox)}
+        meant, other = (second, first) if called == "16" else (first, second)
+        assert (states[meant.id], states[other.id]) == ("delivered", "sent")
+        assert await ground.rows_of(early_reports) == []
+    assert (counted("ambiguous"), counted("early")) == (before + 1, early)
+
+
+async def test_a_short_id_may_be_that_of_a_try_whose_answer_was_lost(ground: Ground) -> None:
+    async with living(ground, "10") as life:
+        mine = await life.sends(conversation_id=TALK)
+        life.loft.ids = ("20",)
+        tried = await life.sends(conversation_id=TALK)
+        async with ground.engine.begin() as connection:
+            await connection.execute(sa.update(outbox).where(outbox.c.id == tried.id).values(attempts=2))
+        await life.reports.take(says(carrier_id="16", destination="+14155550111"))
+        states = {row["id"]: row["state"] for row in await ground.rows(outbox)}
+        assert states[mine.id] == "sent"
+        await life.reports.take(says(carrier_id="10", destination="+14155550111"))
+        states = {row["id"]: row["state"] for row in await ground.rows(outbox)}
+        assert states[mine.id] == "delivered"
 
 
 @pytest.mark.parametrize(
