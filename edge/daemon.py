@@ -41,6 +41,7 @@ from edge.recordings.recorder import Recorder
 from edge.recordings.spool import Spool
 from edge.recordings.storage import open_storage
 from edge.recordings.table import RecordingTable
+from edge.sessions.admission import Admission
 from edge.sessions.after_recording import AfterRecording
 from edge.sessions.attachment import Attachments
 from edge.sessions.book import CallBook
@@ -53,6 +54,7 @@ from edge.sessions.conversation import ConversationTable
 from edge.sessions.dead_letters import DeadLetters
 from edge.sessions.deliveries import Deliveries
 from edge.sessions.delivery import DeliveryTable
+from edge.sessions.entrance import Entrance
 from edge.sessions.event_table import EventTable
 from edge.sessions.events import Events
 from edge.sessions.external_media.desk import ForkDesk
@@ -250,7 +252,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         await media.start()
         stack.push_async_callback(media.close)
 
-        agent = Agent(lambda: take_chance(8).hex(), advertise=config.sip.advertised())
+        entrance = Entrance(trunks)
+        agent = Agent(lambda: take_chance(8).hex(), advertise=config.sip.advertised(), admit=Admission(entrance))
         guests = Guests()
         endpoint = Endpoint(
             agent,
@@ -359,7 +362,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         calls, delivered = CallTable(stores.engine), DeliveryTable(stores.engine)
         told = EventTable(stores.engine)
         router = Router(
-            trunks=trunks,
+            entrance=entrance,
             routes=stores.routes,
             desk=desk,
             book=book,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Final, Self, get_args
+from typing import Annotated, Any, Final, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -112,9 +112,11 @@ def _table(section: Section, path: str) -> Iterator[str]:
     fields = type(section).model_fields
     nested = [(name, value) for name in fields if isinstance(value := getattr(section, name), Section)]
     arrays = [name for name, field in fields.items() if _section_of_list(field) is not None]
+    absent = [name for name, field in fields.items() if name not in arrays and getattr(section, name) is None]
+    absent = [name for name in absent if _section_among(fields[name]) is not None]
     for name, field in fields.items():
         value = getattr(section, name)
-        if isinstance(value, Section) or name in arrays:
+        if isinstance(value, Section) or name in arrays or name in absent:
             continue
         yield from _comment(field.description or "")
         yield f"# {name} =" if value is None else f"{name} = {_value(value)}"
@@ -123,6 +125,11 @@ def _table(section: Section, path: str) -> Iterator[str]:
         yield from _comment(fields[name].description or "")
         yield f"[{path}{name}]"
         yield from _table(child, f"{path}{name}.")
+    for name in absent:
+        yield from _comment(fields[name].description or "")
+        declared = _section_among(fields[name])
+        lines = (f"[{path}{name}]", *(_form(declared) if declared is not None else ()))
+        yield from ("# " + line if line else "" for line in lines)
     for name in arrays:
         yield from _comment(fields[name].description or "")
         children = getattr(section, name)
@@ -155,6 +162,10 @@ def _form(section: type[Section]) -> Iterator[str]:
 
 
 def _section_of_list(field: FieldInfo) -> type[Section] | None:
+    return _section_among(field) if get_origin(field.annotation) in (tuple, list) else None
+
+
+def _section_among(field: FieldInfo) -> type[Section] | None:
     for arg in get_args(field.annotation):
         if isinstance(arg, type) and issubclass(arg, Section):
             return arg

@@ -31,9 +31,27 @@ class CallDetail(Result):
     """What only this edge knows of a call."""
 
     call_id: str = Field(description="SIP Call-ID.")
-    trunk: str = Field(description="The trunk it came by.")
-    remote: str = Field(description="Address and port it came from.")
+    trunk: str = Field(description="The name of the trunk it came by.")
+    trunk_id: str = Field(description="Its identity; nil when it came by none.")
+    transport: str = Field(description="udp, tcp, tls, or loop within the edge.")
+    local: str = Field(description="Our address and port.")
+    remote: str = Field(description="The address it came from.")
+    proxy: str = Field(description="The trusted proxy it came through; empty: none.")
+    auth: str = Field(
+        description="How its sender proved who he is: digest:USER, tls:NAME; empty: by his address alone."
+    )
     dialed: str = Field(description="The dialed string as it came.")
+    dialed_from: str = Field(description="The header field that it was read from.")
+    dialed_rewritten: str = Field(description="The digits after a rule of the trunk; empty: none applied.")
+    source_from: str = Field(description="The header field that the caller was read from.")
+    source_raw: str = Field(description="The caller as it stood there; empty: as the source.")
+    diversion: str = Field(description="The number it was diverted from last, where the trunk is believed.")
+    privacy: str = Field(description="What Privacy asked for; empty: nothing.")
+    verstat: str = Field(description="What the verification of the caller came to; empty: none was made.")
+    attestation: str = Field(description="A, B or C when somebody vouches for the caller.")
+    origination_id: str = Field(description="Where in his network it began, as who vouches names it.")
+    reason: str = Field(description="The error or rule that refused it; empty: none did.")
+    nearest: str = Field(description="The nearest miss, in words.")
     number_id: str = Field(description="The number that was called; nil when it is not ours.")
     flow_version: int = Field(description="The version of the flow that ran.")
     flow_outcome: str = Field(
@@ -46,6 +64,7 @@ class CallDetail(Result):
     cut_by: str = Field(description="The limit that cut the flow short, if one did.")
     steps: Any = Field(description="The last steps that ran.")
     codec: str = Field(description="PCMU or PCMA; empty without media.")
+    security: str = Field(description="The suite that encrypts its media; empty: they are not.")
     rtp_sent: int = Field(description="RTP packets sent.")
     rtp_received: int = Field(description="RTP packets received.")
     rtp_lost: int = Field(description="RTP packets that did not arrive.")

@@ -16,7 +16,7 @@ from edge.sessions import limits
 from edge.sessions.call import Call
 from edge.sessions.call_events import Tell, silent
 from edge.sessions.guests import Guests
-from edge.sessions.record import CallRecords, wall_micros
+from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.store.metadata import json_text
 
 log = get_logger("calls")
@@ -117,6 +117,11 @@ class CallBook:
             by=attempt.hangup_by,
             error=attempt.error or None,
         )
+
+    def note(self, attempt: Attempt) -> None:
+        """The record of an attempt that never became a call."""
+        attempt.tm_hangup = wall_micros()
+        self._records.keep(attempt)
 
     def _rest(self) -> None:
         if not self._calls and not self._busy:

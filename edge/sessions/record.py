@@ -47,6 +47,22 @@ class Attempt:
     """
 
     trunk = ""
+    trunk_id = NIL
+    transport = ""  # udp tcp tls loop
+    local = ""  # our address and port
+    proxy = ""  # the trusted proxy that it came through
+    auth = ""  # how who sent it proved who he is: digest:USER, tls:NAME
+    dialed_from = "request-uri"  # the field that the dialed number was read from
+    dialed_rewritten = ""  # the digits after the trunk's rules, where one applied
+    source_from = "from"  # the field that the caller was read from
+    source_raw = ""  # the caller as it stood there, where it was rewritten
+    diversion = ""  # the number that the call was diverted from last, if its trunk is believed
+    privacy = ""  # the words of Privacy, where the caller's number is to be kept from others
+    verstat = ""  # what the verification of Identity came to, e.g. TN-Validation-Passed
+    origination_id = ""  # origid of the PASSporT (RFC 8588)
+    reason = ""  # what decided: the name of the error or rule that refused it
+    nearest = ""  # the nearest miss, in words: "+14155550199 is bound on trunk b, not a"
+    security = ""  # of the media: "", or the SRTP suite
     country: str | None = None  # where the trunk's national numbers are from
     attestation = ""  # A, B or C when somebody vouches for the source
     customer_id = NIL
@@ -209,8 +225,24 @@ def public(row: Mapping[str, Any] | sa.RowMapping) -> dict[str, Any]:
         "edge": {
             "call_id": row["call_id"],
             "trunk": row["trunk"],
+            "trunk_id": row["trunk_id"],
+            "transport": row["transport"],
+            "local": row["local"],
             "remote": row["remote"],
+            "proxy": row["proxy"],
+            "auth": row["auth"],
             "dialed": row["dialed"],
+            "dialed_from": row["dialed_from"],
+            "dialed_rewritten": row["dialed_rewritten"],
+            "source_from": row["source_from"],
+            "source_raw": row["source_raw"],
+            "diversion": row["diversion"],
+            "privacy": row["privacy"],
+            "verstat": row["verstat"],
+            "attestation": row["attestation"],
+            "origination_id": row["origination_id"],
+            "reason": row["reason"],
+            "nearest": row["nearest"],
             "number_id": row["number_id"],
             "flow_version": row["flow_version"],
             "lookup_source": row["lookup_source"],
@@ -221,6 +253,7 @@ def public(row: Mapping[str, Any] | sa.RowMapping) -> dict[str, Any]:
             "cut_by": row["cut_by"],
             "steps": row["steps"],
             "codec": row["codec"],
+            "security": row["security"],
             "rtp_sent": row["rtp_sent"],
             "rtp_received": row["rtp_received"],
             "rtp_lost": row["rtp_lost"],

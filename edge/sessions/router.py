@@ -26,6 +26,7 @@ from edge.sessions.after_call import AfterCall
 from edge.sessions.book import CallBook
 from edge.sessions.call import Call, Desk
 from edge.sessions.call_variables import CallVariables
+from edge.sessions.entrance import Entrance, Entry
 from edge.sessions.following import complete, fall_back
 from edge.sessions.leg import Leg
 from edge.sessions.memory import peer_of, recall
@@ -39,6 +40,7 @@ from edge.sip.events import (
     CallFailed,
     CallOffered,
     CallProgress,
+    CallRefused,
     DigitsReceived,
     Event,
     Offer,
@@ -50,12 +52,14 @@ from edge.sip.events import (
     TextOffer,
     TextOffered,
 )
+from edge.sip.message import Request
+from edge.sip.peer import Peer
 from edge.store.metadata import NIL, new_id
-from edge.trunks.table import TrunkTable
 
 log = get_logger("calls")
 
 OURS: Final = frozenset({"active", "suspended"})  # calls to such a number are records of its account
+AGENT: Final = "Protocol"  # the reason of a record when the agent refused by itself; its status says what for
 REASONS: Final = tuple(
     name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, EdgeError)
 )
@@ -71,14 +75,14 @@ class Router:
     def __init__(
         self,
         *,
-        trunks: TrunkTable,
+        entrance: Entrance,
         routes: Routes,
         desk: Desk,
         book: CallBook,
         take_text: Callable[[TextOffer], None],
         other: Callable[[Event], None],
     ) -> None:
-        self._trunks = trunks
+        self._entrance = entrance
         self._routes = routes
         self._desk = desk
         self._book = book
@@ -90,6 +94,8 @@ class Router:
         match event:
             case CallOffered(offer):
                 self._offered(offer)
+            case CallRefused():
+                self._turned_away(event)
             case TextOffered(text):
                 self._take_text(text)
             case OfferCancelled(offer):
@@ -145,19 +151,21 @@ class Router:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _offered(self, offer: Offer) -> None:
-        source, name = offer.request.caller
-        attempt = Attempt(
-            id=new_id(),
-            call_id=offer.call_id,
-            remote=offer.peer.remote[0],
-            dialed=offer.request.uri,
-            source=source,
-            source_name=name,
-            tm_create=wall_micros(),
-        )
+        attempt = _attempt(offer.request, offer.peer)
         call = offer.owner = OfferedCall(offer, self._desk, attempt)
         self._book.enter(call)
         self._start(self._serve(call))
+
+    def _turned_away(self, refused: CallRefused) -> None:
+        """An INVITE that came no further than the agent leaves a record all the same."""
+        attempt = _attempt(refused.request, refused.peer)
+        entry = self._entrance.find(refused.request, refused.peer)
+        if entry is not None:
+            _entered(attempt, entry)
+        attempt.sip_code, attempt.outcome = refused.status, "rejected"
+        attempt.reason = refused.why or AGENT
+        attempt.hangup_by, attempt.hangup_reason = "local", "rejected"
+        self._book.note(attempt)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = start(work)
@@ -182,7 +190,8 @@ class Router:
         except SessionEnded:
             pass  # given up while we were looking
         except EdgeError as error:
-            _REFUSED[type(error).__name__].inc()
+            call.attempt.reason = reason = type(error).__name__
+            _REFUSED[reason].inc()
             call.attempt.error = error.message
             call.refuse(error.sip, error.cause, "no flow bound" if isinstance(error, FlowUnbound) else "")
         except asyncio.CancelledError:
@@ -240,11 +249,12 @@ class Router:
         """
         attempt = call.attempt
         inside = call.inside
-        trunk = None if inside else self._trunks.find(attempt.remote)
-        if trunk is None and not inside:  # who is rung by its URI may answer, and not call
+        entry: Entry | None = call.offer.terms.whose
+        if entry is None and not inside:  # who is rung by its URI may answer, and not call
             raise Forbidden("calls are taken from trunks only")
-        if trunk is not None:
-            attempt.trunk, attempt.country = trunk.name, trunk.country
+        if entry is not None:
+            _entered(attempt, entry)
+        trunk = entry.trunk if entry is not None else None
         e164 = attempt.number = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
         found = await self._routes.number(e164)
         attempt.lookup_source = found.source
@@ -295,6 +305,29 @@ class Router:
         call.hang_up("failed", status=500)
         if unanswered:
             call.attempt.outcome = "failed"
+
+
+def _attempt(request: Request, peer: Peer) -> Attempt:
+    """What is known of a call by its INVITE alone."""
+    source, name = request.caller
+    attempt = Attempt(
+        id=new_id(),
+        call_id=request.call_id,
+        remote=peer.remote[0],
+        dialed=request.uri,
+        source=source,
+        source_name=name,
+        tm_create=wall_micros(),
+    )
+    attempt.transport = peer.transport
+    return attempt
+
+
+def _entered(attempt: Attempt, entry: Entry) -> None:
+    """By which trunk it came."""
+    trunk = entry.trunk
+    attempt.trunk, attempt.trunk_id, attempt.country = trunk.name, trunk.id, trunk.country
+    attempt.proxy = entry.proxy
 
 
 def _note(call: Call, run: Run) -> None:

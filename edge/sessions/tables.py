@@ -52,6 +52,23 @@ calls = sa.Table(
     sa.Column("jitter_ms", sa.Double, nullable=False),
     sa.Column("remote", sa.Text, nullable=False),  # where the INVITE came from, or went
     sa.Column("master_call_id", Uuid, nullable=False, server_default=NIL),  # that an outgoing one was made for
+    sa.Column("trunk_id", Uuid, nullable=False, server_default=NIL),  # NIL: none
+    sa.Column("transport", sa.String(8), nullable=False, server_default=""),
+    sa.Column("local", sa.Text, nullable=False, server_default=""),  # our address and port
+    sa.Column("proxy", sa.Text, nullable=False, server_default=""),  # that it came through, one we trust
+    sa.Column("auth", sa.Text, nullable=False, server_default=""),
+    sa.Column("dialed_from", sa.String(32), nullable=False, server_default=""),
+    sa.Column("dialed_rewritten", sa.Text, nullable=False, server_default=""),
+    sa.Column("source_from", sa.String(32), nullable=False, server_default=""),
+    sa.Column("source_raw", sa.Text, nullable=False, server_default=""),
+    sa.Column("diversion", sa.Text, nullable=False, server_default=""),
+    sa.Column("privacy", sa.Text, nullable=False, server_default=""),
+    sa.Column("verstat", sa.String(64), nullable=False, server_default=""),
+    sa.Column("attestation", sa.String(8), nullable=False, server_default=""),  # A B C
+    sa.Column("origination_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("reason", sa.String(64), nullable=False, server_default=""),  # what refused it
+    sa.Column("nearest", sa.Text, nullable=False, server_default=""),  # the nearest miss, in words
+    sa.Column("security", sa.String(64), nullable=False, server_default=""),
     sa.Column("tm_ringing", Instant),
     sa.Column("tm_progressing", Instant),
     sa.Column("tm_hangup", Instant),

@@ -21,13 +21,14 @@ from edge.sip import screen
 from edge.sip.call import Calls
 from edge.sip.counts import DISCARDED, REQUESTS, RESPONSES_RECEIVED
 from edge.sip.dialog import MAX_FORWARDS
-from edge.sip.events import Event
+from edge.sip.events import CallRefused, Event
 from edge.sip.handle import Call, Offer, OutgoingCall, Reoffer, TextOffer
 from edge.sip.limits import DIALOGS, SERVER_TRANSACTIONS
 from edge.sip.message import Malformed, Request, Response, check, parse, peek_ack
 from edge.sip.peer import Peer
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import InviteServer
+from edge.sip.terms import DEFAULT, Admit, Refused, admit_all
 from edge.sip.text import Texts
 from edge.sip.transaction import ServerKey, client_key, merge_key, server_key
 from edge.sip.uac import Uac
@@ -41,13 +42,20 @@ INSIDE_ONLY = frozenset(("BYE", "INFO", "NOTIFY", "UPDATE"))  # methods that mea
 class Agent:
     """A user agent for many calls and texts at once."""
 
-    __slots__ = ("_calls", "_draining", "_texts", "_uac", "_uas", "_wire")
+    __slots__ = ("_admit", "_calls", "_draining", "_texts", "_uac", "_uas", "_wire")
 
     def __init__(
-        self, token: Callable[[], str], *, prefix: str = "", advertise: Mapping[str, str] = NO_ADDRESSES
+        self,
+        token: Callable[[], str],
+        *,
+        prefix: str = "",
+        advertise: Mapping[str, str] = NO_ADDRESSES,
+        admit: Admit = admit_all,
     ) -> None:
         """`token` gives a fresh random token each time (§19.3: 32 bits at the least); all names of ours begin with
-        `prefix`. `advertise` says for a local address which one to write in Via and Contact instead."""
+        `prefix`. `advertise` says for a local address which one to write in Via and Contact instead. `admit` is asked
+        about each INVITE and MESSAGE outside of a dialog that did not come from ourselves (`terms.py`)."""
+        self._admit = admit
         self._wire = Wire(token, prefix, advertise)
         self._calls = Calls(self._wire)
         self._uas = Uas(self._wire, self._calls)
@@ -178,12 +186,21 @@ class Agent:
                 refusal = 482, ()  # §8.2.2.2
             elif self._draining or (method == "INVITE" and len(self._calls) >= DIALOGS):
                 refusal = 503, (wire.retry_after(),)
+        terms, why = DEFAULT, ""
+        if refusal is None and not peer.inside and method != "OPTIONS":
+            answer = self._admit(request, peer, now)
+            if isinstance(answer, Refused):
+                refusal, why = (answer.status, answer.fields), answer.why
             else:
-                refusal = screen.needs(request)
+                terms = answer
+        if refusal is None:
+            refusal = screen.needs(request)
         if refusal is not None:
             wire.respond_statelessly(request, peer, *refusal)
+            if method == "INVITE":
+                wire.events.append(CallRefused(request, peer, refusal[0], why))
         elif method == "INVITE":
-            self._uas.offered(request, key, merge, peer)
+            self._uas.offered(request, key, merge, peer, terms)
         elif method == "MESSAGE":
             self._texts.offered(request, key, merge, peer, now)
         else:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge.sip.handle import Call, Offer, OutgoingCall, Reoffer, TextOffer
+from edge.sip.message import Request
+from edge.sip.peer import Peer
 
 By = Literal["remote", "local", "timeout", "lost"]
 
@@ -20,6 +22,18 @@ class CallOffered:
     """An INVITE came. Answered before the next `to_send` there is no 100 Trying, else it goes out then."""
 
     offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused:
+    """An INVITE was refused before it became an offer: by the agent itself, or because it was not let in (`terms.py`).
+    Its answer is on its way, and nothing was kept of it.
+    """
+
+    request: Request
+    peer: Peer
+    status: int
+    why: str = ""  # the user's word for it; "": the agent's own decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +161,7 @@ class ReinviteFailed:
 
 Event = (
     CallOffered
+    | CallRefused
     | OfferCancelled
     | CallConfirmed
     | CallEnded
@@ -171,6 +186,7 @@ __all__ = [
     "CallFailed",
     "CallOffered",
     "CallProgress",
+    "CallRefused",
     "DigitsReceived",
     "Event",
     "Offer",

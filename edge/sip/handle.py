@@ -13,6 +13,7 @@ from edge.sip.body import sdp_body
 from edge.sip.grammar import split_list
 from edge.sip.message import Address, Malformed, Uri
 from edge.sip.peer import Peer
+from edge.sip.terms import DEFAULT, Terms
 
 if TYPE_CHECKING:
     from edge.sip.answer import Answer, Answerless
@@ -57,13 +58,21 @@ class _Asked:
 class Offer(_Asked):
     """An INVITE nobody has answered yet."""
 
-    __slots__ = ("_dialog", "_since", "_tag", "sdp")
+    __slots__ = ("_dialog", "_since", "_tag", "sdp", "terms")
 
-    def __init__(self, request: Request, peer: Peer, transaction: ServerTransaction, sdp: bytes | None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        peer: Peer,
+        transaction: ServerTransaction,
+        sdp: bytes | None,
+        terms: Terms = DEFAULT,
+    ) -> None:
         self.request = request
         self.peer = peer
         self.owner = None
         self.sdp = sdp  # None: the answer has to make the offer
+        self.terms = terms  # on which it was let in
         self._transaction = transaction
         self._tag: str | None = None  # the To-tag of all our answers
         self._dialog: Dialog | None = None  # early, once a 180 or 183 was sent

@@ -8,16 +8,17 @@ LOOP: Final = "loop"
 
 
 class Peer(NamedTuple):
-    """One way to another element: over UDP an address pair, over TCP one connection.
+    """One way to another element: over UDP an address pair, over TCP and TLS one connection.
 
     Over "loop" the other element is this very agent: one number of ours calls another, and no socket is involved. Its
     addresses say nothing about the way; `local` is where such a call has its media.
     """
 
-    transport: str  # "udp", "tcp" or "loop"
+    transport: str  # "udp", "tcp", "tls" or "loop"
     local: tuple[str, int]  # our address and port
     remote: tuple[str, int]  # theirs
     connection: int = 0  # which TCP connection; 0 over UDP, and for one that is still to be opened
+    subject: str = ""  # who the other side proved to be by its certificate, over TLS
 
     @property
     def inside(self) -> bool:

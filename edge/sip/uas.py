@@ -19,6 +19,7 @@ from edge.sip.limits import REOFFER, UNANSWERED, UNANSWERED_REPEAT
 from edge.sip.message import Request
 from edge.sip.peer import Peer
 from edge.sip.server_transaction import PROCEEDING, InviteServer, PlainServer, ServerTransaction
+from edge.sip.terms import Terms
 from edge.sip.transaction import server_key
 from edge.sip.wire import Fields, Wire, back
 
@@ -35,13 +36,13 @@ class Uas:
         self._wire = wire
         self._calls = calls
 
-    def offered(self, request: Request, key: ServerKey, merge: MergeKey, peer: Peer) -> None:
+    def offered(self, request: Request, key: ServerKey, merge: MergeKey, peer: Peer, terms: Terms) -> None:
         """An INVITE that nothing speaks against. Raises `Malformed` for a body that must be understood and is not."""
         wire = self._wire
         sdp = sdp_body(request)
         transaction = InviteServer(wire, key, request, back(request, peer))
         transaction.remember_merge(merge)
-        offer = transaction.handle = Offer(request, peer, transaction, sdp)
+        offer = transaction.handle = Offer(request, peer, transaction, sdp, terms)
         wire.fresh.append(transaction)
         wire.events.append(CallOffered(offer))
 

@@ -33,8 +33,9 @@ class TrunkTable:
         self._known: dict[str, Trunk] = {}
         self._strangers: set[str] = set()
 
-    def find(self, address: str) -> Trunk | None:
-        """The trunk that an address, in any spelling, belongs to. What is no address belongs to none."""
+    def find(self, address: str, transport: str = "udp", subject: str = "") -> Trunk | None:
+        """The trunk that an address, in any spelling, belongs to when it comes by that transport; `subject` is what its
+        TLS certificate proves. What is no address belongs to none."""
         trunk = self._known.get(address)
         if trunk is not None or address in self._strangers:
             return trunk

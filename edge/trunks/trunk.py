@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID, uuid5
 
 import phonenumbers
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from edge.settings import Section
+from edge.settings import Secret, Section
 from edge.trunks.target import Target, read_target
 
 Network = IPv4Network | IPv6Network
 
+Codec = Literal["PCMU", "PCMA"]
+DialedFrom = Literal["request-uri", "to", "p-called-party-id", "diversion", "history-info"]
+TrustedHeader = Literal["p-asserted-identity", "remote-party-id", "diversion", "history-info", "privacy"]
+
+NAMESPACE: Final = UUID("5f1f6f2b-8a0e-4c57-9a43-6f2c6f0f3f10")  # of the ids of trunks in the configuration file
 MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 §2.5.5.2
 
 
@@ -36,6 +42,39 @@ def known_country(code: str | None) -> str | None:
     return code
 
 
+class Rewriting(Section):
+    """How digits become others before they are read as a number. Of several the first that fits is taken."""
+
+    prefix: str = Field(default="", pattern=r"^\+?[0-9*#]*$", description="What they must begin with. Empty: anything.")
+    strip: int = Field(default=0, ge=0, le=32, description="How many characters to take off the beginning.")
+    add: str = Field(default="", pattern=r"^\+?[0-9*#]*$", description="What to put before the rest.")
+
+
+class Credentials(Section):
+    """A user name and a password (RFC 8760 digest)."""
+
+    username: str = Field(min_length=1, max_length=128, description="The user name.")
+    password: Secret = Field(description="The password, or file: and the path of a file that holds it.")
+
+
+class Registration(Section):
+    """We register at the carrier, and calls come to where we registered from."""
+
+    registrar: Annotated[
+        Target | None,
+        BeforeValidator(read_target),
+        PlainSerializer(lambda target: target and str(target), return_type=str | None),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+    ] = Field(default=None, description="Where to register: sip:host[:port][;transport=…]. Empty: the trunk's target.")
+    user: str = Field(
+        default="", max_length=128, description="The user part of our address there. Empty: the user name."
+    )
+    domain: str = Field(
+        default="", max_length=255, description="The domain of our address there. Empty: the registrar's."
+    )
+    expires: int = Field(default=3600, ge=60, le=86400, description="Seconds that we ask a registration to last.")
+
+
 class Trunk(Section):
     """The SIP side of one carrier. Requests from anywhere that is not in a trunk's networks are not answered."""
 
@@ -46,6 +85,9 @@ class Trunk(Section):
         tuple[Annotated[Network, BeforeValidator(read_network)], ...],
         Field(min_length=1, description="Addresses and networks this carrier sends from; the longest prefix wins."),
     ]
+    transport: Literal["any", "udp", "tcp", "tls"] = Field(
+        default="any", description="The transport this carrier uses; by another one it is a stranger."
+    )
     country: Annotated[str | None, AfterValidator(known_country)] = Field(
         default=None,
         pattern=r"^[A-Z]{2}$",
@@ -78,6 +120,81 @@ class Trunk(Section):
         description="Whether a call that is passed on may show the number of who called us. Else it shows one of the"
         " account's.",
     )
+
+    certificates: tuple[str, ...] = Field(
+        default=(),
+        description="Names (DNS, or URI as sip:example.com) one of which its TLS certificate must show. Empty: none"
+        " is asked for.",
+    )
+    advertise: str | None = Field(
+        default=None, description="Address to write into Via, Contact and SDP towards this carrier instead of our own."
+    )
+    auth: Credentials | None = Field(
+        default=None, description="What calls and texts from this carrier must prove by digest; without, nothing."
+    )
+    credentials: Credentials | None = Field(
+        default=None, description="What we prove by digest where this carrier asks us to: calls, texts, registration."
+    )
+    registration: Registration | None = Field(
+        default=None, description="Registering at this carrier, if it wants that."
+    )
+    failover: tuple[
+        Annotated[
+            Target,
+            BeforeValidator(read_target),
+            PlainSerializer(str, return_type=str),
+            WithJsonSchema({"type": "string"}),
+        ],
+        ...,
+    ] = Field(default=(), description="Further targets, tried in this order when the first does not answer.")
+    probe_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=3600,
+        description="Send OPTIONS to the target this often to see whether it is up. 0: never.",
+    )
+    trusted_headers: tuple[TrustedHeader, ...] = Field(
+        default=(),
+        description="Header fields of this carrier that are believed. Others are read, and marked untrusted.",
+    )
+    dialed_from: tuple[DialedFrom, ...] = Field(
+        default=("request-uri",),
+        min_length=1,
+        description="Where the dialed number is read, in this order: the first that has one counts.",
+    )
+    dialed_rules: tuple[Rewriting, ...] = Field(default=(), description="How dialed numbers are rewritten.")
+    caller_rules: tuple[Rewriting, ...] = Field(default=(), description="How callers' numbers are rewritten.")
+    max_cps: float | None = Field(default=None, gt=0, description="Calls a second it may begin; 503 above. Empty: any.")
+    max_calls: int | None = Field(default=None, gt=0, description="Calls it may have at once; 503 above. Empty: any.")
+    codecs: tuple[Codec, ...] = Field(
+        default=("PCMU", "PCMA"), min_length=1, description="What may be spoken, best first."
+    )
+    reliable: Literal["off", "supported", "required"] = Field(
+        default="supported",
+        description="Reliable provisional answers (PRACK, RFC 3262): never, where it can, or always.",
+    )
+    session_expires: int | None = Field(
+        default=None,
+        ge=90,
+        description="Seconds of a session interval (RFC 4028) that we ask for. Empty: only where it asks.",
+    )
+    min_se: int = Field(default=90, ge=90, description="The least session interval that we take; 422 below.")
+    dtmf: Literal["rfc4733", "info", "both"] = Field(
+        default="rfc4733",
+        description="How keys are sent to it: as RTP events, by SIP INFO, or both. All are understood.",
+    )
+    srtp: Literal["off", "optional", "required"] = Field(
+        default="off", description="Encrypted media (SRTP, RFC 4568 SDES). Keys are only safe over TLS."
+    )
+    stir: Literal["off", "annotate", "refuse"] = Field(
+        default="annotate",
+        description="Signed callers (STIR/SHAKEN): not looked at, verified for flows to read, or refused unless valid.",
+    )
+
+    @property
+    def id(self) -> str:
+        """Of a trunk in the configuration file: the same as long as it has the name."""
+        return str(uuid5(NAMESPACE, self.name))
 
     @model_validator(mode="after")
     def _knows_its_country(self) -> Trunk:

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from shutil import copy
 from typing import Any, cast
@@ -29,9 +30,11 @@ from edge.media.transport.loading import open_prompts
 from edge.numbers.number import Number, draft
 from edge.plugins import load
 from edge.recordings.recorder import Recorder
+from edge.sessions.admission import Admission
 from edge.sessions.book import CallBook
 from edge.sessions.call import Desk
 from edge.sessions.connecting import Switchboard
+from edge.sessions.entrance import Entrance
 from edge.sessions.external_media.desk import ForkDesk
 from edge.sessions.guests import Guests
 from edge.sessions.offered import OfferedCall
@@ -81,13 +84,15 @@ class Line(Ladder):
     """
 
     def __init__(self) -> None:
-        super().__init__(PEER)
+        self.trunks = TrunkTable([LOOPBACK, OUT])
+        self.entrance = Entrance(self.trunks)
+        tokens = count(1)
+        super().__init__(PEER, Agent(lambda: f"t{next(tokens)}", admit=Admission(self.entrance)))
         self.texts: list[TextOffer] = []
         self.take_text: Callable[[TextOffer], None] = self.texts.append
         self.others: list[Event] = []
         self.other: Callable[[Event], None] = self.others.append
         self.sent: list[tuple[str, str, str]] = []
-        self.trunks = TrunkTable([LOOPBACK, OUT])
         self.owned = {NUMBER}
         self.names: dict[str, str] = {}
         self.private: list[Network] = []
@@ -127,7 +132,7 @@ class Line(Ladder):
         """A router on this line, with a book of its own."""
         self.book = CallBook(records or cast("CallRecords", self), Guests())
         return kind(
-            trunks=self.trunks,
+            entrance=self.entrance,
             routes=cast("Routes", routes),
             desk=self.desk,
             book=self.book,

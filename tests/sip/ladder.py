@@ -17,7 +17,7 @@ from itertools import count
 from typing import TypeVar
 
 from edge.sip.agent import Agent
-from edge.sip.events import Call, CallOffered, Event, Offer
+from edge.sip.events import Call, CallOffered, CallRefused, Event, Offer
 from edge.sip.message import Request, Response, parse
 from edge.sip.peer import Peer
 
@@ -103,6 +103,7 @@ class Ladder:
         self.now = 0.0
         self.out: deque[tuple[Peer, bytes]] = deque()
         self.events: deque[Event] = deque()
+        self.refused: list[CallRefused] = []  # INVITEs that came no further than the agent
         self.last: Request | Response = Response(
             0,
             "",
@@ -128,7 +129,10 @@ class Ladder:
         """After a verb of the user: the same turn ends."""
         self.out.extend(self.agent.to_send(self.now))
         while (event := self.agent.next_event()) is not None:
-            self.events.append(event)
+            if isinstance(event, CallRefused):
+                self.refused.append(event)
+            else:
+                self.events.append(event)
         return self
 
     def at(self, now: float) -> Ladder:

@@ -400,6 +400,8 @@ def test_a_merged_request_is_482() -> None:
     ladder.offered()
     ladder >> invite(branch="other-way") << 482  # §8.2.2.2
     assert not ladder.events
+    (refused,) = ladder.refused
+    assert (refused.status, refused.why, refused.peer) == (482, "", ladder.peer)
     ladder >> invite(branch="again", cseq=2) << 100  # a new attempt of the same caller
 
 
