@@ -116,6 +116,7 @@ class Backlog(ABC, Generic[T]):
                 ways=ways,
                 pacing=(pacing or {}).get(name),
                 ticks=pace.get("ticks", time.monotonic),
+                node=node,
             )
             for name, send in channels.items()
         }

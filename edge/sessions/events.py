@@ -87,10 +87,11 @@ OVER: Final = Statement.of(
     "UPDATE events SET state = ?, attempts = ?, code = ?, error = ?, tm_update = ?, claimed_until = 0"
     " WHERE id = ? AND state = 'queued'",
 )
+FAILED: Final = Statement.of("events.failed", OVER.sqlite + " AND claimed_by = ?")  # another may tell it by now
 AGAIN: Final = Statement.of(
     "events.again",
     "UPDATE events SET attempts = ?, due = ?, code = ?, error = ?, tm_update = ?, claimed_until = 0"
-    " WHERE id = ? AND state = 'queued'",
+    " WHERE id = ? AND state = 'queued' AND claimed_by = ?",
 )
 RELEASE: Final = Statement.of("events.release", "UPDATE events SET claimed_until = 0 WHERE id = ? AND claimed_by = ?")
 EXPIRE: Final = Statement.of(
@@ -331,7 +332,7 @@ class Events:
             return
         _count(event, "retried")
         said = (storable(error.code), storable(error.sentence))
-        await self._write(AGAIN, (tries, micros(due), *said, micros(now), event.id))
+        await self._write(AGAIN, (tries, micros(due), *said, micros(now), event.id, self._claims.node))
 
     async def _back_off(self, stream: _Stream, error: SendError) -> None:
         """Give a server that failed a pause. Others that were under way then do not make it longer."""
@@ -355,7 +356,11 @@ class Events:
         return wait * (1 + SPREAD * (2 * self._chance() - 1))
 
     async def _over(self, event: Queued, state: str, tries: int, code: str, error: str) -> None:
-        await self._write(OVER, (state, tries, storable(code), storable(error), micros(self._clock()), event.id))
+        row = (state, tries, storable(code), storable(error), micros(self._clock()), event.id)
+        if state == "failed":
+            await self._write(FAILED, (*row, self._claims.node))
+        else:
+            await self._write(OVER, row)
         _count(event, state)
 
     async def _write(self, statement: Statement, *rows: tuple[Any, ...]) -> None:

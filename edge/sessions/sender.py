@@ -6,7 +6,9 @@ the order it was put in, except that one that waits for its next try is overtake
 
 Before anything is handed to the channel the sender asks, in the same turn of the loop, whether it still may: whether
 the claims of this process hold, or its lease where the channel has one. A process that was frozen, or cut off from SQL,
-so does not send what another has taken over meanwhile.
+so does not send what another has taken over meanwhile. Nor does it change such a row: a wait, a failure and another way
+are written only while the row is claimed by this process. That something was sent is written whoever has it, for it is
+so, and must not happen again.
 
 A channel that is busy pauses as a whole (`gate.py`): what waits for it is not tried, so these are no failed tries, and
 keeps its order. What gets too old meanwhile is given up.
@@ -38,7 +40,7 @@ from edge.sessions.lanes import Again, Lanes
 from edge.settings import Section
 from edge.sms.carrier import Busy, NotNow, SendError
 from edge.store.metadata import micros, storable
-from edge.store.writer import Statement, Then, Writer
+from edge.store.writer import Row, Statement, Then, Writer
 
 log = get_logger("outbox")
 
@@ -177,10 +179,12 @@ class Books:
             f"UPDATE {name} SET state = ?, attempts = ?, {receipt} = ?, code = ?, error = ?, tm_update = ?,"  # noqa: S608
             " claimed_until = 0 WHERE id = ? AND state = 'queued'",
         )
+        ours = f" AND {channel} = ? AND claimed_by = ?"
+        self.failed = Statement.of(f"{name}.failed", self.over.sqlite + ours)
         self.again = Statement.of(
             f"{name}.again",
             f"UPDATE {name} SET attempts = ?, due = ?, code = ?, error = ?, tm_update = ?"  # noqa: S608
-            " WHERE id = ? AND state = 'queued'",
+            f" WHERE id = ? AND state = 'queued'{ours}",
         )
         self.expire = Statement.of(
             f"{name}.expire",
@@ -199,8 +203,9 @@ class _Held(NamedTuple, Generic[T]):
 class Sender(Generic[T]):
     """What this process holds of one channel, by id in `held`; `behind` is that SQL has more.
 
-    `chance` gives numbers from 0 to 1. `wants_more` is called when there is room again for rows in SQL. `may` says
-    whether a row that was claimed at some time is ours to send now; what is not is dropped, and `stray` called.
+    `node` is this process's name in claims. `chance` gives numbers from 0 to 1. `wants_more` is called when there is room
+    again for rows in SQL. `may` says whether a row that was claimed at some time is ours to send now; what is not is
+    dropped, and `stray` called.
     """
 
     def __init__(
@@ -220,8 +225,10 @@ class Sender(Generic[T]):
         ways: Ways[T] | None = None,
         pacing: Pacing[T] | None = None,
         ticks: Callable[[], float] = time.monotonic,
+        node: str = "",
     ) -> None:
         self.name = name
+        self._node = node
         self._along: Along[T] = along or Alone()
         self._deliver = send
         self._books = books
@@ -451,8 +458,11 @@ class Sender(Generic[T]):
             return
         self._counted["retried"].inc()
         log.info(f"{what} waits", id=item.id, channel=self.name, tries=tries, error=error.sentence)
-        row = (tries, micros(due), storable(error.code), storable(error.sentence), micros(now), item.id)
-        await self._insist(lambda: self._writer.put(self._books.again, [row]), item.id)
+        said = (storable(error.code), storable(error.sentence), micros(now))
+        row = (tries, micros(due), *said, item.id, self.name, self._node)
+        if not await self._insist(lambda: self._writer.put(self._books.again, [row]), item.id):
+            self._taken_over(item)
+            return
         again = item.tried(tries)
         self.held[item.id] = self.held[item.id]._replace(item=again)
         self.add(again, micros(due))
@@ -473,27 +483,41 @@ class Sender(Generic[T]):
         self, item: T, tries: int, state: str, ids: tuple[str, ...], code: str = "", error: str = ""
     ) -> None:
         over = Over(self.name, state, ids, storable(code), storable(error), micros(self._clock()), tries)
-        row = (state, tries, ids[0] if ids else "", over.code, over.error, over.when, item.id)
+        row: Row = (state, tries, ids[0] if ids else "", over.code, over.error, over.when, item.id)
+        statement = self._books.over
+        if state == "failed":
+            statement, row = self._books.failed, (*row, self.name, self._node)
 
-        async def write() -> None:
-            await self._writer.put_with(self._books.over, row, await self._along.along(item, over))
+        writes = 0
 
-        await self._insist(write, item.id)
+        async def write() -> bool:
+            nonlocal writes
+            along = await self._along.along(item, over)
+            writes += 1
+            return await self._writer.put_with(statement, row, along)
+
+        if not await self._insist(write, item.id) and writes == 1:  # else the one before may have done it
+            self._taken_over(item)
+            return
         self._counted[state].inc()
         self.depth.dec()
         self.drop(item)
         await self._along.settle(item, over)
 
-    async def _insist(self, write: Callable[[], Awaitable[Any]], item_id: str) -> None:
-        """Write until SQL takes it: what was sent must not be sent again because SQL was away."""
+    def _taken_over(self, item: T) -> None:
+        log.warning(f"{self._books.what} is another process's by now", id=item.id, channel=self.name)
+        self.drop(item)
+
+    async def _insist(self, write: Callable[[], Awaitable[object]], item_id: str) -> bool:
+        """Write until SQL takes it: what was sent must not be sent again because SQL was away. Whether the last
+        write changed something.
+        """
         tries = 0
         while True:
             try:
-                await write()
+                return bool(await write())
             except Unavailable as error:
                 if tries == 0:
                     log.warning("what was sent cannot be written down", id=item_id, error=error.message)
                 await self._pause(PAUSES[min(tries, len(PAUSES) - 1)])
                 tries += 1
-            else:
-                return

@@ -18,9 +18,10 @@ from edge.sessions.events import PAGE, PROBE_SECONDS, Events, EventsSection, Que
 from edge.sessions.journal import AGAIN_KIND, KIND
 from edge.sessions.tables import events
 from edge.sms.carrier import NotNow, Refused
-from edge.store.metadata import new_id
+from edge.store.metadata import micros, new_id
 from edge.store.notice import Notices, cache_key
 from edge.store.page import Place
+from edge.store.writer import Statement
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 
 ANN, BOB = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -293,6 +294,24 @@ async def test_a_process_that_was_frozen_tells_nothing_that_another_has_told(gro
         frozen.server.gate.set()
         await frozen.settle()
         assert frozen.server.tries == ["b"]
+
+
+@pytest.mark.parametrize(("answer", "statement"), [(AWAY, "events.again"), (Refused("no"), "events.failed")])
+async def test_a_process_that_wakes_changes_no_event_that_another_has_by_now(
+    ground: Ground, answer: Exception, statement: str
+) -> None:
+    taken = Statement.of("taken", "UPDATE events SET claimed_by = 'two', claimed_until = ?, attempts = 5, due = 7")
+    async with Life(ground) as life:
+        life.writer.refuses.add(statement)
+        life.server.answers = [answer]
+        await life.happen("a", new_id())
+        await until(lambda: statement in life.writer.puts)
+        await ground.writer.put(taken, [(micros(life.clock()) + 30_000_000,)])
+        life.writer.refuses.clear()
+        await life.events.idle()
+        (row,) = await ground.rows(events)
+        assert (row["state"], row["attempts"], micros(row["due"]), row["error"]) == ("queued", 5, 7, "")
+        assert row["claimed_until"] > life.clock()
 
 
 @pytest.mark.parametrize("wrote", [False, True])

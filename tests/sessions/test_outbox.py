@@ -16,10 +16,10 @@ from edge.sessions.claims import LEASE
 from edge.sessions.outbox import BOOKS, Outbox, OutboxSection, Outgoing, Rates
 from edge.sessions.sender import Sender
 from edge.sessions.tables import messages, outbox
-from edge.sms.carrier import Busy, Carrier, NotNow, Refused
+from edge.sms.carrier import Busy, Carrier, NotNow, Refused, SendError
 from edge.sms.text import OutgoingText, Receipt
 from edge.store.metadata import micros, new_id
-from edge.store.writer import Writer
+from edge.store.writer import Statement, Writer
 from tests.logged import logged
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 
@@ -544,3 +544,42 @@ async def test_depth_and_age_are_measured(ground: Ground) -> None:
         await life.outbox._measure()
         assert measured() == (0, 0)
         assert sent() == before + 2
+
+
+TAKEN = Statement.of("taken", "UPDATE outbox SET claimed_by = 'two', claimed_until = ?, attempts = 5, due = 7")
+
+
+@pytest.mark.parametrize(
+    ("answer", "statement"), [(NotNow("later", code="1"), "outbox.again"), (Refused("no", code="2"), "outbox.failed")]
+)
+async def test_a_process_that_wakes_changes_no_row_that_another_has_by_now(
+    ground: Ground, answer: SendError, statement: str
+) -> None:
+    """It was stopped between the carrier's answer and the row that says so."""
+    frail = Frail(ground.writer)
+    async with Life(ground, writer=frail.as_writer()) as life:
+        frail.refuses.add(statement)
+        life.loft.answers = [answer]
+        await life.outbox.put(text())
+        await until(lambda: statement in frail.puts)
+        await ground.writer.put(TAKEN, [(micros(life.clock()) + 30_000_000,)])
+        frail.refuses.clear()
+        await life.outbox.idle()
+        (row,) = await ground.rows(outbox)
+        assert (row["state"], row["attempts"], micros(row["due"]), row["code"]) == ("queued", 5, 7, "")
+        assert row["claimed_by"] == "two"
+        assert row["claimed_until"] > life.clock()
+        assert life.sender.held == {}
+
+
+async def test_that_it_was_sent_is_written_whoever_has_the_row(ground: Ground) -> None:
+    frail = Frail(ground.writer)
+    async with Life(ground, writer=frail.as_writer()) as life:
+        frail.refuses.add("outbox.over")
+        await life.outbox.put(text())
+        await until(lambda: "outbox.over" in frail.puts)
+        await ground.writer.put(TAKEN, [(micros(life.clock()) + 30_000_000,)])
+        frail.refuses.clear()
+        await life.outbox.idle()
+        (row,) = await ground.rows(outbox)
+        assert (row["state"], row["carrier_id"]) == ("sent", "ring 1")
