@@ -30,7 +30,7 @@ from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.sessions.claims import NOBODY, RENEW_SECONDS, Claims
 from edge.sessions.inbox import PAUSES
-from edge.sessions.leases import LEAVE_SECONDS, Lease
+from edge.sessions.leases import ANSWER_SECONDS, Lease
 from edge.sessions.sender import Alone, Along, Books, Item, Over, Pacing, Send, Sender, SenderSection, Ways
 from edge.store.engine import reading
 from edge.store.metadata import micros
@@ -43,7 +43,6 @@ T = TypeVar("T", bound=Item)
 PAGE: Final = 500  # rows read at a time
 NOBODY_SENT: Final = "nobody sent it in time"
 LOOK_SECONDS: Final = 0.25  # how often the one sender of a channel looks for what other processes have put
-ANSWER_SECONDS: Final = LEAVE_SECONDS / 2  # for texts under way, when the right to send is about to end
 
 
 class Waiting(NamedTuple, Generic[T]):

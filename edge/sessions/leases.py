@@ -22,6 +22,7 @@ from typing import Any, Final
 from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.metrics import gauge
+from edge.sms import carrier
 from edge.store.writer import Statement, Writer, insert
 
 log = get_logger("leases")
@@ -31,7 +32,9 @@ HELD = gauge("lease_held", "1 while this process has the lease.", ("name",))
 SECONDS: Final = 6.0  # from a renewal on; so long the lease of a dead process is nobody else's
 RENEW_SECONDS: Final = 2.0
 WATCH_SECONDS: Final = 1.0  # how often those who do not have it, or could not renew it, ask
-LEAVE_SECONDS: Final = 2.0  # before the end: time to take leave of a carrier, and for texts under way to be answered
+ANSWER_SECONDS: Final = 0.75  # for texts under way to be answered, when the right to send is about to end
+SPARE_SECONDS: Final = 0.25  # for the loop, which is late now and then
+LEAVE_SECONDS: Final = ANSWER_SECONDS + carrier.LEAVE_SECONDS + SPARE_SECONDS  # before the end: one after the other
 AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 10.0)  # before work that ended is begun again; then the last one, for ever
 
 _NOW_SQLITE: Final = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"  # microseconds since the epoch
@@ -114,8 +117,9 @@ class Lease:
         try:
             await asyncio.Event().wait()
         finally:
+            end = self._clock() + LEAVE_SECONDS
             for what, task in tasks:
-                await _end(what, task)
+                await _end(what, task, end - self._clock())
 
 
 class Leases:
@@ -195,10 +199,10 @@ async def insist(what: str, work: Work, pause: Callable[[float], Awaitable[None]
         times += 1
 
 
-async def _end(what: str, task: asyncio.Task[None]) -> None:
+async def _end(what: str, task: asyncio.Task[None], seconds: float) -> None:
     """Cancel work, and wait for its end; if that takes longer than the lease lasts, somebody should know."""
     task.cancel()
-    done, _ = await asyncio.wait([task], timeout=LEAVE_SECONDS)
+    done, _ = await asyncio.wait([task], timeout=max(0.0, seconds))
     if not done:
         log.error("work does not stop in time", what=what)
         await asyncio.wait([task])

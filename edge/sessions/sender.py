@@ -203,9 +203,9 @@ class _Held(NamedTuple, Generic[T]):
 class Sender(Generic[T]):
     """What this process holds of one channel, by id in `held`; `behind` is that SQL has more.
 
-    `node` is this process's name in claims. `chance` gives numbers from 0 to 1. `wants_more` is called when there is room
-    again for rows in SQL. `may` says whether a row that was claimed at some time is ours to send now; what is not is
-    dropped, and `stray` called.
+    `node` is this process's name in claims. `chance` gives numbers from 0 to 1. `wants_more` is called when there is
+    room again for rows in SQL. `may` says whether a row that was claimed at some time is ours to send now; what is not
+    is dropped, and `stray` called.
     """
 
     def __init__(

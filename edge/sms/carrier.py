@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, Field, PositiveFloat
 
@@ -20,6 +20,8 @@ from edge.plugins import Plugins
 from edge.settings import KindSection
 from edge.sms.part import Part
 from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
+
+LEAVE_SECONDS: Final = 1.0  # so long a carrier takes leave of the other side, at most: another process waits for that
 
 Scope = Literal["anyone", "customer", "admin"]  # a customer's route is open to admins too; anyone: the route checks
 
@@ -104,7 +106,8 @@ class Connected(Protocol):
     """A carrier that holds connections of its own."""
 
     async def serve(self, desk: Desk) -> None:
-        """Connect, and stay connected, until cancelled; then take leave of the other side. Raises nothing else."""
+        """Connect, and stay connected, until cancelled; then take leave of the other side, for `LEAVE_SECONDS` at
+        most. Raises nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.log import get_logger
-from edge.sms.carrier import Busy, NotNow
+from edge.sms.carrier import LEAVE_SECONDS, Busy, NotNow
 from edge.sms.smpp import limits, status
 from edge.sms.smpp.counts import Counts
 from edge.sms.smpp.pdu import Message
@@ -162,7 +162,7 @@ class Binds:
         for link in links:
             link.unbind()
         if links:
-            await asyncio.wait([link.closed for link in links], timeout=limits.LEAVE + 2 * limits.UNBIND)
+            await asyncio.wait([link.closed for link in links], timeout=LEAVE_SECONDS)
         for link in links:
             link.abort()
         self._changed()
