@@ -20,8 +20,8 @@ from edge.flows.run import Run
 from edge.flows.session import Session
 from edge.numbers.number import Number
 from edge.plugins import load
-from edge.sessions.call_variables import CallVariables
-from edge.sessions.record import Attempt, wall_micros
+from edge.sessions.calls.record import Attempt, wall_micros
+from edge.sessions.calls.variables import CallVariables
 from edge.store.metadata import NIL, new_id
 
 RUNS: Final = 200

@@ -25,7 +25,7 @@ from edge.offline import show, simulate
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edge.sessions.message import Message
+    from edge.sessions.texts.message import Message
     from edge.sip.peer import Peer
 
 app = typer.Typer(
@@ -212,7 +212,7 @@ def calls(
     loaded = checked(lambda: configuration.load(config))
 
     async def look() -> list[dict[str, Any]]:
-        from edge.sessions.record import CallTable
+        from edge.sessions.calls.record import CallTable
         from edge.store.engine import open_engine
 
         engine = await open_engine(loaded.store.url)
@@ -259,7 +259,7 @@ def messages(
     loaded = checked(lambda: configuration.load(config))
 
     async def look() -> Sequence[Message]:
-        from edge.sessions.message import MessageTable
+        from edge.sessions.texts.message import MessageTable
         from edge.store.engine import open_engine
 
         engine = await open_engine(loaded.store.url)
@@ -279,7 +279,7 @@ def messages(
 def _letter(message: Message) -> str:
     """One text: when, from whom to whom, how far it got and why, by which carrier, and what the last steps of its flow
     came to."""
-    from edge.sessions.opting import OUTCOMES
+    from edge.sessions.texts.opting import OUTCOMES
 
     known, (target,) = message.edge, message.targets
     came_out = f", its flow {known.outcome or known.flow_state}" if known.flow_state not in ("", "none") else ""

@@ -29,17 +29,17 @@ from edge.media.voice import VoiceSection
 from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
 from edge.recordings.section import RecordingsSection
-from edge.sessions.deliveries import DeliveriesSection
-from edge.sessions.events import EventsSection
-from edge.sessions.inbox import InboxSection
-from edge.sessions.letter import SmtpSection
-from edge.sessions.manners import MannersSection
+from edge.sessions.deliveries.desk import DeliveriesSection
+from edge.sessions.deliveries.letter import SmtpSection
+from edge.sessions.events.streams import EventsSection
 from edge.sessions.memory import MemorySection
-from edge.sessions.outbox import OutboxSection
-from edge.sessions.parts import PartsSection
-from edge.sessions.reports import ReceiptsSection
-from edge.sessions.text_routes import TextRoute
-from edge.sessions.text_routes import faults as text_routes_faults
+from edge.sessions.texts.inbox import InboxSection
+from edge.sessions.texts.manners import MannersSection
+from edge.sessions.texts.outbox import OutboxSection
+from edge.sessions.texts.parts import PartsSection
+from edge.sessions.texts.reports import ReceiptsSection
+from edge.sessions.texts.routes import TextRoute
+from edge.sessions.texts.routes import faults as text_routes_faults
 from edge.settings import Section, render
 from edge.sip.section import SipSection
 from edge.sms.carrier import CarrierSection

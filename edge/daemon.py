@@ -42,54 +42,54 @@ from edge.recordings.spool import Spool
 from edge.recordings.storage import open_storage
 from edge.recordings.table import RecordingTable
 from edge.sessions.admission import Admission
-from edge.sessions.after_recording import AfterRecording
-from edge.sessions.attachment import Attachments
-from edge.sessions.book import CallBook
-from edge.sessions.call import Desk
-from edge.sessions.call_events import CallEvents
+from edge.sessions.calls.after_recording import AfterRecording
+from edge.sessions.calls.book import CallBook
+from edge.sessions.calls.call import Desk
+from edge.sessions.calls.connecting import Switchboard
+from edge.sessions.calls.events import CallEvents
+from edge.sessions.calls.external_media.desk import ForkDesk
+from edge.sessions.calls.guests import Guests
+from edge.sessions.calls.placing import Placing
+from edge.sessions.calls.record import CallRecords, CallTable
+from edge.sessions.calls.recording_events import RecordingEvents
+from edge.sessions.calls.router import Router
+from edge.sessions.calls.ways import Ways
 from edge.sessions.canary import Canary
-from edge.sessions.carrier_desk import CarrierDesk
-from edge.sessions.connecting import Switchboard
 from edge.sessions.conversation import ConversationTable
-from edge.sessions.dead_letters import DeadLetters
-from edge.sessions.deliveries import Deliveries
-from edge.sessions.delivery import DeliveryTable
+from edge.sessions.deliveries.attachment import Attachments
+from edge.sessions.deliveries.delivery import DeliveryTable
+from edge.sessions.deliveries.desk import Deliveries
+from edge.sessions.deliveries.mail import Mail
+from edge.sessions.deliveries.webhook import Webhooks
 from edge.sessions.entrance import Entrance
-from edge.sessions.event_table import EventTable
-from edge.sessions.events import Events
-from edge.sessions.external_media.desk import ForkDesk
-from edge.sessions.guests import Guests
-from edge.sessions.inbox import Inbox
-from edge.sessions.leases import Leases
-from edge.sessions.mail import Mail
-from edge.sessions.manners import Manners
+from edge.sessions.events.streams import Events
+from edge.sessions.events.table import EventTable
+from edge.sessions.events.telling import Telling
 from edge.sessions.memory import Memory
-from edge.sessions.message import Message, MessageTable
-from edge.sessions.message_events import MessageEvents
-from edge.sessions.opt_out_events import OptOutEvents
-from edge.sessions.opt_outs import OptOuts
-from edge.sessions.opting import Opting
-from edge.sessions.outbox import Outbox, Rates
 from edge.sessions.outside import Reach
-from edge.sessions.parking import Parking
-from edge.sessions.parts import PartDesk
-from edge.sessions.placing import Placing
-from edge.sessions.posting import Posting
-from edge.sessions.recent import Recent
-from edge.sessions.record import CallRecords, CallTable
-from edge.sessions.recording_events import RecordingEvents
-from edge.sessions.reports import Reports
-from edge.sessions.router import Router
-from edge.sessions.serving import Serving
-from edge.sessions.sip_door import SipDoor
-from edge.sessions.sip_messages import SipMessages
+from edge.sessions.queues.leases import Leases
 from edge.sessions.step_counts import StepCounts
-from edge.sessions.telling import Telling
-from edge.sessions.text_routes import TextRoutes
-from edge.sessions.texting import TextSending
-from edge.sessions.texts import TextDesk, TextRuns
-from edge.sessions.ways import Ways
-from edge.sessions.webhook import Webhooks
+from edge.sessions.texts.carrier_desk import CarrierDesk
+from edge.sessions.texts.dead_letters import DeadLetters
+from edge.sessions.texts.desk import TextDesk, TextRuns
+from edge.sessions.texts.events import MessageEvents
+from edge.sessions.texts.inbox import Inbox
+from edge.sessions.texts.manners import Manners
+from edge.sessions.texts.message import Message, MessageTable
+from edge.sessions.texts.opt_out_events import OptOutEvents
+from edge.sessions.texts.opt_outs import OptOuts
+from edge.sessions.texts.opting import Opting
+from edge.sessions.texts.outbox import Outbox, Rates
+from edge.sessions.texts.parking import Parking
+from edge.sessions.texts.parts import PartDesk
+from edge.sessions.texts.posting import Posting
+from edge.sessions.texts.recent import Recent
+from edge.sessions.texts.reports import Reports
+from edge.sessions.texts.routes import TextRoutes
+from edge.sessions.texts.serving import Serving
+from edge.sessions.texts.session import TextSending
+from edge.sessions.texts.sip_door import SipDoor
+from edge.sessions.texts.sip_messages import SipMessages
 from edge.sip.agent import Agent
 from edge.sip.transport import Endpoint
 from edge.sms.keywords import Keywords

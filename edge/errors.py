@@ -1,7 +1,7 @@
 """Errors that know whose fault they are and which HTTP and SIP answers they mean.
 
 Raise one where the fault is found, a new instance each time, saying what and where. Two places turn them into answers:
-`sessions/router.py` on the wire and `api/app.py` over HTTP. Whoever raises does not log.
+`sessions/calls/router.py` on the wire and `api/app.py` over HTTP. Whoever raises does not log.
 
     EdgeError
     ├── Invalid            400  the sender wrote something wrong; carries one `Fault` per place

@@ -27,7 +27,7 @@ from edge.log import get_logger
 from edge.numbers.directory import Directory
 from edge.numbers.number import Number
 from edge.numbers.table import NumberTable
-from edge.sessions.journal import Journal
+from edge.sessions.events.journal import Journal
 from edge.sessions.route import Routes
 from edge.store.cache_outbox import CacheWriter
 from edge.store.embedded import EmbeddedRedis, server_binary

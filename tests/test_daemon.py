@@ -16,9 +16,9 @@ from edge.config import LOOPBACK, Config
 from edge.daemon import DRAINING, LAG, RELOADED, Daemon
 from edge.errors import Fault, Invalid
 from edge.log import LogSection
-from edge.sessions.call import Call
-from edge.sessions.record import Attempt, CallRecords, CallTable
-from edge.sessions.texting import TextSending
+from edge.sessions.calls.call import Call
+from edge.sessions.calls.record import Attempt, CallRecords, CallTable
+from edge.sessions.texts.session import TextSending
 from edge.store.engine import open_engine
 from edge.store.metadata import micros, new_id
 from edge.trunks.resolve import Targets

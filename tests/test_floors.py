@@ -107,8 +107,8 @@ def test_no_file_has_a_vague_name() -> None:
         ("numbers/table.py", "from edge.store.engine import open_engine", None),
         ("numbers/table.py", "from edge.numbers.number import Number", None),
         ("actions/play.py", "from edge.carriers import loopback", "actions may not know carriers"),
-        ("sessions/call.py", "from edge import api", "sessions may not know api"),
-        ("sessions/call.py", "from edge import __version__", None),
+        ("sessions/calls/call.py", "from edge import api", "sessions may not know api"),
+        ("sessions/calls/call.py", "from edge import __version__", None),
         # however it is written
         ("sip/agent.py", "def f():\n    import edge.media.sdp", "sip may not know media"),
         ("sip/agent.py", "if TYPE_CHECKING:\n    from edge.media import sdp", "sip may not know media"),

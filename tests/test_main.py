@@ -20,7 +20,7 @@ from edge.accounts.key import Identity
 from edge.config import Config
 from edge.demo import NUMBER, Demo, furnish
 from edge.plugins import load
-from edge.sessions.record import Attempt, CallRecords
+from edge.sessions.calls.record import Attempt, CallRecords
 from edge.store.engine import StoreSection
 from edge.store.metadata import new_id
 from edge.store.writer import Writer
@@ -347,7 +347,7 @@ def test_messages_says_what_became_of_the_last_ones_and_why(config: str, tmp_pat
 
     from edge.sessions.tables import messages, outbox, sent_parts
     from edge.store.metadata import NIL
-    from tests.sessions.test_message import NOON, name, row, sending
+    from tests.sessions.texts.test_message import NOON, name, row, sending
 
     url = f"sqlite:///{tmp_path}/edge.sqlite3"
     assert run("migrate", "--config", config).exit_code == 0

@@ -12,7 +12,7 @@ from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.errors import NotFound
 from edge.flows import limits
 from edge.flows.variables import is_name, is_reserved
-from edge.sessions.book import CallBook
+from edge.sessions.calls.book import CallBook
 
 Value = Annotated[str, Field(max_length=limits.VARIABLE_CHARACTERS, pattern=r"^[^\u0000]*$")]
 

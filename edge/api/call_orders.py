@@ -17,8 +17,8 @@ from edge.flows.address import Number, Uri
 from edge.flows.dial import CallOrder
 from edge.flows.flow import Flow, compile_flow, require_medium
 from edge.flows.library import Library
+from edge.sessions.calls.placing import Placing, check_variables
 from edge.sessions.origin import Origin
-from edge.sessions.placing import Placing, check_variables
 
 
 def _auto(value: object) -> object:

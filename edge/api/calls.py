@@ -17,10 +17,10 @@ from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import NotFound
 from edge.recordings.table import RecordingTable
-from edge.sessions.book import CallBook
-from edge.sessions.call import Call as Session
-from edge.sessions.message import Address
-from edge.sessions.record import CallTable
+from edge.sessions.calls.book import CallBook
+from edge.sessions.calls.call import Call as Session
+from edge.sessions.calls.record import CallTable
+from edge.sessions.texts.message import Address
 from edge.store.metadata import NIL
 from edge.store.page import cut, read_token
 

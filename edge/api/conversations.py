@@ -14,8 +14,8 @@ from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import Exhausted, Forbidden, Internal, NotFound
 from edge.flows import limits
 from edge.sessions.conversation import ConversationTable, Shown
-from edge.sessions.message import Address, Direction, Message, MessageTable, Status
-from edge.sessions.texting import TextSending
+from edge.sessions.texts.message import Address, Direction, Message, MessageTable, Status
+from edge.sessions.texts.session import TextSending
 from edge.store.metadata import NIL, instant_text, new_id
 from edge.store.page import Place, cut, read_token
 

@@ -10,7 +10,7 @@ from edge.api.field import Moment, Result
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import NotFound
-from edge.sessions.delivery import DeliveryTable, Kind, State
+from edge.sessions.deliveries.delivery import DeliveryTable, Kind, State
 from edge.store.metadata import instant_text
 from edge.store.page import cut, read_token
 

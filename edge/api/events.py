@@ -17,9 +17,9 @@ from edge.api.field import Id, Model, Moment, Result
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import Conflict, NotFound
-from edge.sessions.event_table import REPLAYED, EventTable, State
-from edge.sessions.journal import Journal
-from edge.sessions.telling import Telling
+from edge.sessions.events.journal import Journal
+from edge.sessions.events.table import REPLAYED, EventTable, State
+from edge.sessions.events.telling import Telling
 from edge.store.metadata import instant_text
 from edge.store.page import cut, read_token
 

@@ -11,7 +11,7 @@ from edge.api.numbers import Number as NumberForm
 from edge.api.recordings import Recording
 from edge.flows.table import StoredFlow
 from edge.numbers.number import Number
-from edge.sessions.journal import Forms
+from edge.sessions.events.journal import Forms
 
 
 def _number(number: Number) -> dict[str, Any]:

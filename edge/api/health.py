@@ -11,7 +11,7 @@ from edge.api.field import Result
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.refusal import NotReady
 from edge.errors import Fault
-from edge.sessions.serving import Place
+from edge.sessions.texts.serving import Place
 
 
 class Health(Result):

@@ -11,9 +11,9 @@ from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.errors import Conflict, Exhausted, Forbidden, Unavailable
 from edge.flows import limits
 from edge.flows.address import Number
-from edge.sessions.dead_letters import DeadLetters
-from edge.sessions.message import Direction, Message
-from edge.sessions.posting import Order, Posting
+from edge.sessions.texts.dead_letters import DeadLetters
+from edge.sessions.texts.message import Direction, Message
+from edge.sessions.texts.posting import Order, Posting
 from edge.sms.text import BODY_LIMIT
 
 RESEND_MAX = 1000  # dead letters of one request

@@ -12,7 +12,7 @@ from edge.api.field import E164, Id, Line
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, place_of
 from edge.errors import NotFound
-from edge.sessions.message import Direction, Filters, FlowState, Message, MessageTable, Status
+from edge.sessions.texts.message import Direction, Filters, FlowState, Message, MessageTable, Status
 from edge.store.page import cut, read_token
 
 Numbered = Annotated[E164, BeforeValidator(read_plus)]

@@ -11,11 +11,11 @@ from edge.api.field import E164, Id, Line, Model, Result
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import Conflict, Forbidden, NotFound
-from edge.sessions import opt_outs
 from edge.sessions.memory import peer_of
-from edge.sessions.message import Address
-from edge.sessions.opt_outs import OptOuts as Table
-from edge.sessions.texting import TextSending
+from edge.sessions.texts import opt_outs
+from edge.sessions.texts.message import Address
+from edge.sessions.texts.opt_outs import OptOuts as Table
+from edge.sessions.texts.session import TextSending
 from edge.store.metadata import instant_text
 from edge.store.page import cut, read_token
 

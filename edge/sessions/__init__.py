@@ -1,15 +1,19 @@
 """Sessions: what one call or one text does here, from the wire to its flow and to its record.
 
-calls   `router.py` takes what the SIP agent tells, `route.py` finds number, account and flow, `call.py` is what the
-        flow runs on, `record.py` what is kept of it
-        `connecting.py` joins a call with others: `ways.py` knows where they are, `leg.py` rings them, `bridge.py`
-        relays; `placing.py` makes calls of their own; `book.py` has them all
-texts   `sip_door.py` or a webhook brings them, `texts.py` looks the number up, `inbox.py` keeps them before they
-        are acknowledged and has their flow run, `texting.py` sends by way of `outbox.py`
-        `carrier_desk.py` is where carriers with connections of their own bring them, as long as `serving.py` and
-        `leases.py` say so; `parts.py` joins long ones, `reports.py` hears what became of those that were sent,
-        `opting.py` and `manners.py` keep to who wants none
-events  `journal.py`, `message_events.py` and their like write down what happened, `events.py` tells accounts of it
-both    `outside.py` asks and tells the world: URLs, other flows, and by way of `deliveries.py` webhooks (`webhook.py`)
-        and emails (`mail.py`)
+What calls and texts stand on is in this folder; what each of them does, in a package of its own. Each of these knows
+those above it, none knows those below it, and calls and texts do not know each other:
+
+    tables.py                        what happened, in SQL
+    memory.py · conversation.py      what is kept of a number of ours and a peer
+    entrance.py · admission.py       whom a request is from, and whether it is let in
+    route.py · origin.py             which flow runs, and on whose behalf
+    following.py                     what runs after it
+    canary.py · step_counts.py       how flows did, by the records
+    queues/                          rows in SQL that wait for work, and the processes that share it
+    deliveries/                      webhooks and emails
+    outside.py                       asks and tells the world for a session: URLs, other flows, deliveries
+    events/                          an account's server is told of what happens
+    texts/                           a text, from its carrier to its flow, and from its flow to its carrier
+    calls/                           a call, from its INVITE to its record; calls of our own, and two that are joined
+    simulation/                      a flow tried out without any of that
 """

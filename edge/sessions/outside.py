@@ -21,15 +21,15 @@ from edge.flows.outside import Email, Webhook
 from edge.flows.resource import ResourceLibrary, Resources
 from edge.http import Answer, Guard, Method
 from edge.sessions.conversation import Conversation, ConversationTable
-from edge.sessions.deliveries import Deliveries
-from edge.sessions.mail import Mail
+from edge.sessions.deliveries.desk import Deliveries
+from edge.sessions.deliveries.mail import Mail
+from edge.sessions.deliveries.webhook import Webhooks, delivery_of
 from edge.sessions.memory import Memory
 from edge.sessions.origin import Origin
-from edge.sessions.webhook import Webhooks, delivery_of
 from edge.store.tiers import Found
 
 if TYPE_CHECKING:
-    from edge.sessions.leg import Leg
+    from edge.sessions.calls.leg import Leg
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Master(Protocol):
 
 
 class Calls(Protocol):
-    """Who makes calls (`placing.Placing`)."""
+    """Who makes calls (`calls.placing.Placing`)."""
 
     async def call(self, origin: Origin, order: CallOrder, master: Master | None = None) -> Sequence[Leg]: ...
 

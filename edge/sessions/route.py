@@ -9,6 +9,7 @@ memory does not know.
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from edge.accounts.customer import Customer, CustomerDirectory
@@ -20,6 +21,8 @@ from edge.numbers.directory import Directory
 from edge.numbers.number import Number
 from edge.store.metadata import NIL
 from edge.store.tiers import Found
+
+Owns = Callable[[str, str], Awaitable[Number | None]]  # number, customer → the live number, if it is that customer's
 
 
 @dataclass(frozen=True, slots=True)

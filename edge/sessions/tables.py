@@ -3,10 +3,11 @@
 A message is one row for its whole life. What an incoming one still has to do is in `flow_state`, what became of an
 outgoing one in its row of the outbox, which has the same id: the outbox says whether a message was sent, `messages`
 never does, so the two cannot disagree. What its carrier calls the parts it was sent in, and says of each, is in
-`sent_parts`; what a carrier says of something that is not there, or not yet, in `early_reports` (`reports.py`).
+`sent_parts`; what a carrier says of something that is not there, or not yet, in `early_reports` (`texts/reports.py`).
 
-`claimed_by` and `claimed_until` say which process is at work on a row; after that time any may take it (`claims.py`).
-Where a carrier has one sender, its lease goes before the claims on its texts (`leases.py`).
+`claimed_by` and `claimed_until` say which process is at work on a row; after that time any may take it
+(`queues/claims.py`). Where a carrier has one sender, its lease goes before the claims on its texts
+(`queues/leases.py`).
 """
 
 from __future__ import annotations
@@ -148,7 +149,7 @@ messages = sa.Table(
     ),
 )
 
-opt_outs = sa.Table(  # who wants no more texts from a number of ours, see `opt_outs.py`
+opt_outs = sa.Table(  # who wants no more texts from a number of ours, see `texts/opt_outs.py`
     "opt_outs",
     metadata,
     sa.Column("id", Uuid, primary_key=True),  # of the conversation
@@ -230,7 +231,7 @@ sent_parts = sa.Table(
     sa.Column("place", sa.Integer, primary_key=True),  # from 0
     sa.Column("carrier", sa.String(32), nullable=False),  # that took it
     sa.Column("carrier_id", sa.Text, nullable=False),
-    sa.Column("folded", sa.Text, nullable=False),  # the same in the spelling it is looked for by, see `carrier_ids.py`
+    sa.Column("folded", sa.Text, nullable=False),  # the same as it is looked for, see `texts/carrier_ids.py`
     sa.Column("state", sa.String(16), nullable=False),  # sent delivered failed
     sa.Column("code", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
@@ -261,7 +262,7 @@ early_reports = sa.Table(
     sa.Index("ix_early_reports_tm_create", "tm_create"),
 )
 
-leases = sa.Table(  # what only one process may do, see `leases.py`
+leases = sa.Table(  # what only one process may do, see `queues/leases.py`
     "leases",
     metadata,
     sa.Column("name", sa.String(64), primary_key=True),
@@ -312,7 +313,7 @@ deliveries = sa.Table(
     sa.Index("ix_deliveries_tm_create", "tm_create"),
 )
 
-events = sa.Table(  # what accounts' servers are told, see `events.py`
+events = sa.Table(  # what accounts' servers are told, see `events/streams.py`
     "events",
     metadata,
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),  # the order of one resource
@@ -350,7 +351,7 @@ events = sa.Table(  # what accounts' servers are told, see `events.py`
     sa.Index("ix_events_tm_create", "tm_create"),
 )
 
-parked_runs = sa.Table(  # flows that wait for the next text of a person, see `parking.py`
+parked_runs = sa.Table(  # flows that wait for the next text of a person, see `texts/parking.py`
     "parked_runs",
     metadata,
     sa.Column("number_id", Uuid, primary_key=True),
@@ -365,7 +366,7 @@ parked_runs = sa.Table(  # flows that wait for the next text of a person, see `p
     sa.Index("ix_parked_runs_tm_update", "tm_update"),
 )
 
-text_parts = sa.Table(  # of long texts that come in, see `parts.py`
+text_parts = sa.Table(  # of long texts that come in, see `texts/parts.py`
     "text_parts",
     metadata,
     sa.Column("id", Uuid, primary_key=True),  # from carrier and carrier_id

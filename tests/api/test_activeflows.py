@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from edge.sessions.call import Call
-from edge.sessions.record import Attempt
+from edge.sessions.calls.call import Call
+from edge.sessions.calls.record import Attempt
 from edge.store.metadata import new_id
 from tests.api.world import World, on_still, wheres
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from edge.sessions.deliveries.webhook import sign
 from edge.sessions.tables import events
-from edge.sessions.webhook import sign
 from edge.store.engine import open_engine, reading, writing
 from edge.store.metadata import instant_text, new_id
 from tests.api.world import BOTH_FLOW, FREE, START, World, on_still, wheres

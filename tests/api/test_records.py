@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from edge.sessions.record import Attempt
+from edge.sessions.calls.record import Attempt
 from edge.sessions.tables import calls, messages, outbox
 from edge.store.engine import open_engine
 from edge.store.metadata import NIL, from_micros, instant_text, micros, new_id

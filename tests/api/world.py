@@ -41,29 +41,29 @@ from edge.recordings.keeper import Keeper
 from edge.recordings.section import RecordingsSection
 from edge.recordings.spool import Spool
 from edge.recordings.table import Recording, RecordingTable
-from edge.sessions.book import CallBook
+from edge.sessions.calls.book import CallBook
+from edge.sessions.calls.guests import Guests
+from edge.sessions.calls.leg import Way, attempt_of
+from edge.sessions.calls.placing import Placing
+from edge.sessions.calls.record import CallRecords, CallTable
 from edge.sessions.conversation import ConversationTable
-from edge.sessions.dead_letters import DeadLetters
-from edge.sessions.delivery import DeliveryTable
-from edge.sessions.event_table import EventTable
-from edge.sessions.guests import Guests
-from edge.sessions.journal import Journal
-from edge.sessions.leg import Way, attempt_of
-from edge.sessions.manners import Manners, MannersSection
-from edge.sessions.message import MessageTable
-from edge.sessions.opt_outs import OptOuts
+from edge.sessions.deliveries.delivery import DeliveryTable
+from edge.sessions.deliveries.webhook import Webhooks
+from edge.sessions.events.journal import Journal
+from edge.sessions.events.table import EventTable
+from edge.sessions.events.telling import Telling
 from edge.sessions.origin import Origin
-from edge.sessions.outbox import Outbox, OutboxSection
 from edge.sessions.outside import Master
-from edge.sessions.placing import Placing
-from edge.sessions.posting import Posting
-from edge.sessions.record import CallRecords, CallTable
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
-from edge.sessions.telling import Telling
-from edge.sessions.text_routes import TextRoutes
-from edge.sessions.texting import TextSending
-from edge.sessions.webhook import Webhooks
+from edge.sessions.texts.dead_letters import DeadLetters
+from edge.sessions.texts.manners import Manners, MannersSection
+from edge.sessions.texts.message import MessageTable
+from edge.sessions.texts.opt_outs import OptOuts
+from edge.sessions.texts.outbox import Outbox, OutboxSection
+from edge.sessions.texts.posting import Posting
+from edge.sessions.texts.routes import TextRoutes
+from edge.sessions.texts.session import TextSending
 from edge.sip.peer import Peer
 from edge.sms.carrier import Called, Carrier, Hook, Said
 from edge.sms.keywords import Keywords

@@ -1,6 +1,6 @@
 """Callers who are connected: a real daemon between a caller and those whom it rings, with their audio.
 
-What each message has to be is in tests/sessions/test_connecting.py; here it is what the two people get.
+What each message has to be is in tests/sessions/calls/test_connecting.py; here it is what the two people get.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edge.media.g711 import Codec, convert
-from edge.sessions import limits
+from edge.sessions.calls import limits
 from tests.calls.callee import Callee, Rung
 from tests.calls.caller import Call, Caller
 from tests.calls.daemon import new, running

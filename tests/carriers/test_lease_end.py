@@ -6,15 +6,15 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 
-from edge.sessions.leases import ANSWER_SECONDS, SECONDS, Lease
-from edge.sessions.outbox import BOOKS, OutboxSection, Outgoing
-from edge.sessions.sender import Sender
+from edge.sessions.queues.leases import ANSWER_SECONDS, SECONDS, Lease
+from edge.sessions.queues.sender import Sender
+from edge.sessions.texts.outbox import BOOKS, OutboxSection, Outgoing
 from edge.sms.smpp import pdu
 from tests import jumping
 from tests.carriers.smpp_stage import Desk, Door, carrier
 from tests.carriers.stage import TEXT
 from tests.sessions.ground import Clock, Frail, Pauses
-from tests.sessions.test_outbox import text
+from tests.sessions.texts.test_outbox import text
 
 MUTE = {pdu.SUBMIT_SM, pdu.UNBIND, pdu.ENQUIRE_LINK}
 

@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from edge import __main__ as cli
 from edge.config import Config
 from edge.plugins import load
-from edge.sessions.record import Attempt, CallRecords, wall_micros
+from edge.sessions.calls.record import Attempt, CallRecords, wall_micros
 from edge.store.engine import StoreSection
 from edge.store.metadata import json_text, new_id
 from edge.store.writer import Writer

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.sessions.leases import RENEW_SECONDS, SECONDS
+from edge.sessions.queues.leases import RENEW_SECONDS, SECONDS
 from tests.calls.daemon import Daemon, new
 from tests.calls.test_smpp import said
 from tests.servers import PostgresServer, RedisServer

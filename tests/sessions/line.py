@@ -31,18 +31,18 @@ from edge.numbers.number import Number, draft
 from edge.plugins import load
 from edge.recordings.recorder import Recorder
 from edge.sessions.admission import Admission
-from edge.sessions.book import CallBook
-from edge.sessions.call import Desk
-from edge.sessions.connecting import Switchboard
+from edge.sessions.calls.book import CallBook
+from edge.sessions.calls.call import Desk
+from edge.sessions.calls.connecting import Switchboard
+from edge.sessions.calls.external_media.desk import ForkDesk
+from edge.sessions.calls.guests import Guests
+from edge.sessions.calls.offered import OfferedCall
+from edge.sessions.calls.record import Attempt, CallRecords, wall_micros
+from edge.sessions.calls.router import Router
+from edge.sessions.calls.ways import Ways
 from edge.sessions.entrance import Entrance
-from edge.sessions.external_media.desk import ForkDesk
-from edge.sessions.guests import Guests
-from edge.sessions.offered import OfferedCall
-from edge.sessions.record import Attempt, CallRecords, wall_micros
 from edge.sessions.route import Routes
-from edge.sessions.router import Router
 from edge.sessions.tables import calls
-from edge.sessions.ways import Ways
 from edge.sip.agent import Agent
 from edge.sip.events import Event, Offer, TextOffer
 from edge.sip.peer import Peer

@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from edge.sessions.conversation import Conversation, ConversationTable, conversation_id
-from edge.sessions.inbox import Inbox, InboxSection
-from edge.sessions.incoming import Incoming, Performed
-from edge.sessions.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.tables import conversations, messages
+from edge.sessions.texts.inbox import Inbox, InboxSection
+from edge.sessions.texts.incoming import Incoming, Performed
+from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
 from edge.store.engine import writing
 from edge.store.metadata import NIL, micros, new_id
 from edge.store.page import Place

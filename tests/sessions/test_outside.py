@@ -15,12 +15,12 @@ from edge.flows.outside import Email, Webhook
 from edge.flows.session import SessionEnded
 from edge.http import Answer
 from edge.plugins import load
-from edge.sessions.attachment import Attachments
+from edge.sessions.calls.leg import Leg
 from edge.sessions.conversation import Conversation
-from edge.sessions.delivery import Delivery
-from edge.sessions.leg import Leg
-from edge.sessions.letter import SmtpSection
-from edge.sessions.mail import Mail
+from edge.sessions.deliveries.attachment import Attachments
+from edge.sessions.deliveries.delivery import Delivery
+from edge.sessions.deliveries.letter import SmtpSection
+from edge.sessions.deliveries.mail import Mail
 from edge.sessions.origin import Origin
 from edge.sessions.outside import Master, Outside
 from edge.store.metadata import new_id

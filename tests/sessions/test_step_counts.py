@@ -10,12 +10,12 @@ from edge.flows.flow import Flow, compile_flow
 from edge.flows.graph import Counts, Ran
 from edge.plugins import load
 from edge.sessions import step_counts
-from edge.sessions.incoming import DONE, KEEP, Incoming
-from edge.sessions.record import CallRecords
+from edge.sessions.calls.record import CallRecords
 from edge.sessions.step_counts import StepCounts
+from edge.sessions.texts.incoming import DONE, KEEP, Incoming
 from edge.store.metadata import json_text, new_id
+from tests.sessions.calls.test_record import OWNER, STRANGER, attempt
 from tests.sessions.ground import Ground
-from tests.sessions.test_record import OWNER, STRANGER, attempt
 
 load("edge.actions")
 

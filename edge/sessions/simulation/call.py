@@ -21,11 +21,11 @@ from edge.media.dtmf import PAUSE, PAUSE_MS
 from edge.media.tone import BEEP_SECONDS
 from edge.numbers.number import Number
 from edge.recordings.take import Wish
-from edge.sessions.call import CAUSE_OF_REASON
-from edge.sessions.dialing import CAUSE_OF_STATUS, NO_ANSWER
-from edge.sessions.keys import Gathering, Keys
-from edge.sessions.offered import STATUS_OF_REASON
-from edge.sessions.record import Attempt
+from edge.sessions.calls.call import CAUSE_OF_REASON
+from edge.sessions.calls.dialing import CAUSE_OF_STATUS, NO_ANSWER
+from edge.sessions.calls.keys import Gathering, Keys
+from edge.sessions.calls.offered import STATUS_OF_REASON
+from edge.sessions.calls.record import Attempt
 from edge.sessions.simulation.outside import SimulatedOutside
 from edge.sessions.simulation.prompt import Lengths
 from edge.sessions.simulation.recording import SimulatedRecording

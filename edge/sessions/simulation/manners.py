@@ -1,11 +1,11 @@
-"""The manners of a simulation: whom the edge would not text, as its settings are by default (`sessions/manners.py`)."""
+"""The manners of a simulation: whom the edge would not text, as its settings are by default (`texts/manners.py`)."""
 
 from __future__ import annotations
 
 from edge.errors import Exhausted, Forbidden
-from edge.sessions.manners import LoopGuard, MannersSection, mute_kind, not_answered, opted_out, too_often
 from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.stage import Stage
+from edge.sessions.texts.manners import LoopGuard, MannersSection, mute_kind, not_answered, opted_out, too_often
 
 
 class SimulatedManners:

@@ -16,7 +16,7 @@ from edge.http import Answer, Method
 from edge.sessions.simulation.manners import SimulatedManners
 from edge.sessions.simulation.script import Script, WebAnswer
 from edge.sessions.simulation.stage import Stage
-from edge.sessions.texting import check_body
+from edge.sessions.texts.session import check_body
 from edge.store.metadata import NIL
 
 

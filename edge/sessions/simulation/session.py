@@ -10,7 +10,7 @@ from edge.numbers.number import E164
 from edge.sessions.simulation.outside import SimulatedOutside
 from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.stage import Stage
-from edge.sessions.texting import check_body
+from edge.sessions.texts.session import check_body
 
 
 class SimulatedSession:

@@ -14,10 +14,9 @@ from edge.flows.flow import Flow, require_medium
 from edge.flows.session import Medium, Session
 from edge.flows.variables import Variables, is_reserved, quoted
 from edge.numbers.number import Number
-from edge.sessions.call_variables import CallVariables
+from edge.sessions.calls.variables import CallVariables
 from edge.sessions.conversation import conversation_id
 from edge.sessions.following import complete, fall_back
-from edge.sessions.incoming import Incoming
 from edge.sessions.memory import recall
 from edge.sessions.simulation.call import SimulatedCall
 from edge.sessions.simulation.outside import FindFlow, FindResources, SimulatedOutside
@@ -28,7 +27,8 @@ from edge.sessions.simulation.stage import Stage
 from edge.sessions.simulation.text import SimulatedText
 from edge.sessions.simulation.transcript import Asked, Outcomes, Part, Transcript
 from edge.sessions.simulation.watch import WatchedRun
-from edge.sessions.text_variables import TextVariables
+from edge.sessions.texts.incoming import Incoming
+from edge.sessions.texts.variables import TextVariables
 from edge.sms.keywords import Keywords, Kind
 from edge.store.metadata import NIL, micros
 
@@ -186,7 +186,7 @@ class _Simulation:
         return run
 
     def _is_keyword(self, outside: SimulatedOutside, body: str) -> bool:
-        """Whether a text is a keyword and no flow runs for it (`sessions/opting.py`); then it has been answered."""
+        """Whether a text is a keyword and no flow runs for it (`texts/opting.py`); then it has been answered."""
         script, stage, manners = self._script, self._stage, outside.manners
         found = self._keywords.find(body, script.called, script.source)
         if found is None or (found.kind == "start" and not manners.stopped):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.flows.session import MessageSession
 from edge.flows.variables import quoted
 from edge.sessions.simulation.session import SimulatedSession
-from edge.sessions.texting import check_body
+from edge.sessions.texts.session import check_body
 
 
 class SimulatedText(SimulatedSession):
