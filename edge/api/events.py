@@ -58,7 +58,8 @@ class Replay(Model):
         default=[], description="Only of these types; empty: of all."
     )
     states: Annotated[list[Literal["failed", "sent"]], Field(min_length=1, max_length=2)] = Field(
-        default=["failed"], description="Those that were given up, those that were taken, or both."
+        default=["failed"],
+        description="Those that were given up, those that were taken, or both; when it is left out only the former.",
     )
     customer_id: Id | None = Field(
         default=None, description="Whose. A customer's key may leave it out; an admin key may not."
@@ -172,7 +173,10 @@ class Events:
                 path="/v1.0/events/replay",
                 tag="events",
                 summary="Tell events again",
-                detail="Each under the same id and with the same body, in order for each resource.",
+                detail=(
+                    "Each under the same id and with the same body, in order for each resource. Those that were given"
+                    " up, unless `states` says otherwise: what a server took and then lost is `sent`."
+                ),
                 query=Nothing,
                 body=Replay,
                 result=Replayed,

@@ -166,6 +166,12 @@ opt_outs = sa.Table(  # who wants no more texts from a number of ours, see `text
     sa.Column("tm_update", Instant, nullable=False),
     sa.Index("ix_opt_outs_customer_id_tm_create", "customer_id", "tm_create"),
     sa.Index("ix_opt_outs_tm_update", "tm_update"),
+    sa.Index(
+        "ix_opt_outs_tm_end",
+        "tm_end",
+        sqlite_where=sa.text("tm_end IS NOT NULL"),
+        postgresql_where=sa.text("tm_end IS NOT NULL"),
+    ),
 )
 
 conversations = sa.Table(  # written with their messages, so with no more columns and indexes than it takes

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from edge.api.events import Replay
 from edge.sessions.deliveries.webhook import sign
 from edge.sessions.tables import events
 from edge.store.engine import open_engine, reading, writing
@@ -196,3 +197,9 @@ async def test_whose_server_is_tried_out(still: World) -> None:
     for customer_id, key in ((still.b, still.key_a), (NOBODY, still.key_admin)):
         await still.refused(404, "POST", f"/v1.0/customers/{customer_id}/webhook_test", key=key)
     await still.refused(404, "GET", f"{EVENTS}/{new_id()}")
+
+
+def test_the_schema_says_which_events_are_told_again_when_nothing_else_is_said() -> None:
+    states = Replay.model_json_schema()["properties"]["states"]
+    assert states["default"] == ["failed"]
+    assert "left out" in states["description"]

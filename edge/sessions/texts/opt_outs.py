@@ -274,9 +274,8 @@ class OptOuts:
 
     async def purge(self, before: datetime, batch: int) -> int:
         """Delete up to `batch` that were taken back before; returns how many went. What is in force stays."""
-        old = sa.select(opt_outs.c.id).where(opt_outs.c.tm_end < before).limit(batch)
         async with writing(self._engine) as connection:
-            result = await connection.execute(sa.delete(opt_outs).where(opt_outs.c.id.in_(old)))
+            result = await connection.execute(sa.delete(opt_outs).where(opt_outs.c.id.in_(_ended(before, batch))))
         return result.rowcount
 
     async def _select(
@@ -307,3 +306,7 @@ class OptOuts:
         if after is not None:
             which += (table.tm_create <= after.when, behind(after, table.tm_create, table.id))
         return await self._select(customer_id, *which, size=size)
+
+
+def _ended(before: datetime, batch: int) -> sa.Select[tuple[str]]:
+    return sa.select(opt_outs.c.id).where(opt_outs.c.tm_end < before).limit(batch)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from edge.errors import Exhausted, Forbidden, Unavailable
@@ -23,7 +24,7 @@ from edge.sessions.texts.inbox import Inbox, InboxSection
 from edge.sessions.texts.incoming import Incoming
 from edge.sessions.texts.manners import MINUTE, PAIRS, LoopGuard, Manners, MannersSection, mute_kind
 from edge.sessions.texts.opt_out_events import OptOutEvents
-from edge.sessions.texts.opt_outs import LOOK_BACK, Filter, OptOuts
+from edge.sessions.texts.opt_outs import LOOK_BACK, Filter, OptOuts, _ended
 from edge.sessions.texts.opting import Opting
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.texts.routes import TextRoutes
@@ -31,7 +32,7 @@ from edge.sessions.texts.session import TextSending
 from edge.sms.keywords import DEFAULTS, Keywords
 from edge.sms.text import Text
 from edge.store.engine import reading
-from edge.store.metadata import NIL, micros, new_id
+from edge.store.metadata import NIL, metadata, micros, new_id
 from edge.store.tiers import Found
 from tests.sessions.ground import Frail, Ground, Pauses, reach
 from tests.sessions.texts import test_desk as base
@@ -514,3 +515,12 @@ async def test_two_numbers_of_ours_do_not_answer_each_other_for_ever(ground: Gro
             passed += 1
             await life.says(str(passed), number=text.destination, peer=text.source)
         assert passed == 10
+
+
+def test_those_that_were_taken_back_are_purged_by_an_index() -> None:
+    engine = sa.create_engine("sqlite://")
+    metadata.create_all(engine, tables=[opt_outs])
+    query = _ended(NOW, 10).compile(engine, compile_kwargs={"literal_binds": True})
+    with engine.connect() as connection:
+        steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all()
+    assert "ix_opt_outs_tm_end" in " ".join(str(step[3]) for step in steps)
