@@ -180,6 +180,11 @@ class Agent:
         wire = self._wire
         method = request.method
         merge = merge_key(request)
+        if method == "INVITE" and wire.refusals and not peer.inside:
+            known = wire.refusals.find(merge, request.via.branch, now)
+            if known is not None:
+                wire.respond_statelessly(request, peer, *known)
+                return
         refusal: Refusal | None = screen.method(request) or screen.target(request)
         if refusal is None:
             if merge in wire.merged:
@@ -198,6 +203,8 @@ class Agent:
         if refusal is not None:
             wire.respond_statelessly(request, peer, *refusal)
             if method == "INVITE":
+                if not peer.inside:
+                    wire.refusals.remember(merge, request.via.branch, refusal, now)
                 wire.events.append(CallRefused(request, peer, refusal[0], why))
         elif method == "INVITE":
             self._uas.offered(request, key, merge, peer, terms)

@@ -13,6 +13,9 @@ CLIENT_TRANSACTIONS = 20_000  # requests of ours without their final answer, or 
 DIALOGS = 20_000  # calls answered or ringing
 PENDING_TEXTS = 10_000  # MESSAGEs the user has not decided on: far above what SQL takes in a second
 
+REFUSALS = 20_000  # INVITEs refused lately whose answer is kept, 0.5 kB each
+REFUSED_SECONDS = 64.0  # s it is kept: twice as long as any transaction
+
 BODY = 32 * 1024  # octets of an INVITE's body; 513 above. SDP with ICE and video stays below 8 kB
 TEXT = 16 * 1024  # octets of a MESSAGE's body; RFC 3428 §8 wants 1300 on the wire, ten SMS parts are 1.6 kB
 

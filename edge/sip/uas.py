@@ -20,7 +20,7 @@ from edge.sip.message import Request
 from edge.sip.peer import Peer
 from edge.sip.server_transaction import PROCEEDING, InviteServer, PlainServer, ServerTransaction
 from edge.sip.terms import Terms
-from edge.sip.transaction import server_key
+from edge.sip.transaction import merge_key, server_key
 from edge.sip.wire import Fields, Wire, back
 
 if TYPE_CHECKING:
@@ -123,6 +123,9 @@ class Uas:
             return
         wire = self._wire
         tag = offer._tag or wire.token()
+        if status >= 400 and not offer.peer.inside:
+            fields = tuple(fields)
+            wire.refusals.remember(merge_key(offer.request), offer.request.via.branch, (status, fields), now)
         data = wire.respond(offer.request, offer.peer, status, reason, tag=tag, fields=fields)
         transaction.tag = tag
         transaction.respond(data, now)

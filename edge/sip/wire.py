@@ -28,6 +28,7 @@ from edge.sip.grammar import print_host
 from edge.sip.limits import RETRY_AFTER
 from edge.sip.message import Request, respond
 from edge.sip.peer import Peer
+from edge.sip.refusals import Refusals
 from edge.sip.timers import Timers
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Wire:
         "fresh",
         "merged",
         "out",
+        "refusals",
         "servers",
         "timers",
     )
@@ -79,6 +81,7 @@ class Wire:
         self.fresh: list[InviteServer] = []  # INVITEs of this turn: those still unanswered at its end get their 100
         self.servers: dict[ServerKey, ServerTransaction] = {}
         self.merged: dict[MergeKey, ServerTransaction] = {}
+        self.refusals = Refusals()
         self.clients: dict[ClientKey, ClientTransaction] = {}
 
     # Names of ours

@@ -196,8 +196,8 @@ def test_retry_after_is_spread() -> None:
     ladder = Ladder()
     ladder.agent.drain(0.0)
     told = set()
-    for _ in range(200):
-        ladder >> invite() << 503
+    for number in range(200):
+        ladder >> invite(call_id=f"call-{number}") << 503
         told.add(int(ladder.header("retry-after")))
     assert told == set(range(2, 11))
 
