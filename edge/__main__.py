@@ -59,11 +59,12 @@ def serve(
 ) -> None:
     """Serve calls, texts and the API until a signal says to stop."""
     from edge import daemon
+    from edge.upkeep import Daemon
 
     def read() -> Config:
         return configuration.load(config)
 
-    def announce(up: daemon.Daemon, shown: Any) -> None:
+    def announce(up: Daemon, shown: Any) -> None:
         if shown is not None:
             print(_screen(up, shown), flush=True)
 

@@ -1,7 +1,7 @@
 """The floors of the edge: imports go down only, names on one line do not know each other, clocks stay at the doors.
 
 The picture below is the one of docs/architecture.md. Three floors have an order of their own: on floor 5 a part knows
-those to its right, on floor 0 those to its left.
+those to its right, on floor 0 those to its left. Within sessions there are storeys too, as its docstring has them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 EDGE = ROOT / "edge"
 
 FLOORS: dict[int, list[str]] = {
-    5: ["__main__", "offline", "console", "daemon", "demo", "phone", "stores", "systemd", "config"],
+    5: ["__main__", "offline", "console", "daemon", "upkeep", "demo", "phone", "stores", "systemd", "config"],
     4: ["api"],
     3: ["sessions"],
     2: ["actions", "carriers", "providers", "voices", "storages"],
@@ -24,6 +24,15 @@ FLOORS: dict[int, list[str]] = {
     0: ["errors", "metrics", "plugins", "settings", "log", "store", "names", "http"],
 }
 FLOOR_OF = {part: floor for floor, parts in FLOORS.items() for part in parts}
+STOREYS: list[list[str]] = [  # of edge/sessions, from below; all else in that folder is below them
+    ["queues"],
+    ["deliveries"],
+    ["outside"],
+    ["events"],
+    ["texts", "calls"],
+    ["simulation"],
+]
+STOREY_OF = {part: storey for storey, parts in enumerate(STOREYS, 1) for part in parts}
 
 # Here only transport.py, or a file in a folder of that name, meets the outside world …
 SANS_IO = ("sip", "media", "sms")
@@ -73,11 +82,20 @@ def faults(path: Path, source: str) -> list[str]:
         other = rest.partition(".")[0]
         if top == "edge" and other in FLOOR_OF and not may_know(part, other):
             wrong.append(f"{relative}:{line}: {part} may not know {other}")
+        if part == other == "sessions" and not may_know_within(relative.parts[1], f"{rest}."):
+            wrong.append(f"{relative}:{line}: {relative.parts[1]} may not know {rest}")
         if part in SANS_IO and top in OUTSIDE and "transport" not in relative.with_suffix("").parts:
             wrong.append(f"{relative}:{line}: only transport.py or transport/ may import {top}")
         if part == "flows" and top == "asyncio" and path.name != EAGER:
             wrong.append(f"{relative}:{line}: in flows only {EAGER} may import asyncio")
     return wrong
+
+
+def may_know_within(place: str, name: str) -> bool:
+    """Whether a module of sessions at that place, "texts" or "memory.py", may import "sessions.texts.inbox"."""
+    own, other = place.removesuffix(".py"), name.split(".")[1]
+    storey, below = STOREY_OF.get(own, 0), STOREY_OF.get(other, 0)
+    return own == other or below < storey or not below
 
 
 def modules() -> list[Path]:
@@ -109,6 +127,17 @@ def test_no_file_has_a_vague_name() -> None:
         ("actions/play.py", "from edge.carriers import loopback", "actions may not know carriers"),
         ("sessions/calls/call.py", "from edge import api", "sessions may not know api"),
         ("sessions/calls/call.py", "from edge import __version__", None),
+        # the storeys of sessions
+        (
+            "sessions/texts/inbox.py",
+            "from edge.sessions.calls.call import Call",
+            "texts may not know sessions.calls.call",
+        ),
+        ("sessions/queues/sender.py", "from edge.sessions.texts import inbox", "queues may not know sessions.texts"),
+        ("sessions/memory.py", "from edge.sessions.outside import Reach", "memory.py may not know sessions.outside"),
+        ("sessions/memory.py", "from edge.sessions.tables import memories", None),
+        ("sessions/texts/inbox.py", "from edge.sessions.texts.incoming import Incoming", None),
+        ("sessions/texts/inbox.py", "from edge.sessions.memory import Memory", None),
         # however it is written
         ("sip/agent.py", "def f():\n    import edge.media.sdp", "sip may not know media"),
         ("sip/agent.py", "if TYPE_CHECKING:\n    from edge.media import sdp", "sip may not know media"),
