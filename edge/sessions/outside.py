@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from edge.errors import NotFound, Unavailable
 from edge.flows.calendar import Calendar
@@ -19,6 +19,7 @@ from edge.flows.dial import CallOrder
 from edge.flows.flow import Flow
 from edge.flows.outside import Email, Webhook
 from edge.flows.resource import ResourceLibrary, Resources
+from edge.flows.session import SessionEnded
 from edge.http import Answer, Guard, Method
 from edge.sessions.conversation import Conversation, ConversationTable
 from edge.sessions.deliveries.desk import Deliveries
@@ -27,9 +28,6 @@ from edge.sessions.deliveries.webhook import Webhooks, delivery_of
 from edge.sessions.memory import Memory
 from edge.sessions.origin import Origin
 from edge.store.tiers import Found
-
-if TYPE_CHECKING:
-    from edge.sessions.calls.leg import Leg
 
 T = TypeVar("T")
 
@@ -50,20 +48,33 @@ class Texts(Protocol):
     ) -> str: ...
 
 
+class Made(Protocol):
+    """A call that was made for a flow."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def ended(self) -> SessionEnded | None:
+        """Why it is over; None while it rings or is up."""
+
+    def hang_up(self, reason: str) -> None: ...
+
+
 class Master(Protocol):
     """A session that calls are chained to."""
 
     @property
     def id(self) -> str: ...
 
-    def chain(self, call: Leg) -> None:
+    def chain(self, call: Made) -> None:
         """Hang that call up when the session ends, or at once when it has."""
 
 
 class Calls(Protocol):
     """Who makes calls (`calls.placing.Placing`)."""
 
-    async def call(self, origin: Origin, order: CallOrder, master: Master | None = None) -> Sequence[Leg]: ...
+    async def call(self, origin: Origin, order: CallOrder, master: Master | None = None) -> Sequence[Made]: ...
 
 
 class Host(Protocol):
@@ -87,7 +98,7 @@ class Host(Protocol):
     def origin(self) -> Origin:
         """On whose behalf it makes calls."""
 
-    def chain(self, call: Leg) -> None:
+    def chain(self, call: Made) -> None:
         """See `Master`."""
 
     def next_id(self) -> str:

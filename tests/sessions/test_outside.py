@@ -15,14 +15,13 @@ from edge.flows.outside import Email, Webhook
 from edge.flows.session import SessionEnded
 from edge.http import Answer
 from edge.plugins import load
-from edge.sessions.calls.leg import Leg
 from edge.sessions.conversation import Conversation
 from edge.sessions.deliveries.attachment import Attachments
 from edge.sessions.deliveries.delivery import Delivery
 from edge.sessions.deliveries.letter import SmtpSection
 from edge.sessions.deliveries.mail import Mail
 from edge.sessions.origin import Origin
-from edge.sessions.outside import Master, Outside
+from edge.sessions.outside import Made, Master, Outside
 from edge.store.metadata import new_id
 from tests.sessions.ground import Clock, reach
 
@@ -45,7 +44,7 @@ class Patient:
     peer = "+14155550199"
     origin = Origin(customer_id, "+14155550100")
 
-    def chain(self, call: Leg) -> None:
+    def chain(self, call: Made) -> None:
         raise AssertionError("nothing is chained here")
 
     def next_id(self) -> str:

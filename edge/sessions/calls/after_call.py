@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from edge.sessions.calls.call import Call, Desk
+from edge.sessions.calls.call import Desk
 from edge.sessions.origin import Origin
 from edge.sessions.outside import Outside
 from edge.store.metadata import NIL, new_id
@@ -41,7 +41,7 @@ class AfterCall:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    def chain(self, call: Call) -> None:
+    def chain(self, call: object) -> None:
         """It does not end: nor do they with it."""
 
     async def send_text(self, source: str, destination: str, text: str) -> str:

@@ -35,7 +35,7 @@ from edge.sessions.calls.record import Attempt
 from edge.sessions.calls.recording import CallRecording
 from edge.sessions.calls.waiting import Waiting
 from edge.sessions.origin import Origin
-from edge.sessions.outside import Outside, Reach
+from edge.sessions.outside import Made, Outside, Reach
 from edge.sip.events import By, Reoffer
 from edge.sip.events import Call as Dialog
 from edge.sip.peer import Peer
@@ -136,7 +136,7 @@ class Call:
         self._told: Mapping[str, str] | None = None  # to go on, with these variables; kept until `block` asks
         self._recording: CallRecording | None = None  # once one was begun
         self._joined: Joined | None = None
-        self._chained: Sequence[Call] = ()  # calls that end with this one
+        self._chained: Sequence[Made] = ()  # calls that end with this one
 
     # What the flow may ask
 
@@ -176,7 +176,7 @@ class Call:
             hops=max(self.hops_left - 1, 0),
         )
 
-    def chain(self, call: Call) -> None:
+    def chain(self, call: Made) -> None:
         self._chained = [*(one for one in self._chained if one.ended is None), call]
         if self.ended is not None:
             call.hang_up("normal")
