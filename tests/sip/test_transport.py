@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge.metrics import REGISTRY
-from edge.sip import connection, limits, transport
+from edge.sip import connection, limits
 from edge.sip.agent import Agent
 from edge.sip.connection import Connection, Crowd
 from edge.sip.events import (
@@ -31,7 +31,7 @@ from edge.sip.events import (
 )
 from edge.sip.message import parse
 from edge.sip.peer import LOOP, Peer
-from edge.sip.transport import Endpoint, is_address, outward
+from edge.sip.transport import Endpoint, datagrams, endpoint, is_address, outward
 from tests.sip.ladder import OURS, SDP, invite, request
 
 US = "127.0.0.1"
@@ -66,7 +66,7 @@ class Phone:
     def __init__(self, edge: Edge, host: str = THEM) -> None:
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setblocking(False)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, transport.BUFFER)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, datagrams.BUFFER)
         self.sock.bind((host, 0))
         self.host = host
         self.port = self.sock.getsockname()[1]
@@ -212,9 +212,9 @@ async def test_a_keep_alive_is_nothing(make: Make) -> None:
 async def test_more_than_a_batch(make: Make) -> None:
     edge = await make()
     phone = Phone(edge)
-    for n in range(2 * transport.BATCH + 1):
+    for n in range(2 * endpoint.BATCH + 1):
         phone.send(request("OPTIONS", via=phone.via(), branch=str(n), call_id=f"ping-{n}"))
-    answers = [await phone.receive() for _ in range(2 * transport.BATCH + 1)]
+    answers = [await phone.receive() for _ in range(2 * endpoint.BATCH + 1)]
     assert {status(answer) for answer in answers} == {200}
 
 
@@ -337,7 +337,7 @@ async def test_a_call_of_ours_over_tcp_and_its_bye_on_a_new_connection(make: Mak
         pass
     await phone.event()  # the ACK came
     assert (edge.endpoint.connections, phone.endpoint.connections) == (1, 1)
-    for stream in phone.endpoint._streams.values():
+    for stream in phone.endpoint._streams._open.values():
         stream.close()
     while edge.endpoint.connections or phone.endpoint.connections:
         await asyncio.sleep(0.001)
@@ -465,18 +465,18 @@ async def test_a_call_to_ourselves(make: Make) -> None:
 async def test_many_calls_to_ourselves_leave_the_others_their_turn(make: Make) -> None:
     edge = await make()
     peer = Peer(LOOP, (US, edge.ports["udp"]), (US, edge.ports["udp"]))
-    for number in range(3 * transport.BATCH):
+    for number in range(3 * endpoint.BATCH):
         to = f"sip:{number}@a"
         edge.agent.invite(peer=peer, uri=to, from_="sip:1@a", to=to, sdp=OURS, now=edge.endpoint.now())
     edge.endpoint.flush()
     await asyncio.sleep(0)
-    assert edge.events.qsize() == transport.BATCH
-    offered = [await edge.event() for _ in range(3 * transport.BATCH)]
-    assert sum(isinstance(event, CallOffered) for event in offered) > transport.BATCH
+    assert edge.events.qsize() == endpoint.BATCH
+    offered = [await edge.event() for _ in range(3 * endpoint.BATCH)]
+    assert sum(isinstance(event, CallOffered) for event in offered) > endpoint.BATCH
 
 
 async def test_there_is_an_end_to_what_we_say_to_ourselves(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "INSIDE", 2)
+    monkeypatch.setattr(endpoint, "INSIDE", 2)
     edge = await make()
     before = discarded("unsent")
     peer = Peer(LOOP, (US, edge.ports["udp"]), (US, edge.ports["udp"]))
