@@ -70,6 +70,7 @@ from edge.sessions.outside import Reach
 from edge.sessions.queues.leases import Leases
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.texts.carrier_desk import CarrierDesk
+from edge.sessions.texts.carrier_states import CarrierStates
 from edge.sessions.texts.dead_letters import DeadLetters
 from edge.sessions.texts.desk import TextDesk, TextRuns
 from edge.sessions.texts.events import MessageEvents
@@ -306,7 +307,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     report=reports.take,
                     clock=_now,
                     readiness=daemon.readiness,
-                    served=serving.places,
+                    carrier_states=CarrierStates(carriers, serving.places, texts.last, outbox.sending),
                     draining=lambda: daemon.draining,
                 )
             ),

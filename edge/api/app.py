@@ -72,7 +72,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *WebhookSecrets(services.secrets).operations(),
         *AccessKeys(services.keys, services.clock).operations(),
         *webhooks.operations(services.carriers, services.keep, services.report, services.clock),
-        *health.operations(services.readiness, services.served),
+        *health.operations(services.readiness, services.carrier_states),
     ]
 
 

@@ -11,24 +11,37 @@ from edge.api.field import Result
 from edge.api.operation import AnyOperation, Ask, Nothing, Operation
 from edge.api.refusal import NotReady
 from edge.errors import Fault
+from edge.sessions.texts.carrier_states import CarrierState
 from edge.sessions.texts.serving import Place
+from edge.store.metadata import instant_text
 
 
 class Health(Result):
     status: Literal["ok"] = Field(default="ok", description="The process answers; that is all this says.")
 
 
+class CarrierReadiness(Result):
+    """How a carrier is, as this edge sees it."""
+
+    kind: str = Field(description="What sort of carrier.")
+    connections: Place | None = Field(
+        description="Where its connections are: here, or elsewhere, by another edge or none; null where it has none."
+    )
+    sending: Place = Field(description="Whether texts are given to it here, or elsewhere, by another edge or none.")
+    paused: bool = Field(description="It is busy or away, and all that is for it waits.")
+    last_received: str | None = Field(description="When its last text came here; null: none since the start.")
+    last_sent: str | None = Field(description="When it last took a text from here; null: none since the start.")
+
+
 class Readiness(Result):
     status: Literal["ready"] = Field(default="ready", description="Calls and texts may be sent here.")
-    carriers: dict[str, Place] = Field(
-        description="Where the carriers that hold connections are served: here, or elsewhere, by another edge or none."
-    )
+    carriers: dict[str, CarrierReadiness] = Field(description="Every configured carrier by its name.")
 
 
 def operations(
-    readiness: Callable[[], Sequence[Fault]], served: Callable[[], Mapping[str, Place]]
+    readiness: Callable[[], Sequence[Fault]], carriers: Callable[[], Mapping[str, CarrierState]]
 ) -> list[AnyOperation]:
-    """`readiness` gives the reasons against traffic: none when ready. `served` says where carriers are."""
+    """`readiness` gives the reasons against traffic: none when ready. `carriers` says how each of them is."""
 
     async def health(ask: Ask[Nothing, Nothing]) -> Health:
         return Health()
@@ -37,7 +50,7 @@ def operations(
         faults = readiness()
         if faults:
             raise NotReady(faults)
-        return Readiness(carriers=dict(served()))
+        return Readiness(carriers={name: _shown(state) for name, state in carriers().items()})
 
     return [
         Operation(
@@ -64,3 +77,15 @@ def operations(
             handler=ready,
         ),
     ]
+
+
+def _shown(state: CarrierState) -> CarrierReadiness:
+    came, went = state.last_received, state.last_sent
+    return CarrierReadiness(
+        kind=state.kind,
+        connections=state.connections,
+        sending=state.sending,
+        paused=state.paused,
+        last_received=instant_text(came) if came is not None else None,
+        last_sent=instant_text(went) if went is not None else None,
+    )

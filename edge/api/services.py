@@ -33,11 +33,11 @@ from edge.sessions.events.table import EventTable
 from edge.sessions.events.telling import Telling
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
+from edge.sessions.texts.carrier_states import CarrierState
 from edge.sessions.texts.dead_letters import DeadLetters
 from edge.sessions.texts.message import MessageTable
 from edge.sessions.texts.opt_outs import OptOuts
 from edge.sessions.texts.posting import Posting
-from edge.sessions.texts.serving import Place
 from edge.sessions.texts.session import TextSending
 from edge.sms.carrier import Carrier
 from edge.sms.keywords import Keywords
@@ -47,7 +47,7 @@ from edge.trunks.table import TrunkTable
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """`prompts` are the folders of audio files. `readiness` gives the reasons against traffic, none when ready,
-    `served` where the connections of carriers are; `draining` is true from SIGTERM on."""
+    `carrier_states` how each carrier is; `draining` is true from SIGTERM on."""
 
     section: ApiSection
     version: str
@@ -87,5 +87,5 @@ class Services:
     report: Tell
     clock: Callable[[], datetime]
     readiness: Callable[[], Sequence[Fault]]
-    served: Callable[[], Mapping[str, Place]]
+    carrier_states: Callable[[], Mapping[str, CarrierState]]
     draining: Callable[[], bool]

@@ -38,7 +38,11 @@ def entries(stream: io.StringIO) -> list[dict[str, object]]:
 @on_still
 async def test_alive_and_ready_need_no_key(still: World) -> None:
     assert await still.did("GET", "/health", key="") == {"status": "ok"}
-    assert await still.did("GET", "/ready", key="") == {"status": "ready", "carriers": {"acme": "here"}}
+    acme, web = (await still.did("GET", "/ready", key=""))["carriers"].values()
+    noon = {"last_received": "2026-08-01T09:00:00.000000Z", "last_sent": None}
+    assert acme == {"kind": "smpp", "connections": "here", "sending": "here", "paused": True, **noon}
+    noon = {"last_received": None, "last_sent": "2026-08-01T09:00:00.000000Z"}
+    assert web == {"kind": "telnyx", "connections": None, "sending": "elsewhere", "paused": False, **noon}
 
 
 async def test_not_ready_says_why(world: World) -> None:

@@ -56,6 +56,7 @@ from edge.sessions.origin import Origin
 from edge.sessions.outside import Master
 from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
+from edge.sessions.texts.carrier_states import CarrierState
 from edge.sessions.texts.dead_letters import DeadLetters
 from edge.sessions.texts.manners import Manners, MannersSection
 from edge.sessions.texts.message import MessageTable
@@ -417,7 +418,10 @@ async def _running(
         report=mailbox.report,
         clock=clock,
         readiness=lambda: world.reasons,
-        served=lambda: {"acme": "here"},
+        carrier_states=lambda: {
+            "acme": CarrierState("smpp", "here", "here", True, START, None),
+            "web": CarrierState("telnyx", None, "elsewhere", False, None, START),
+        },
         draining=lambda: world.is_draining,
     )
     server = Server(create_app(services), services.section)

@@ -255,7 +255,13 @@ class Sender(Generic[T]):
         self._at_work: dict[str, asyncio.Task[Any] | None] = {}  # by id: with the channel, or None: being written down
         self._landed = asyncio.Event()  # something is with the channel no more
         self._owners: collections.Counter[str] = collections.Counter()
+        self.last_sent: datetime | None = None
         self.behind = False  # there are rows in SQL that found no room here
+
+    @property
+    def paused(self) -> bool:
+        """Whether the channel is busy, and all that is for it waits."""
+        return self._busy is not None
 
     @property
     def room(self) -> int:
@@ -411,6 +417,7 @@ class Sender(Generic[T]):
         else:
             self._there()
             ids = (receipt,) if isinstance(receipt, str) else receipt
+            self.last_sent = self._clock()
             await self._over(item, tries, "sent", ids)
         finally:
             del self._at_work[item.id]

@@ -71,6 +71,7 @@ class TextDesk:
         self._account = account
         self._opting = opting
         self._counted: dict[tuple[str, str], Counter] = {}  # series by carrier and outcome, bound once
+        self.last: dict[str, datetime] = {}  # when the last text of each carrier came that was kept
 
     async def receive(self, text: Text) -> Verdict:
         """Keep a text; its carrier may be told the verdict as soon as this returns."""
@@ -82,6 +83,7 @@ class TextDesk:
             self._count(text.carrier, "unavailable")
             raise
         self._count(text.carrier, _outcome(kept) if new else "duplicate")
+        self.last[text.carrier] = text.received_at
         if enabled("info"):
             log.info("text", message_id=kept.id, carrier=kept.carrier, refusal=kept.refusal or None, repeated=not new)
         return Verdict(kept.id, kept.refused_with, repeated=not new)

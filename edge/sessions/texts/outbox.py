@@ -22,6 +22,7 @@ from edge.sessions.queues.claims import NOBODY
 from edge.sessions.queues.leases import Lease
 from edge.sessions.queues.sender import Along, Books, Pacing, Send, SenderSection
 from edge.sessions.tables import messages, outbox
+from edge.sessions.texts.carrier_states import Sending
 from edge.sessions.texts.news import News, NoNews
 from edge.sessions.texts.routes import TextRoutes
 from edge.sms.carrier import Carrier, Refused, SendError
@@ -194,6 +195,11 @@ class Outbox(Backlog[Outgoing]):
             return new
 
         return await self._put(text, text.carrier, keep)
+
+    def sending(self, carrier: str) -> Sending:
+        """How far a carrier is given texts by this process."""
+        sender = self._senders[carrier]
+        return Sending(sender.may(micros(self._clock())), sender.paused, sender.last_sent)
 
     def other(self, text: Outgoing, error: SendError) -> str | None:
         """The carrier that is to have a text which one did not take."""

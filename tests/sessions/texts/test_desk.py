@@ -384,3 +384,10 @@ async def test_a_completion_sends_after_the_reply_and_neither_is_taken_for_the_o
         await life.desk.receive(TEXT)
         await life.settle()
         assert [sent.body for sent in post.took] == ["0", "1"]
+
+
+async def test_the_desk_knows_when_each_carrier_last_brought_a_text(ground: Ground) -> None:
+    async with living(ground) as life:
+        assert life.desk.last == {}
+        await life.desk.receive(TEXT)
+        assert life.desk.last == {"post": NOW}
