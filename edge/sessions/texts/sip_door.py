@@ -1,14 +1,20 @@
-"""The door for texts that come as SIP MESSAGE: read, kept, and only then answered."""
+"""The door for texts that come as SIP MESSAGE: read, kept, and only then answered.
+
+Where no carrier of kind `sip` is configured a MESSAGE is 403, which says nothing to whoever forgot it; so the first one
+is a line in the log, and then one a minute that says how many there were.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from edge.carriers.sip import Sip
 from edge.errors import EdgeError
 from edge.log import get_logger
+from edge.metrics import counter
 from edge.sessions.texts.desk import TextDesk
 from edge.sip.events import TextOffer
 from edge.sip.transport import Endpoint
@@ -16,7 +22,11 @@ from edge.trunks.table import TrunkTable
 
 log = get_logger("texts")
 
-NO_CARRIER = 403  # texts by SIP are not configured
+NO_CARRIER: Final = 403  # texts by SIP are not configured
+SAY_EVERY: Final = timedelta(minutes=1)
+
+REFUSED = counter("sip_texts_refused_total", "Texts by SIP that there is no carrier or no trunk for.", ("reason",))
+_REFUSED: Final = {reason: REFUSED.labels(reason) for reason in ("no_carrier", "no_trunk")}
 
 
 class SipDoor:
@@ -36,6 +46,8 @@ class SipDoor:
         self._endpoint = endpoint
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unsaid = 0  # refused since the last line about it
+        self._quiet_until: datetime | None = None
 
     def take(self, offer: TextOffer) -> None:
         task = asyncio.get_running_loop().create_task(self._take(offer))
@@ -60,7 +72,20 @@ class SipDoor:
 
     async def _status(self, offer: TextOffer) -> int:
         trunk = self._trunks.find(offer.peer.remote[0])
-        if self._carrier is None or trunk is None:
+        if self._carrier is None:
+            self._say()
+            return NO_CARRIER
+        if trunk is None:
+            _REFUSED["no_trunk"].inc()
             return NO_CARRIER
         verdict = await self._desk.receive(self._carrier.read(offer, trunk, self._clock()))
         return verdict.sip
+
+    def _say(self) -> None:
+        _REFUSED["no_carrier"].inc()
+        self._unsaid += 1
+        now = self._clock()
+        if self._quiet_until is None or now >= self._quiet_until:
+            why = 'no carrier of kind "sip" is configured'
+            log.warning("texts by SIP are refused", code=NO_CARRIER, error=why, count=self._unsaid)
+            self._unsaid, self._quiet_until = 0, now + SAY_EVERY

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from edge.carriers.sip import Sip, SipSection
 from edge.carriers.site import Site
-from edge.config import LOOPBACK
+from edge.config import LOOPBACK, Config
 from edge.errors import Unavailable
+from edge.metrics import REGISTRY
 from edge.sessions.tables import messages
 from edge.sessions.texts.desk import TextDesk
 from edge.sessions.texts.inbox import Inbox, InboxSection
@@ -26,6 +27,7 @@ from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
 from edge.trunks.trunk import Trunk
 from tests.logged import logged
+from tests.sessions.ground import Clock
 from tests.sessions.line import NUMBER, Line, exchange
 from tests.sip.ladder import request
 
@@ -148,6 +150,29 @@ async def test_texts_that_we_do_not_take_by_sip_are_403_and_not_kept(office: Off
     office.line >> message()
     await office.line.comes(403)
     assert await office.kept() == []
+
+
+async def test_that_no_carrier_takes_texts_by_sip_is_said_once_a_minute_and_counted(office: Office) -> None:
+    def refused() -> float:
+        return REGISTRY.get_sample_value("edge_sip_texts_refused_total", {"reason": "no_carrier"}) or 0.0
+
+    door, clock, before = office.open(carrier=False), Clock(), refused()
+    door._clock = clock
+    with logged() as lines:
+        for n, seconds in enumerate((0, 1, 58, 1, 1)):
+            clock.move(seconds)
+            office.line >> message(branch=f"b{n}", call_id=f"call-{n}")
+            await office.line.comes(403)
+    said = [one for one in lines() if one["event"] == "texts by SIP are refused"]
+    assert [(one["count"], one["error"]) for one in said] == [
+        (1, 'no carrier of kind "sip" is configured'),
+        (3, 'no carrier of kind "sip" is configured'),
+    ]
+    assert refused() == before + 5
+
+
+async def test_a_newcomers_configuration_takes_texts_by_sip() -> None:
+    assert [section.kind for section in Config().carriers] == ["sip"]
 
 
 class Failing(TextDesk):
