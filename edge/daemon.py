@@ -291,6 +291,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     conversations=conversations,
                     opt_outs=opt_outs,
                     keywords=keywords,
+                    manners=config.manners,
                     sending=sending,
                     recordings=recordings,
                     keeper=keeper,

@@ -52,7 +52,9 @@ def operations(services: Services) -> list[AnyOperation]:
         *Numbers(services.numbers, binding, ordering).operations(),
         *AvailableNumbers(services.providers).operations(),
         *Flows(services.flows, services.numbers, binding, services.resources).operations(),
-        *Simulation(services.flows, services.prompts, services.resources, services.keywords).operations(),
+        *Simulation(
+            *(services.flows, services.prompts, services.resources, services.keywords, services.manners)
+        ).operations(),
         *calendars(services.calendars).operations(),
         *caller_lists(services.caller_lists).operations(),
         *Graphs(services.flows, services.step_counts).operations(),

@@ -35,6 +35,7 @@ from edge.sessions.route import Routes
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.texts.carrier_states import CarrierState
 from edge.sessions.texts.dead_letters import DeadLetters
+from edge.sessions.texts.manners import MannersSection
 from edge.sessions.texts.message import MessageTable
 from edge.sessions.texts.opt_outs import OptOuts
 from edge.sessions.texts.posting import Posting
@@ -73,6 +74,7 @@ class Services:
     conversations: ConversationTable
     opt_outs: OptOuts
     keywords: Keywords
+    manners: MannersSection
     sending: TextSending
     recordings: RecordingTable
     keeper: Keeper

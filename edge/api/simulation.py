@@ -23,6 +23,7 @@ from edge.sessions.simulation.prompt import Lengths
 from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.simulator import simulate
 from edge.sessions.simulation.transcript import Transcript
+from edge.sessions.texts.manners import MannersSection
 from edge.sms.keywords import Keywords
 from edge.store.metadata import NIL
 
@@ -38,8 +39,16 @@ class DraftScript(Script):
 class Simulation:
     """The operations that try flows out. `prompts` are the folders in which audio files are looked for."""
 
-    def __init__(self, flows: FlowTable, prompts: Sequence[Path], resources: Resources, keywords: Keywords) -> None:
+    def __init__(
+        self,
+        flows: FlowTable,
+        prompts: Sequence[Path],
+        resources: Resources,
+        keywords: Keywords,
+        manners: MannersSection,
+    ) -> None:
         self._keywords = keywords
+        self._manners = manners
         self._flows = flows
         self._resources = resources
         self._prompts = prompts
@@ -73,6 +82,7 @@ class Simulation:
                     find_flow=find,
                     find_resources=AccountResources(self._resources, whose) if whose is not None else None,
                     keywords=self._keywords,
+                    manners=self._manners,
                 )
         finally:
             self._waiting -= 1

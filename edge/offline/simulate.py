@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -108,7 +109,10 @@ def simulate(
     ] = None,
     update: Annotated[bool, typer.Option("--update", help="With --check: keep what they are today.")] = False,
     config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Configuration file, for the database.", envvar="EDGE_CONFIG")
+        Path | None,
+        typer.Option(
+            "--config", "-c", help="Configuration file: its database, keywords, manners.", envvar="EDGE_CONFIG"
+        ),
     ] = None,
 ) -> None:
     """Run a flow without network and without waiting, and print what it does and why."""
@@ -132,17 +136,20 @@ def simulate(
 
 
 async def _transcribe(options: Mapping[str, Any], script: Script, folder: Path) -> Transcript:
-    from edge.offline.source import open_source
+    from edge.offline.source import is_file, open_source
     from edge.sessions.simulation.prompt import Lengths
     from edge.sessions.simulation.simulator import simulate as perform
+    from edge.sms.keywords import Keywords
 
     if options["flow"] is None:
         raise Invalid("which flow? Say a file, an id or a name")
     path = options["config"]
+    config = cache(lambda: checked(lambda: configuration.load(Path(path) if path else None)))
+    told = config() if path or not is_file(options["flow"], folder) else None
     source = open_source(
         options["flow"],
         folder=folder,
-        config=lambda: checked(lambda: configuration.load(Path(path) if path else None)),
+        config=config,
         prompts=folder / options["prompts"] if options["prompts"] else None,
         others={id: Path(file) for id, file in pairs(options["others"], "--with").items()},
     )
@@ -153,6 +160,8 @@ async def _transcribe(options: Mapping[str, Any], script: Script, folder: Path) 
             lengths=Lengths(found.prompts),
             find_flow=found.find_flow,
             find_resources=found.find_resources,
+            keywords=Keywords(told.keywords) if told is not None else None,
+            manners=told.manners if told is not None else None,
         )
 
 
@@ -189,6 +198,8 @@ async def _again(words: list[str], folder: Path) -> tuple[str, Transcript]:
     except (typer.TyperException, typer.Exit) as error:
         raise _bad(str(error)) from None
     options = context.params
+    if not any(word == "-c" or word.startswith("--config") for word in words):
+        options["config"] = None  # one from the environment is another one elsewhere
     if options["at"] is None:
         raise _bad("has no --at: it would be another one each time")
     if options["flow"] is None or not is_file(options["flow"], folder):

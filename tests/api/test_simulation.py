@@ -100,3 +100,12 @@ async def test_they_take_turns_and_too_many_are_refused(still: World, monkeypatc
     assert statuses.count(200) >= 2
     assert set(statuses) <= {200, 429}
     await still.did("POST", f"{FLOWS}/simulate", body)  # whoever had a turn gave it back
+
+
+@on_still
+async def test_manners_are_those_of_the_edge(still: World) -> None:
+    reply = {"name": "says", "actions": [{"id": "r", "type": "reply", "option": {"text": "hi"}}]}
+    body = {"flow": reply, "texts": ["a", "b", "c"], "every": 1, "at": SCRIPT["at"]}
+    found = await still.did("POST", f"{FLOWS}/simulate", body)
+    said = [run["events"][0]["what"] for run in found["runs"]]
+    assert ["too often" in what for what in said] == [False, False, True]  # `manners.a_minute` is 2 there

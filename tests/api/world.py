@@ -402,6 +402,7 @@ async def _running(
         conversations=conversations,
         opt_outs=opt_outs,
         keywords=Keywords(),
+        manners=MannersSection(a_minute=2),
         sending=sending,
         recordings=recordings,
         keeper=keeper,

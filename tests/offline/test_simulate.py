@@ -252,3 +252,20 @@ def test_the_examples_do_what_their_transcripts_say_and_these_reach_every_step()
     assert "no transcript reaches" not in result.stdout
     flows = {path.name.partition("--")[0] for path in (EXAMPLES / "golden").glob("*.txt")}
     assert flows == {path.stem for path in EXAMPLES.glob("*.json")}
+
+
+def test_manners_and_keywords_are_those_of_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path, ECHO)
+    config = tmp_path / "edge.toml"
+    config.write_text('[manners]\na_minute = 1\n\n[[keywords]]\nlanguage = "en"\nstop = ["GENUG"]\n')
+    words = (path, "--texts", "a", "b", "genug", "--every", "1", *AT)
+    for said in (simulate(*words, "--config", str(config)).stdout, simulate(*words, "--config=" + str(config)).stdout):
+        assert "too often" in said
+        assert "GENUG is a keyword" in said
+    plain = simulate(*words).stdout
+    assert "too often" not in plain
+    assert "GENUG" not in plain
+    monkeypatch.chdir(tmp_path)
+    kept(tmp_path).write_text(simulate("flow.json", *words[1:]).stdout)
+    monkeypatch.setenv("EDGE_CONFIG", str(config))  # what is kept does not depend on where it is compared
+    assert simulate("--check", str(tmp_path)).stdout == "1 transcript, 0 changed\n"

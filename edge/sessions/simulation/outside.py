@@ -16,6 +16,7 @@ from edge.http import Answer, Method
 from edge.sessions.simulation.manners import SimulatedManners
 from edge.sessions.simulation.script import Script, WebAnswer
 from edge.sessions.simulation.stage import Stage
+from edge.sessions.texts.manners import MannersSection
 from edge.sessions.texts.session import check_body
 from edge.store.metadata import NIL
 
@@ -38,14 +39,19 @@ class SimulatedOutside:
     """One for a session."""
 
     def __init__(
-        self, stage: Stage, script: Script, find_flow: FindFlow, find_resources: FindResources | None = None
+        self,
+        stage: Stage,
+        script: Script,
+        manners: MannersSection,
+        find_flow: FindFlow,
+        find_resources: FindResources | None = None,
     ) -> None:
         self._find_resources = find_resources
         self._stage = stage
         self._script = script
         self._find_flow = find_flow
         self._memory: dict[str, str] = {}
-        self.manners = SimulatedManners(stage, script)
+        self.manners = SimulatedManners(manners, stage, script)
 
     async def flow(self, flow_id: str) -> Flow:
         try:

@@ -28,6 +28,7 @@ from edge.sessions.simulation.text import SimulatedText
 from edge.sessions.simulation.transcript import Asked, Outcomes, Part, Transcript
 from edge.sessions.simulation.watch import WatchedRun
 from edge.sessions.texts.incoming import Incoming
+from edge.sessions.texts.manners import MannersSection
 from edge.sessions.texts.variables import TextVariables
 from edge.sms.keywords import Keywords, Kind
 from edge.store.metadata import NIL, micros
@@ -44,14 +45,19 @@ async def simulate(
     find_flow: FindFlow,
     find_resources: FindResources | None = None,
     keywords: Keywords | None = None,
+    manners: MannersSection | None = None,
 ) -> Transcript:
     """Without `find_resources` there are the calendars and lists of callers of the script only, and without `keywords`
-    those that are built in.
+    and `manners` those that are built in.
 
     Raises Invalid for a script that does not fit the flow, Unavailable for a simulation that takes too long.
     """
     medium = _medium(flow, script)
-    simulation = _Simulation(flow, script, medium, lengths, find_flow, find_resources, keywords or Keywords())
+    simulation = _Simulation(
+        *(flow, script, medium, lengths, find_flow, find_resources),
+        keywords or Keywords(),
+        manners or MannersSection(),
+    )
     try:
         async with asyncio.timeout(SECONDS):
             await (simulation.call() if medium == "call" else simulation.texts())
@@ -94,7 +100,9 @@ class _Simulation:
         find_flow: FindFlow,
         find_resources: FindResources | None,
         keywords: Keywords,
+        manners: MannersSection,
     ) -> None:
+        self._manners = manners
         self._keywords = keywords
         self._flow = flow
         self._script = script
@@ -116,7 +124,7 @@ class _Simulation:
 
     async def call(self) -> None:
         script, stage = self._script, self._stage
-        outside = SimulatedOutside(stage, script, self._find_flow, self._find_resources)
+        outside = SimulatedOutside(stage, script, self._manners, self._find_flow, self._find_resources)
         call = SimulatedCall(stage, script, outside, self._number, self._lengths)
         call.attempt.flow_id, call.attempt.flow_version = self._flow.id, self._flow.version
         run = self._run(call.id, CallVariables(call.attempt, self._number))
@@ -134,7 +142,7 @@ class _Simulation:
 
     async def texts(self) -> None:
         script, stage = self._script, self._stage
-        outside = SimulatedOutside(stage, script, self._find_flow, self._find_resources)
+        outside = SimulatedOutside(stage, script, self._manners, self._find_flow, self._find_resources)
         run: WatchedRun | None = None
         due = 0.0
         for index, body in enumerate([*script.texts, None]):  # after the last one nothing comes any more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edge.sessions.texts.manners import MannersSection
 from tests.sessions.simulation.trying import attempt, told
 
 ECHO = {"id": "echo", "type": "reply", "option": {"text": "You wrote: ${voipbin.conversation_message.text}"}}
@@ -130,3 +131,9 @@ async def test_a_machine_and_a_loop_are_not_answered() -> None:
     assert "12345 is a short code, which is not answered" in told(found)[0]
     found = await attempt(ECHO, texts=[str(n) for n in range(20)], every=1)
     assert ["too often" in told(found, n)[0] for n in range(20)] == [False] * 15 + [True] * 5
+
+
+async def test_manners_are_those_of_the_settings() -> None:
+    manners = MannersSection(a_minute=3, answer=("short_codes",))
+    found = await attempt(ECHO, texts=[str(n) for n in range(5)], every=1, caller="12345", manners=manners)
+    assert ["too often" in told(found, n)[0] for n in range(5)] == [False] * 3 + [True] * 2

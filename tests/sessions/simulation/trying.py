@@ -14,6 +14,7 @@ from edge.sessions.simulation.prompt import Lengths
 from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.simulator import simulate
 from edge.sessions.simulation.transcript import Transcript
+from edge.sessions.texts.manners import MannersSection
 
 load("edge.actions")
 
@@ -25,6 +26,7 @@ async def attempt(
     prompts: Path | None = None,
     others: Mapping[str, Flow] | None = None,
     on_complete: str = "",
+    manners: MannersSection | None = None,
     **script: Any,
 ) -> Transcript:
     """The transcript of a flow of these steps."""
@@ -36,7 +38,8 @@ async def attempt(
 
     flow = compile_flow({"name": "tried", "on_complete_flow_id": on_complete, "actions": list(actions)})
     lengths = Lengths([prompts] if prompts else [])
-    return await simulate(flow, Script.model_validate({"at": AT, **script}), lengths=lengths, find_flow=find)
+    told = Script.model_validate({"at": AT, **script})
+    return await simulate(flow, told, lengths=lengths, find_flow=find, manners=manners)
 
 
 def told(transcript: Transcript, run: int = 0) -> list[str]:
