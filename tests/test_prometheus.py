@@ -27,6 +27,30 @@ SELECTOR = re.compile(r"\b(edge_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*\\?"([^"\\]*)')
 GROUPING = re.compile(r"\b(?:by|on|without) \(([^)]*)\)")
 
+MANNERS = """
+rule_files: [RULES]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'edge_text_loops_total{instance="a"}', values: '0x20 1x200'}
+      - {series: 'edge_texts_refused_total{instance="a", reason="opted_out"}', values: '0x20 10 20 30x200'}
+      - {series: 'edge_texts_refused_total{instance="a", reason="not_answered"}', values: '0+1x220'}
+      - {series: 'edge_sip_texts_refused_total{instance="a", reason="no_carrier"}', values: '0x20 5x200'}
+    alert_rule_test:
+      - {alertname: EdgeTextLoop, eval_time: 19m, exp_alerts: []}
+      - {alertname: EdgeTextLoop, eval_time: 30m, exp_alerts: [{exp_labels: {severity: ticket}, exp_annotations:
+          {summary: "Texts went round in circles: 1 loops were stopped within 15 minutes."}}]}
+      - {alertname: EdgeTextLoop, eval_time: 60m, exp_alerts: []}
+      - {alertname: EdgeOptedOutTexted, eval_time: 19m, exp_alerts: []}
+      - {alertname: EdgeOptedOutTexted, eval_time: 60m, exp_alerts: [{exp_labels: {severity: ticket}, exp_annotations:
+          {summary: "30 texts within an hour were for people who have opted out."}}]}
+      - {alertname: EdgeOptedOutTexted, eval_time: 120m, exp_alerts: []}
+      - {alertname: EdgeSipTextsRefused, eval_time: 30m, exp_alerts: [{exp_labels:
+          {severity: ticket, instance: a, reason: no_carrier},
+          exp_annotations: {summary: "a answers texts by SIP with 403: no_carrier."}}]}
+"""
+
 
 def expressions() -> Iterator[str]:
     """Every PromQL expression of the rules and the dashboard."""
@@ -56,6 +80,16 @@ def test_promtool_accepts_it(arguments: list[str]) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not here: apt-get install prometheus")
     result = subprocess.run(["promtool", *arguments], cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.server
+def test_alerts_of_manners_fire_when_they_should(tmp_path: Path) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not here: apt-get install prometheus")
+    story = tmp_path / "manners.yml"
+    story.write_text(MANNERS.replace("RULES", str(FOLDER / "rules.yml")))
+    result = subprocess.run(["promtool", "test", "rules", story], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
