@@ -20,7 +20,7 @@ Bird.kind = "bird"  # behind its class: no plug-in
 
 
 def states(life: Life | Edge) -> CarrierState:
-    return CarrierStates({"pigeon": Bird("pigeon")}, lambda: {}, {}, life.outbox.sending)()["pigeon"]
+    return CarrierStates({"pigeon": Bird("pigeon")}, dict, {}, life.outbox.sending)()["pigeon"]
 
 
 async def test_it_says_when_a_text_went_and_whether_sending_pauses(ground: Ground) -> None:
