@@ -345,7 +345,8 @@ def test_the_commands_on_the_screen_can_be_pasted(
 def test_messages_says_what_became_of_the_last_ones_and_why(config: str, tmp_path: Path) -> None:
     import sqlalchemy as sa
 
-    from edge.sessions.tables import messages, outbox, sent_parts
+    from edge.sessions.tables import messages
+    from edge.sessions.texts.tables import outbox, sent_parts
     from edge.store.metadata import NIL
     from tests.sessions.texts.test_message import NOON, name, row, sending
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from edge.sessions.tables import conversations, messages, outbox
+from edge.sessions.tables import conversations, messages
+from edge.sessions.texts.tables import outbox
 from edge.store.engine import open_engine
 from edge.store.metadata import new_id
 from tests.api.world import FREE, World, wheres

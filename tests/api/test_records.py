@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from edge.sessions.calls.record import Attempt
-from edge.sessions.tables import calls, messages, outbox
+from edge.sessions.tables import calls, messages
+from edge.sessions.texts.tables import outbox
 from edge.store.engine import open_engine
 from edge.store.metadata import NIL, from_micros, instant_text, micros, new_id
 from tests.api.world import FREE, START, World, on_still, wheres

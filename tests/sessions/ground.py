@@ -14,21 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
 from edge.sessions.outside import Reach
-from edge.sessions.tables import (
-    calls,
-    conversations,
-    deliveries,
-    early_reports,
-    events,
-    leases,
-    memories,
-    messages,
-    opt_outs,
-    outbox,
-    parked_runs,
-    sent_parts,
-    text_parts,
-)
+from edge.sessions.tables import calls, conversations, deliveries, events, leases, memories, messages
+from edge.sessions.texts.tables import early_reports, opt_outs, outbox, parked_runs, sent_parts, text_parts
 from edge.store.engine import StoreSection, open_engine, writing
 from edge.store.metadata import metadata
 from edge.store.reader import Reader

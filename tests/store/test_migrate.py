@@ -59,8 +59,8 @@ async def test_a_database_is_behind_until_it_has_our_newest_revision(sql_url: st
 
 async def test_migrations_and_tables_are_equal(database_url: str) -> None:
     for package in ("accounts", "numbers", "flows", "recordings", "sessions"):
-        for module in pkgutil.iter_modules(importlib.import_module(f"edge.{package}").__path__):
-            importlib.import_module(f"edge.{package}.{module.name}")
+        for module in pkgutil.walk_packages(importlib.import_module(f"edge.{package}").__path__, f"edge.{package}."):
+            importlib.import_module(module.name)
 
     def differences(connection: Connection) -> list[Any]:
         return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))

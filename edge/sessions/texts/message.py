@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from edge.sessions.tables import DEAD, messages, outbox, sent_parts
+from edge.sessions.tables import DEAD, messages
+from edge.sessions.texts.tables import outbox, sent_parts
 from edge.sms.split import count
 from edge.store.engine import reading, writing
 from edge.store.metadata import instant_text

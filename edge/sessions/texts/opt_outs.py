@@ -24,9 +24,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.sessions.conversation import conversation_id
-from edge.sessions.tables import opt_outs
 from edge.sessions.texts.incoming import Incoming
 from edge.sessions.texts.opt_out_events import OptOutEvents
+from edge.sessions.texts.tables import opt_outs
 from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, micros
 from edge.store.page import SIZE_MAX, Place

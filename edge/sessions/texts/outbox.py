@@ -21,10 +21,11 @@ from edge.sessions.queues.backlog import Backlog, Claim, Pace, Waiting
 from edge.sessions.queues.claims import NOBODY
 from edge.sessions.queues.leases import Lease
 from edge.sessions.queues.sender import Along, Books, Pacing, Send, SenderSection
-from edge.sessions.tables import messages, outbox
+from edge.sessions.tables import messages
 from edge.sessions.texts.carrier_states import Sending
 from edge.sessions.texts.news import News, NoNews
 from edge.sessions.texts.routes import TextRoutes
+from edge.sessions.texts.tables import outbox
 from edge.sms.carrier import Carrier, Refused, SendError
 from edge.sms.split import count
 from edge.sms.text import ADDRESS_LIMIT, OutgoingText

@@ -23,8 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
 from edge.log import get_logger
-from edge.sessions.tables import parked_runs
 from edge.sessions.texts.incoming import Incoming, Performed
+from edge.sessions.texts.tables import parked_runs
 from edge.store.engine import reading, writing
 from edge.store.metadata import json_text, micros, name_id
 from edge.store.reader import Lookup, Reader

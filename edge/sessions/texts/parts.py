@@ -35,7 +35,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.metrics import counter
-from edge.sessions.tables import text_parts
+from edge.sessions.texts.tables import text_parts
 from edge.settings import Section
 from edge.sms.join import Gathered, alone, gather
 from edge.sms.part import Part

@@ -11,7 +11,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from edge.sessions.tables import messages, text_parts
+from edge.sessions.tables import messages
+from edge.sessions.texts.tables import text_parts
 from edge.store.engine import reading
 
 

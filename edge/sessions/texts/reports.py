@@ -42,9 +42,10 @@ from edge.log import get_logger
 from edge.metrics import counter
 from edge.sessions.conversation import conversation_id
 from edge.sessions.queues.sender import Over
-from edge.sessions.tables import early_reports, messages, outbox, sent_parts
+from edge.sessions.tables import messages
 from edge.sessions.texts.carrier_ids import distance, fold, spellings
 from edge.sessions.texts.news import Changed, News, NoNews, Said
+from edge.sessions.texts.tables import early_reports, outbox, sent_parts
 from edge.settings import Section
 from edge.sms.text import ADDRESS_LIMIT, Report
 from edge.store.engine import reading, writing

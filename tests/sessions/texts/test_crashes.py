@@ -16,9 +16,10 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from edge.sessions.tables import messages, outbox
+from edge.sessions.tables import messages
 from edge.sessions.texts.parts import PartDesk, PartsSection
 from edge.sessions.texts.reports import ReceiptsSection, Reports
+from edge.sessions.texts.tables import outbox
 from edge.sms.part import Part
 from edge.sms.text import OutgoingText, Receipt, Report, Text
 from edge.store.reader import Lookup, Reader

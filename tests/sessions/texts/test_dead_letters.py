@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from edge.errors import Conflict, Forbidden, NotFound, Unavailable
-from edge.sessions.tables import early_reports, messages, outbox, sent_parts
+from edge.sessions.tables import messages
 from edge.sessions.texts.dead_letters import HISTORY, DeadLetters
 from edge.sessions.texts.message import Message, MessageTable
 from edge.sessions.texts.outbox import BOOKS
+from edge.sessions.texts.tables import early_reports, outbox, sent_parts
 from edge.sms.carrier import NotNow
 from edge.store.metadata import NIL
 from tests.sessions.ground import Clock, Frail, Ground, until

@@ -19,13 +19,14 @@ from edge.plugins import load
 from edge.sessions.conversation import conversation_id
 from edge.sessions.memory import Memory, MemorySection
 from edge.sessions.queues.sender import Along
-from edge.sessions.tables import messages, outbox
+from edge.sessions.tables import messages
 from edge.sessions.texts.desk import TextDesk, TextRuns
 from edge.sessions.texts.inbox import Inbox, InboxSection
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.texts.parking import Parking
 from edge.sessions.texts.routes import TextRoutes
 from edge.sessions.texts.session import TextSending
+from edge.sessions.texts.tables import outbox
 from edge.sms.carrier import Carrier
 from edge.sms.text import ID_LIMIT, OutgoingText, Receipt, Text, Verdict
 from edge.store.metadata import NIL, micros

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from edge.sessions.queues.sender import Sender
-from edge.sessions.tables import messages, outbox
+from edge.sessions.tables import messages
 from edge.sessions.texts.message import MessageTable
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.texts.reports import ReceiptsSection, Reports
 from edge.sessions.texts.routes import TextRoute, TextRoutes
+from edge.sessions.texts.tables import outbox
 from edge.sms.carrier import Busy, NotNow, Refused
 from edge.sms.text import Report
 from edge.store.metadata import micros, new_id

@@ -18,7 +18,7 @@ from edge.log import logfmt, redact
 from edge.numbers.number import Number, NumberMetadata
 from edge.plugins import load
 from edge.sessions.conversation import conversation_id
-from edge.sessions.tables import events, messages, opt_outs, outbox
+from edge.sessions.tables import events, messages
 from edge.sessions.texts.desk import TextDesk, TextRuns
 from edge.sessions.texts.inbox import Inbox, InboxSection
 from edge.sessions.texts.incoming import Incoming
@@ -29,6 +29,7 @@ from edge.sessions.texts.opting import Opting
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.texts.routes import TextRoutes
 from edge.sessions.texts.session import TextSending
+from edge.sessions.texts.tables import opt_outs, outbox
 from edge.sms.keywords import DEFAULTS, Keywords
 from edge.sms.text import Text
 from edge.store.engine import reading

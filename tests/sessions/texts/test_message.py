@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from edge.sessions.tables import messages, outbox
+from edge.sessions.tables import messages
 from edge.sessions.texts.message import Direction, Message, MessageTable, _wanted
+from edge.sessions.texts.tables import outbox
 from edge.store.metadata import NIL, metadata
 from edge.store.page import Place
 from tests.sessions.ground import Clock, Ground

@@ -14,8 +14,8 @@ from edge.sessions.queues.backlog import LOOK_SECONDS
 from edge.sessions.queues.claims import LEASE
 from edge.sessions.queues.leases import SECONDS, Lease, Leases
 from edge.sessions.queues.sender import Sender
-from edge.sessions.tables import outbox
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
+from edge.sessions.texts.tables import outbox
 from edge.sms.carrier import NotNow
 from edge.store.metadata import micros, new_id
 from edge.store.writer import Writer

@@ -14,8 +14,9 @@ from edge.errors import Unavailable
 from edge.metrics import REGISTRY
 from edge.sessions.queues.claims import LEASE
 from edge.sessions.queues.sender import Sender
-from edge.sessions.tables import messages, outbox
+from edge.sessions.tables import messages
 from edge.sessions.texts.outbox import BOOKS, Outbox, OutboxSection, Outgoing, Rates
+from edge.sessions.texts.tables import outbox
 from edge.sms.carrier import Busy, Carrier, NotNow, Refused, SendError
 from edge.sms.text import OutgoingText, Receipt
 from edge.store.metadata import micros, new_id

@@ -13,10 +13,11 @@ from edge.flows.action import Park
 from edge.flows.flow import compile_flow
 from edge.flows.parked import from_json, to_json
 from edge.flows.run import Run
-from edge.sessions.tables import messages, parked_runs
+from edge.sessions.tables import messages
 from edge.sessions.texts.incoming import Incoming
 from edge.sessions.texts.message import MessageTable
 from edge.sessions.texts.parking import timer_id_of
+from edge.sessions.texts.tables import parked_runs
 from edge.sms.text import Text
 from edge.store.metadata import NIL
 from tests.sessions.ground import Clock, Frail, Ground

@@ -11,9 +11,10 @@ import pytest
 
 from edge.errors import Invalid, NumberSuspended, NumberUnknown, Unavailable
 from edge.metrics import REGISTRY
-from edge.sessions.tables import messages, text_parts
+from edge.sessions.tables import messages
 from edge.sessions.texts.message import MessageTable
 from edge.sessions.texts.parts import KEPT, LOST_AFTER, UNDER_WAY, PartDesk, PartsSection
+from edge.sessions.texts.tables import text_parts
 from edge.sms.part import Part
 from edge.sms.text import Text, Verdict
 from tests.sessions.ground import Frail, Ground

@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from edge.errors import Unavailable
 from edge.metrics import REGISTRY
 from edge.sessions.conversation import conversation_id
-from edge.sessions.tables import early_reports, memories, outbox, sent_parts
+from edge.sessions.tables import memories
 from edge.sessions.texts.news import Changed
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.texts.reports import Known, Part, ReceiptsSection, Reports, Step, choose, move, same_number
+from edge.sessions.texts.tables import early_reports, outbox, sent_parts
 from edge.sms.carrier import Carrier, Refused
 from edge.sms.text import OutgoingText, Receipt, Report
 from edge.store.metadata import micros, new_id
