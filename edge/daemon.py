@@ -343,7 +343,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             canary.watch(asyncio.sleep),
             parking.watch(inbox.accept, asyncio.sleep),
             opt_outs.watch(asyncio.sleep),
-            reports.watch(asyncio.sleep),
+            reports.early.watch(asyncio.sleep),
             parts.watch(asyncio.sleep),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(_insist(work)))

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 LONGEST: Final = 200  # an id longer than this is looked for by its hash: an index takes no more of it
 DIGITS: Final = 20  # no number of an SMSC's has more: 64 bits in decimal
+CARRIER_WIDTH: Final = 32  # of the column, and so of a key's first part
 
 _HEX = re.compile(r"[0-9a-f]+")
 _DECIMAL = re.compile(r"[0-9]+")
@@ -45,6 +46,11 @@ def spellings(carrier_id: str) -> Spellings:
         f"{int(folded):x}" if _DECIMAL.fullmatch(folded) else folded,
         str(int(folded, 16)),
     )
+
+
+def key(carrier: str, spelling: str) -> str:
+    """What a spelling of an id is looked up by."""
+    return carrier.ljust(CARRIER_WIDTH) + spelling
 
 
 def distance(said: str, kept: str) -> int | None:

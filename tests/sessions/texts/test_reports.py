@@ -15,9 +15,10 @@ from edge.errors import Unavailable
 from edge.metrics import REGISTRY
 from edge.sessions.conversation import conversation_id
 from edge.sessions.tables import memories
+from edge.sessions.texts.matching import Known, Part, Step, choose, move, same_number
 from edge.sessions.texts.news import Changed
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
-from edge.sessions.texts.reports import Known, Part, ReceiptsSection, Reports, Step, choose, move, same_number
+from edge.sessions.texts.reports import ReceiptsSection, Reports
 from edge.sessions.texts.tables import early_reports, outbox, sent_parts
 from edge.sms.carrier import Carrier, Refused
 from edge.sms.text import OutgoingText, Receipt, Report
@@ -328,10 +329,10 @@ async def test_receipts_of_nothing_are_kept_for_a_while_and_counted(ground: Grou
             await life.reports.take(says(carrier_id=name))
         assert len(await ground.rows_of(early_reports)) == 2
         life.clock.move(3599)
-        await life.reports.purge()
+        await life.reports.early.purge()
         assert len(await ground.rows_of(early_reports)) == 2
         life.clock.move(2)
-        await life.reports.purge()
+        await life.reports.early.purge()
         assert await ground.rows_of(early_reports) == []
     assert (counted("early"), counted("unmatched")) == (early + 3, unmatched + 2)
 
@@ -339,7 +340,7 @@ async def test_receipts_of_nothing_are_kept_for_a_while_and_counted(ground: Grou
 async def test_of_too_many_receipts_of_nothing_the_oldest_of_their_carrier_go(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge.sessions.texts.reports.PURGE_BATCH", 2)
+    monkeypatch.setattr("edge.sessions.texts.early_reports.PURGE_BATCH", 2)
     gone, unmatched = counted("crowded_out"), counted("unmatched")
     async with living(ground) as life:
         life.reports = Reports(
@@ -349,7 +350,7 @@ async def test_of_too_many_receipts_of_nothing_the_oldest_of_their_carrier_go(
             await life.reports.take(replace(says(carrier_id=f"x{n}"), received_at=life.clock.now))
             life.clock.move(1)
         await life.reports.take(replace(says(carrier_id="y"), carrier="dove"))
-        await life.reports.purge()
+        await life.reports.early.purge()
         left = {(row["carrier"], row["carrier_id"]) for row in await ground.rows_of(early_reports)}
         assert left == {("pigeon", "x5"), ("pigeon", "x6"), ("pigeon", "x7"), ("dove", "y")}
     assert (counted("crowded_out"), counted("unmatched")) == (gone + 5, unmatched)
@@ -394,7 +395,7 @@ async def looked(life: Life) -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await life.reports.watch(pause)
+        await life.reports.early.watch(pause)
 
 
 async def test_while_no_receipt_was_early_nobody_looks_for_them(ground: Ground) -> None:
@@ -458,7 +459,7 @@ async def test_a_crash_at_any_write_loses_and_doubles_nothing(ground: Ground, pl
             await asyncio.sleep(0.001)
         if not acknowledged:
             await after.reports.take(says())
-        await after.reports.look()
+        await after.reports.early.look()
         assert (await after.state())[0] == "delivered"
         assert await ground.rows_of(early_reports) == []
         assert await after.announced() == ["delivered", "sent"]
@@ -500,7 +501,7 @@ async def test_what_a_dead_process_left_is_found_by_the_next_look(ground: Ground
         await life.sends()
         async with ground.engine.begin() as connection:
             await connection.execute(sa.insert(early_reports).values(**hidden))
-        await life.reports.look(micros(life.clock.now))
+        await life.reports.early.look(micros(life.clock.now))
         assert (await life.state())[0] == "sent"  # that look is not at ones so old
         await looked(life)
         assert (await life.state())[0] == "delivered"
@@ -508,13 +509,13 @@ async def test_what_a_dead_process_left_is_found_by_the_next_look(ground: Ground
 
 
 async def test_a_look_goes_on_behind_what_it_cannot_apply(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.sessions.texts.reports.PAGE", 2)
+    monkeypatch.setattr("edge.sessions.texts.early_reports.PAGE", 2)
     async with living(ground, "a") as life:
         for n in range(5):
             await life.reports.take(says(carrier_id="a", code=str(n), destination=f"+4930000000{n}"))
             await life.reports.take(says(carrier_id="a", status="sent", destination=f"+4930000000{n}"))
         await life.sends()
-        await life.reports.look()
+        await life.reports.early.look()
         assert (await life.state())[0] == "sent"
 
 
@@ -620,7 +621,7 @@ async def test_a_text_under_way_may_be_the_one_that_is_called_exactly_so(ground:
             says(carrier_id="16", source="+14155550100", destination="+14155550111")
         )
         second = await life.sends(conversation_id=TALK)
-        await life.reports.look()
+        await life.reports.early.look()
         states = {row["id"]: row["state"] for row in await ground.rows(outbox)}
         meant, other = (second, first) if called == "16" else (first, second)
         assert (states[meant.id], states[other.id]) == ("delivered", "sent")
