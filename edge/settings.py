@@ -77,6 +77,11 @@ class Section(BaseModel):
         if bare:
             raise TypeError(f"{cls.__qualname__}: fields without a description: {', '.join(bare)}")
 
+    @classmethod
+    def kinds(cls) -> Sequence[type[Section]]:
+        """The sections that may stand in place of this one, where a key says which; else none."""
+        return ()
+
 
 class KindSection(Section):
     """A section of a list, whose `kind` says which plug-in it builds, and thereby which other keys there are."""
@@ -88,6 +93,10 @@ class KindSection(Section):
     def table(cls) -> Plugins[Any]:
         """The plug-ins; each has its `section`."""
         raise NotImplementedError  # each kind of section has its own
+
+    @classmethod
+    def kinds(cls) -> Sequence[type[Section]]:
+        return [plugin.section for _, plugin in cls.table()] if KindSection in cls.__bases__ else ()
 
     @model_validator(mode="wrap")
     @classmethod
@@ -104,7 +113,7 @@ class KindSection(Section):
 
 def render(section: Section) -> str:
     """The section and all below it as TOML, each value under its sentence. What is None is written as a comment, and
-    so is every kind of a list's sections that is not in it."""
+    so is every other kind that a section, or one of a list, may be of."""
     return "\n".join(_table(section, "")).strip() + "\n"
 
 
@@ -125,6 +134,7 @@ def _table(section: Section, path: str) -> Iterator[str]:
         yield from _comment(fields[name].description or "")
         yield f"[{path}{name}]"
         yield from _table(child, f"{path}{name}.")
+        yield from _choices(f"[{path}{name}]", _declared(fields[name]), [child])
     for name in absent:
         yield from _comment(fields[name].description or "")
         declared = _section_among(fields[name])
@@ -140,11 +150,10 @@ def _table(section: Section, path: str) -> Iterator[str]:
 
 
 def _choices(head: str, declared: type[Section] | None, given: Sequence[Section]) -> Iterator[str]:
-    """What could stand in a list besides, as a comment: a section of each other kind, or of an empty list its own."""
-    sections = [declared] if declared is not None and not given else []
-    if declared is not None and KindSection in declared.__bases__ and issubclass(declared, KindSection):
-        sections = [plugin.section for _, plugin in declared.table()]
-    for section in sections:
+    """What could stand there besides, as a comment: a section of each other kind, or of an empty list its own."""
+    if declared is None:
+        return
+    for section in declared.kinds() or (() if given else (declared,)):
         if not any(isinstance(one, section) for one in given):
             yield from ("# " + line if line else "" for line in (head, *_form(section)))
 
@@ -159,6 +168,11 @@ def _form(section: type[Section]) -> Iterator[str]:
         else:
             yield f"{name} =" if value is PydanticUndefined else f"{name} = {_value(value)}"
         yield ""
+
+
+def _declared(field: FieldInfo) -> type[Section] | None:
+    found = field.annotation
+    return found if isinstance(found, type) and issubclass(found, Section) else None
 
 
 def _section_of_list(field: FieldInfo) -> type[Section] | None:

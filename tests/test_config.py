@@ -45,6 +45,12 @@ def test_the_file_in_the_repository_is_what_is_printed_and_reads_as_the_defaults
     assert load(path) == Config()
 
 
+def test_the_file_shows_every_kind_of_storage() -> None:
+    text = (ROOT / "config" / "edge.toml").read_text()
+    assert '\n[recordings.storage]\n# The kind of storage: directory or s3.\nkind = "directory"\n' in text
+    assert '\n# [recordings.storage]\n# # The kind of storage: directory or s3.\n# kind = "s3"\n' in text
+
+
 def test_the_defaults_admit_this_machine_and_nobody_else() -> None:
     trunks = TrunkTable(Config().trunks)
     assert list(trunks) == [LOOPBACK]

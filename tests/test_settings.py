@@ -77,6 +77,21 @@ def test_what_could_be_there_besides_is_shown_as_a_comment() -> None:
     assert nailed == {"kind": "nail", "name": "nail", "length": 3}
 
 
+class Bench(Section):
+    best: Tool = Field(default=Saw(), description="The best one.")
+    inner: Inner = Field(default=Inner(), description="No tool.")
+
+
+def test_a_section_of_another_kind_is_shown_as_a_comment() -> None:
+    text = render(Bench())
+    assert tomllib.loads(text)["best"] == {"kind": "saw", "name": "saw", "teeth": 40}
+    assert text.count("[best]") == 2
+    assert text.count("[inner]") == 1
+    wanted = text[text.index("# [best]") : text.index("# No tool.")].replace("length =", "length = 3")
+    nailed = tomllib.loads("\n".join(line.removeprefix("# ") for line in wanted.splitlines()))["best"]
+    assert nailed == {"kind": "nail", "name": "nail", "length": 3}
+
+
 def test_a_field_without_a_sentence_is_refused() -> None:
     with pytest.raises(TypeError, match="without a description: bare"):
 

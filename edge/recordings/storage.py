@@ -7,7 +7,7 @@ a file under a name, reads it back, and deletes it; it does not retry, count or 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -21,6 +21,10 @@ class StorageSection(Section):
     """Where recordings are kept. `kind` says how, and thereby which other keys there are."""
 
     kind: str = Field(description="The kind of storage: directory or s3.")
+
+    @classmethod
+    def kinds(cls) -> Sequence[type[Section]]:
+        return [storage.section for _, storage in STORAGES] if cls is StorageSection else ()
 
     @model_validator(mode="wrap")
     @classmethod
