@@ -19,7 +19,8 @@ from edge.errors import Exhausted
 from edge.metrics import counter, gauge
 from edge.sessions.deliveries.delivery import FIELDS, Delivery
 from edge.sessions.queues.backlog import Backlog, Claim, Pace, Waiting
-from edge.sessions.queues.sender import Books, Send, SenderSection
+from edge.sessions.queues.books import Books, Send
+from edge.sessions.queues.sender import SenderSection
 from edge.sessions.tables import deliveries
 from edge.store.engine import reading
 from edge.store.metadata import json_text, micros

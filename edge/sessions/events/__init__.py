@@ -2,6 +2,7 @@
 
     event.py     one of them: its row, and its body as it is sent
     journal.py   writes it, in the commit of the change that it tells of
+    queue.py     what waits in SQL, of each resource the oldest
     streams.py   sends what waits: of each resource in order, of each account a few at once
     telling.py   one request, signed as webhooks are
     table.py     the rows as the API has them

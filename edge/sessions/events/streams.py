@@ -24,9 +24,8 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, Unpack
+from typing import Any, Final, Unpack
 
-import sqlalchemy as sa
 from pydantic import Field, PositiveFloat, PositiveInt
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -35,13 +34,12 @@ from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.metrics import counter, gauge
 from edge.sessions.events.journal import AGAIN_KIND, KIND
+from edge.sessions.events.queue import AGAIN, EXPIRE, FAILED, OVER, RELEASE, Queued, accounts, heads, waiting
 from edge.sessions.queues.backlog import Pace
 from edge.sessions.queues.claims import PAUSES, RENEW_SECONDS, Claims
 from edge.sessions.queues.sender import SPREAD
-from edge.sessions.tables import events
 from edge.settings import Section
 from edge.sms.carrier import NotNow, SendError
-from edge.store.engine import reading
 from edge.store.metadata import micros, storable
 from edge.store.notice import Notices
 from edge.store.writer import Statement, Writer
@@ -61,44 +59,6 @@ _COUNTED: Final = {
 PAGE: Final = 16  # events of one account claimed at a time
 PROBE_SECONDS: Final = 60.0  # the longest pause before a server that failed is tried again
 
-# Of each resource the oldest event that waits; of those of an account the ones that nobody is at work on.
-_OLDER: Final = sa.alias(events)
-_HEADS: Final = (
-    sa.select(*(events.c[name] for name in ("id", "customer_id", "type", "body", "attempts", "tm_queued", "due")))
-    .where(
-        events.c.state == sa.literal_column("'queued'"),
-        ~sa.exists().where(
-            _OLDER.c.resource_id == events.c.resource_id,
-            _OLDER.c.seq < events.c.seq,
-            _OLDER.c.state == sa.literal_column("'queued'"),
-        ),
-    )
-    .order_by(events.c.due, events.c.seq)
-)
-# The accounts with anything that waits, one step in the index for each.
-_ACCOUNTS: Final = sa.text(
-    "WITH RECURSIVE account (id) AS (SELECT min(customer_id) FROM events WHERE state = 'queued' UNION ALL"
-    " SELECT (SELECT min(e.customer_id) FROM events e WHERE e.state = 'queued' AND e.customer_id > account.id)"
-    " FROM account WHERE account.id IS NOT NULL) SELECT id FROM account WHERE id IS NOT NULL"
-)
-OVER: Final = Statement.of(
-    "events.over",
-    "UPDATE events SET state = ?, attempts = ?, code = ?, error = ?, tm_update = ?, claimed_until = 0"
-    " WHERE id = ? AND state = 'queued'",
-)
-FAILED: Final = Statement.of("events.failed", OVER.sqlite + " AND claimed_by = ?")  # another may tell it by now
-AGAIN: Final = Statement.of(
-    "events.again",
-    "UPDATE events SET attempts = ?, due = ?, code = ?, error = ?, tm_update = ?, claimed_until = 0"
-    " WHERE id = ? AND state = 'queued' AND claimed_by = ?",
-)
-RELEASE: Final = Statement.of("events.release", "UPDATE events SET claimed_until = 0 WHERE id = ? AND claimed_by = ?")
-EXPIRE: Final = Statement.of(
-    "events.expire",
-    "UPDATE events SET state = 'failed', error = ?, tm_update = ?"
-    " WHERE state = 'queued' AND tm_queued < ? AND claimed_until < ?",
-)
-
 
 class EventsSection(Section):
     """Events that accounts' servers are told."""
@@ -112,19 +72,6 @@ class EventsSection(Section):
     give_up_hours: PositiveFloat = Field(
         default=72.0, description="Age at which an event is given up as failed; it can be told again by the API."
     )
-
-
-class Queued(NamedTuple):
-    """An event to be sent, as its row says it. `attempts` are the tries made; `claimed` is when, in microseconds."""
-
-    id: str
-    customer_id: str
-    type: str
-    body: str
-    attempts: int
-    tm_queued: datetime
-    due: datetime
-    claimed: int = 0
 
 
 Tell = Callable[[Queued], Awaitable[str]]  # returns the status of the answer; raises SendError
@@ -275,10 +222,8 @@ class Events:
     async def _take(self, stream: _Stream) -> float | None:
         """Claim events that are due; returns the seconds until others are. Raises Unavailable."""
         now = self._clock()
-        mine = (events.c.customer_id == stream.customer_id, events.c.claimed_until < now)
         size = self._room(stream) if stream.fails else PAGE
-        async with reading(self._engine) as connection:
-            rows = [Queued(*row) for row in await connection.execute(_HEADS.where(*mine).limit(size))]
+        rows = await heads(self._engine, stream.customer_id, now, size)
         due = [event for event in rows if event.due <= now and event.id not in self._held]
         for event, ours in zip(due, await self._claims.take([event.id for event in due], now), strict=True):
             if ours:
@@ -400,9 +345,7 @@ class Events:
         await self._claims.renew(now, any_held=bool(self._held))
 
     async def _sweep(self) -> None:
-        async with reading(self._engine) as connection:
-            accounts = (await connection.execute(_ACCOUNTS)).scalars().all()
-        for customer_id in accounts:
+        for customer_id in await accounts(self._engine):
             self.look(customer_id)
 
     async def _expire(self) -> None:
@@ -415,11 +358,7 @@ class Events:
             log.warning("events given up", count=count)
 
     async def _measure(self) -> None:
-        query = sa.select(sa.func.count(), sa.func.min(events.c.tm_create)).where(
-            events.c.state == sa.literal_column("'queued'")
-        )
-        async with reading(self._engine) as connection:
-            count, oldest = (await connection.execute(query)).one()
+        count, oldest = await waiting(self._engine)
         FAILING.set(sum(1 for stream in self._streams.values() if stream.fails))
         DEPTH.set(count)
         OLDEST.set(max(0.0, (self._clock() - oldest).total_seconds()) if oldest is not None else 0)

@@ -12,7 +12,7 @@ from edge.errors import Conflict, EdgeError
 from edge.flows.outside import Webhook
 from edge.sessions.deliveries.webhook import Webhooks
 from edge.sessions.events.event import body
-from edge.sessions.events.streams import Queued
+from edge.sessions.events.queue import Queued
 from edge.sms.carrier import NotNow, Refused
 from edge.store.metadata import new_id
 

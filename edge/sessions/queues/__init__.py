@@ -5,6 +5,7 @@
     lanes.py     work in order for each key, and as much at once as is allowed
     gate.py      the rate of a channel, and its pauses when it is busy
     sender.py    gives one channel what is due, and writes down what became of it
+    books.py     what a sender is told of what it sends, and how it writes down the end of it
     backlog.py   the rows of all channels: what is put, what was left by the dead, what moves to another channel
 
 A channel is a way out: a carrier of texts, webhooks, emails. What a row is, its owner knows: the outbox

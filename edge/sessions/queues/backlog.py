@@ -28,9 +28,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.errors import Unavailable
 from edge.log import get_logger
+from edge.sessions.queues.books import Alone, Along, Books, Item, Over, Pacing, Send, Ways
 from edge.sessions.queues.claims import NOBODY, PAUSES, RENEW_SECONDS, Claims
 from edge.sessions.queues.leases import ANSWER_SECONDS, Lease
-from edge.sessions.queues.sender import Alone, Along, Books, Item, Over, Pacing, Send, Sender, SenderSection, Ways
+from edge.sessions.queues.sender import Sender, SenderSection
 from edge.store.engine import reading
 from edge.store.metadata import micros
 from edge.store.writer import Writer

@@ -18,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.metrics import counter, gauge
 from edge.sessions.conversation import said
 from edge.sessions.queues.backlog import Backlog, Claim, Pace, Waiting
+from edge.sessions.queues.books import Along, Books, Pacing, Send
 from edge.sessions.queues.claims import NOBODY
 from edge.sessions.queues.leases import Lease
-from edge.sessions.queues.sender import Along, Books, Pacing, Send, SenderSection
+from edge.sessions.queues.sender import SenderSection
 from edge.sessions.tables import messages
 from edge.sessions.texts.carrier_states import Sending
 from edge.sessions.texts.news import News, NoNews

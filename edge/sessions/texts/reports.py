@@ -34,7 +34,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from edge.errors import Unavailable
 from edge.log import get_logger
 from edge.sessions.conversation import conversation_id
-from edge.sessions.queues.sender import Over
+from edge.sessions.queues.books import Over
 from edge.sessions.tables import messages
 from edge.sessions.texts.carrier_ids import fold, key, spellings
 from edge.sessions.texts.early_reports import DROP, RECEIPTS, EarlyReports

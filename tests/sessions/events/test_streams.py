@@ -14,7 +14,8 @@ import pytest
 from edge.metrics import REGISTRY
 from edge.sessions.events.event import KEEP, Event
 from edge.sessions.events.journal import AGAIN_KIND, KIND
-from edge.sessions.events.streams import PAGE, PROBE_SECONDS, Events, EventsSection, Queued
+from edge.sessions.events.queue import Queued
+from edge.sessions.events.streams import PAGE, PROBE_SECONDS, Events, EventsSection
 from edge.sessions.events.table import EventTable
 from edge.sessions.tables import events
 from edge.sms.carrier import NotNow, Refused

@@ -12,7 +12,7 @@ from edge.errors import Conflict, EdgeError, Forbidden, Unavailable
 from edge.flows.outside import Webhook
 from edge.http import Answer
 from edge.sessions.deliveries.webhook import Webhooks
-from edge.sessions.events.streams import Queued
+from edge.sessions.events.queue import Queued
 from edge.sessions.events.telling import Telling
 from edge.sms.carrier import NotNow, Refused
 from edge.store.tiers import Found

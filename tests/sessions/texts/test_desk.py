@@ -18,7 +18,7 @@ from edge.numbers.number import Number
 from edge.plugins import load
 from edge.sessions.conversation import conversation_id
 from edge.sessions.memory import Memory, MemorySection
-from edge.sessions.queues.sender import Along
+from edge.sessions.queues.books import Along
 from edge.sessions.tables import messages
 from edge.sessions.texts.desk import TextDesk, TextRuns
 from edge.sessions.texts.inbox import Inbox, InboxSection
