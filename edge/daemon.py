@@ -140,13 +140,13 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         await media.start()
         stack.push_async_callback(media.close)
 
-        entrance = Entrance(trunks)
+        entrance = Entrance(trunks, config.sip.trusted_proxies, targets)
         agent = Agent(lambda: take_chance(8).hex(), advertise=config.sip.advertised(), admit=Admission(entrance))
         guests = Guests()
         endpoint = Endpoint(
             agent,
             lambda event: router.handle(event),
-            lambda address: trunks.admits(address) or guests.admits(address),
+            lambda address, transport: entrance.admits(address, transport) or guests.admits(address),
         )
         stack.push_async_callback(endpoint.close)
         messages = SipMessages(endpoint)
@@ -231,7 +231,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             leases,
             CarrierDesk(texts.receive, parts.keep, reports.take, Recent(stores.engine).ids, lambda: daemon.draining),
         )
-        door = SipDoor(sip, trunks, texts, endpoint, _now)
+        door = SipDoor(sip, entrance, texts, endpoint, _now)
 
         recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)
         switchboard = Switchboard(ways, book)

@@ -99,7 +99,7 @@ class Phone:
     def __init__(self, server: Peer, say: Say) -> None:
         self.ladder = Ladder(say)
         self.agent = Agent(lambda: secrets.token_hex(8))
-        self.endpoint = Endpoint(self.agent, self._handle, lambda _: True, trace=self.ladder.trace)
+        self.endpoint = Endpoint(self.agent, self._handle, lambda _address, _transport: True, trace=self.ladder.trace)
         self._server = server
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self.peer = server

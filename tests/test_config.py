@@ -131,7 +131,7 @@ def test_trunks_in_each_other_s_way_are_named_both(tmp_path: Path) -> None:
     text = "[[trunks]]\nname = 'a'\nnetworks = ['10.0.0.0/8']\n"
     assert faults(write(tmp_path, text + text)) == [
         "edge.toml: trunks[1].name: a is the name of trunks[0] already",
-        "edge.toml: trunks[1].networks[0]: 10.0.0.0/8 of trunk a is trunks[0].networks[0] already",
+        "edge.toml: trunks[1].networks[0]: 10.0.0.0/8 of trunk a is that of trunk a (trunks[0].networks[0]) already",
     ]
 
 

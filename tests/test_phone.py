@@ -123,7 +123,7 @@ class Callee:
         tokens = count(1)
         self.events: list[Event] = []
         self.agent = Agent(lambda: f"callee{next(tokens)}")
-        self.endpoint = Endpoint(self.agent, self._handle, lambda _: True)
+        self.endpoint = Endpoint(self.agent, self._handle, lambda _address, _transport: True)
         self._do = do
 
     def _handle(self, event: Event) -> None:

@@ -26,6 +26,11 @@ class SipSection(Section):
         description="Address to write into Via and Contact instead of the local one, when behind NAT.",
     )
 
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(),
+        description="Proxies and load balancers of our own before the edge. Whom a call is from says the Via below"
+        " theirs, by the `received` that they write there; so they must take away one that is there already.",
+    )
     allow_private: list[IPvAnyNetwork] = Field(
         default_factory=list,
         description="Private networks that SIP URIs in flows may lead to all the same, e.g. that of a PBX next door.",

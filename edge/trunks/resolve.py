@@ -40,14 +40,19 @@ class Targets:
 
     def replace(self, trunks: Iterable[Trunk]) -> None:
         """Other trunks, for all who hold this. A new name has no address until the next `refresh`."""
-        targets = {trunk.target for trunk in trunks if trunk.target is not None}
+        targets = {target for trunk in trunks for target in trunk.targets}
         self._names = sorted((target for target in targets if target.is_name), key=str)
         known = {target: address for target, address in self._addresses.items() if target in targets}
         self._addresses = known | {target: target.host for target in targets if not target.is_name}
+        self._reached = set(self._addresses.values())
 
     def address(self, target: Target) -> str | None:
         """The address of a target now; None for a name that was never resolved."""
         return self._addresses.get(target)
+
+    def reach(self, address: str) -> bool:
+        """Whether a target is at an address, so that answers come from there."""
+        return address in self._reached
 
     async def refresh(self) -> None:
         """Resolve all names anew, at once."""
@@ -69,4 +74,6 @@ class Targets:
             return
         if address != known:
             log.info("target resolved", target=str(target), address=address)
-        self._addresses[target] = address
+        if target in self._names:  # still, for others may have come meanwhile
+            self._addresses[target] = address
+            self._reached = set(self._addresses.values())

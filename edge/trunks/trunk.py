@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID, uuid5
 
 import phonenumbers
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from edge.settings import Secret, Section
 from edge.trunks.target import Target, read_target
@@ -19,6 +28,10 @@ DialedFrom = Literal["request-uri", "to", "p-called-party-id", "diversion", "his
 TrustedHeader = Literal["p-asserted-identity", "remote-party-id", "diversion", "history-info", "privacy"]
 
 NAMESPACE: Final = UUID("5f1f6f2b-8a0e-4c57-9a43-6f2c6f0f3f10")  # of the ids of trunks in the configuration file
+RULES: Final = 100  # of one kind in a trunk
+NETWORKS: Final = 1000  # of one trunk
+TARGETS: Final = 8  # behind the first one of a trunk
+DIGITS_MAX: Final = 15  # of a number (E.164)
 MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 §2.5.5.2
 
 
@@ -35,6 +48,11 @@ def read_network(value: Any) -> Any:
     return network
 
 
+def read_advertised(value: str | None) -> str | None:
+    """An IP address, in the one way to write it."""
+    return None if value is None else str(ip_address(value.strip("[]")))
+
+
 def known_country(code: str | None) -> str | None:
     """Refuse a country that has no national forms to read."""
     if code is not None and not phonenumbers.country_code_for_region(code):
@@ -45,9 +63,76 @@ def known_country(code: str | None) -> str | None:
 class Rewriting(Section):
     """How digits become others before they are read as a number. Of several the first that fits is taken."""
 
-    prefix: str = Field(default="", pattern=r"^\+?[0-9*#]*$", description="What they must begin with. Empty: anything.")
+    prefix: str = Field(
+        default="", max_length=32, pattern=r"^\+?[0-9*#]*$", description="What they must begin with. Empty: anything."
+    )
     strip: int = Field(default=0, ge=0, le=32, description="How many characters to take off the beginning.")
-    add: str = Field(default="", pattern=r"^\+?[0-9*#]*$", description="What to put before the rest.")
+    add: str = Field(default="", max_length=32, pattern=r"^\+?[0-9*#]*$", description="What to put before the rest.")
+
+    def fits(self, digits: str) -> bool:
+        """Whether it is for these, leaves something of them, and puts nothing before a plus."""
+        behind = digits.startswith(self.prefix) and len(digits) > self.strip
+        return behind and not (self.puts_before and digits.startswith("+"))
+
+    @property
+    def puts_before(self) -> bool:
+        """Whether all of the digits stay, behind others."""
+        return bool(self.add) and not self.strip
+
+    def of(self, digits: str) -> str:
+        """The others that they become."""
+        return self.add + digits[self.strip :]
+
+    @property
+    def fault(self) -> str | None:
+        """Why no number can come of it; None when one can."""
+        kept = self.prefix[self.strip :]
+        if self.strip - len(self.prefix) >= DIGITS_MAX:
+            return f"takes {self.strip - len(self.prefix)} characters off behind its prefix, and leaves no number"
+        if self.add and kept.startswith("+"):
+            return f"puts {self.add} before a plus, which makes no number"
+        if any(sign in self.add + kept for sign in "*#"):
+            return f"makes numbers that begin with {self.add + kept}, which are none"
+        return None
+
+
+def check_rules(rules: tuple[Rewriting, ...]) -> tuple[Rewriting, ...]:
+    """Refuse rules that cannot do anything good: that make no number, or that another one before always goes before."""
+    for place, rule in enumerate(rules):
+        fault = rule.fault
+        if fault is None:
+            before = next((i for i in range(place) if _always_before(rules[i], rule)), None)
+            if before is None:
+                continue
+            first = f"rule {before} ({_shown(rules[before])}) takes all that it would fit"
+            fault = f"can never match: {first}"
+        raise ValueError(f"rule {place} ({_shown(rule)}) {fault}")
+    return rules
+
+
+def _always_before(first: Rewriting, rule: Rewriting) -> bool:
+    """Whether all that a rule fits is taken by an earlier one."""
+    if first.puts_before and (rule.prefix.startswith("+") or not (rule.prefix or rule.puts_before)):
+        return False  # what begins with a plus is left to it
+    return rule.prefix.startswith(first.prefix) and first.strip <= max(rule.strip, len(rule.prefix) - 1)
+
+
+def _shown(rule: Rewriting) -> str:
+    return f"prefix {rule.prefix or 'any'}, strip {rule.strip}, add {rule.add or 'nothing'}"
+
+
+def rewritten(rules: tuple[Rewriting, ...], digits: str) -> str:
+    """What the first rule that fits makes of digits; as they are where none does."""
+    for rule in rules:
+        if rule.fits(digits):
+            return rule.of(digits)
+    return digits
+
+
+@lru_cache(maxsize=NETWORKS)
+def file_id(name: str) -> str:
+    """The id of a trunk in the configuration file."""
+    return str(uuid5(NAMESPACE, name))
 
 
 class Credentials(Section):
@@ -83,7 +168,11 @@ class Trunk(Section):
     )
     networks: Annotated[
         tuple[Annotated[Network, BeforeValidator(read_network)], ...],
-        Field(min_length=1, description="Addresses and networks this carrier sends from; the longest prefix wins."),
+        Field(
+            min_length=1,
+            max_length=NETWORKS,
+            description="Addresses and networks this carrier sends from; the longest prefix wins.",
+        ),
     ]
     transport: Literal["any", "udp", "tcp", "tls"] = Field(
         default="any", description="The transport this carrier uses; by another one it is a stranger."
@@ -121,12 +210,13 @@ class Trunk(Section):
         " account's.",
     )
 
-    certificates: tuple[str, ...] = Field(
+    certificates: tuple[Annotated[str, Field(pattern=r"^[!-~]{1,255}$")], ...] = Field(
         default=(),
+        max_length=NETWORKS,
         description="Names (DNS, or URI as sip:example.com) one of which its TLS certificate must show. Empty: none"
         " is asked for.",
     )
-    advertise: str | None = Field(
+    advertise: Annotated[str | None, AfterValidator(read_advertised)] = Field(
         default=None, description="Address to write into Via, Contact and SDP towards this carrier instead of our own."
     )
     auth: Credentials | None = Field(
@@ -146,7 +236,11 @@ class Trunk(Section):
             WithJsonSchema({"type": "string"}),
         ],
         ...,
-    ] = Field(default=(), description="Further targets, tried in this order when the first does not answer.")
+    ] = Field(
+        default=(),
+        max_length=TARGETS,
+        description="Further targets, tried in this order when one before does not answer, or says 503 or 408.",
+    )
     probe_seconds: float = Field(
         default=0.0,
         ge=0,
@@ -162,8 +256,12 @@ class Trunk(Section):
         min_length=1,
         description="Where the dialed number is read, in this order: the first that has one counts.",
     )
-    dialed_rules: tuple[Rewriting, ...] = Field(default=(), description="How dialed numbers are rewritten.")
-    caller_rules: tuple[Rewriting, ...] = Field(default=(), description="How callers' numbers are rewritten.")
+    dialed_rules: Annotated[tuple[Rewriting, ...], AfterValidator(check_rules)] = Field(
+        default=(), max_length=RULES, description="How dialed numbers are rewritten."
+    )
+    caller_rules: Annotated[tuple[Rewriting, ...], AfterValidator(check_rules)] = Field(
+        default=(), max_length=RULES, description="How callers' numbers are rewritten."
+    )
     max_cps: float | None = Field(default=None, gt=0, description="Calls a second it may begin; 503 above. Empty: any.")
     max_calls: int | None = Field(default=None, gt=0, description="Calls it may have at once; 503 above. Empty: any.")
     codecs: tuple[Codec, ...] = Field(
@@ -191,18 +289,53 @@ class Trunk(Section):
         description="Signed callers (STIR/SHAKEN): not looked at, verified for flows to read, or refused unless valid.",
     )
 
+    _id: str = PrivateAttr(default="")
+
     @property
     def id(self) -> str:
-        """Of a trunk in the configuration file: the same as long as it has the name."""
-        return str(uuid5(NAMESPACE, self.name))
+        """Of a trunk in the configuration file: the same as long as it has the name. Of one in SQL it is the row's."""
+        return self._id or file_id(self.name)
+
+    @property
+    def source(self) -> Literal["file", "api"]:
+        """Where it is kept: in the configuration file, or in SQL, made over the API."""
+        return "api" if self._id else "file"
+
+    def kept_as(self, id: str) -> Trunk:
+        """The same as the row of that id has it."""
+        trunk = self.model_copy()
+        trunk._id = id
+        return trunk
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Where requests go, in order; none without a target."""
+        return () if self.target is None else tuple(dict.fromkeys((self.target, *self.failover)))
 
     @model_validator(mode="after")
-    def _knows_its_country(self) -> Trunk:
+    def _fits_together(self) -> Trunk:
         if self.dial_as == "national" and self.country is None:
             raise ValueError("dial_as national needs the trunk's country")
         if self.outbound and self.target is None:
             raise ValueError("a trunk that calls go out by needs a target")
+        if self.failover and self.target is None:
+            raise ValueError("failover needs a target that goes before")
+        for field in ("diversion", "history-info"):
+            if field in self.dialed_from and field not in self.trusted_headers:
+                raise ValueError(
+                    f"dialed_from {field} needs {field} in trusted_headers: what is not believed decides nothing"
+                )
+        if self.certificates and self.transport not in ("any", "tls"):
+            raise ValueError(f"certificates are shown over TLS only, and its transport is {self.transport}")
         return self
+
+    def dialed_digits(self, digits: str) -> str:
+        """What its rules make of dialed digits."""
+        return rewritten(self.dialed_rules, digits)
+
+    def caller_digits(self, digits: str) -> str:
+        """What its rules make of a caller's number."""
+        return rewritten(self.caller_rules, digits)
 
     def dialed(self, number: str) -> str:
         """An E.164 number as this trunk wants it."""

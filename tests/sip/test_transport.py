@@ -46,7 +46,9 @@ class Edge:
         self.agent = Agent(lambda: f"t{next(tokens)}")
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.admitted = True
-        self.endpoint = Endpoint(self.agent, handle or self.events.put_nowait, lambda _: self.admitted)
+        self.endpoint = Endpoint(
+            self.agent, handle or self.events.put_nowait, lambda _address, _transport: self.admitted
+        )
         self.ports: dict[str, int] = {}
 
     async def listen(self, *binds: str) -> Edge:

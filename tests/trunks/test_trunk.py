@@ -114,3 +114,105 @@ def test_trunk_invalid(change: dict[str, object], place: str, word: str) -> None
     error = caught.value.errors()[0]
     assert ".".join(map(str, error["loc"])).startswith(place)
     assert word in error["msg"]
+
+
+# Rules
+
+
+def rules(*given: tuple[str, int, str], side: str = "dialed_rules") -> Trunk:
+    written = [{"prefix": prefix, "strip": strip, "add": add} for prefix, strip, add in given]
+    return Trunk.model_validate({"name": "t", "networks": ["10.0.0.1"], side: written})
+
+
+@pytest.mark.parametrize(
+    ("given", "digits", "become"),
+    [
+        ([], "14155550100", "14155550100"),
+        ([("9", 1, "")], "914155550100", "14155550100"),
+        ([("9", 1, "")], "14155550100", "14155550100"),
+        ([("00", 2, "+")], "004930123456", "+4930123456"),
+        ([("77", 2, "+1"), ("7", 1, "+44")], "774155550100", "+14155550100"),
+        ([("77", 2, "+1"), ("7", 1, "+44")], "72079460000", "+442079460000"),
+        ([("", 0, "+")], "14155550100", "+14155550100"),
+        ([("", 0, "+")], "+14155550100", "+14155550100"),
+        ([("", 4, "")], "123414155550100", "14155550100"),
+        ([("", 4, "")], "1234", "1234"),
+        ([("+1415", 5, "415")], "+14155550100", "4155550100"),
+    ],
+)
+def test_the_first_rule_that_fits_rewrites(given: list[tuple[str, int, str]], digits: str, become: str) -> None:
+    assert rules(*given).dialed_digits(digits) == become
+    assert rules(*given, side="caller_rules").caller_digits(digits) == become
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ([("9", 1, ""), ("91", 2, "")], "rule 1 (prefix 91, strip 2, add nothing) can never match: rule 0 (prefix 9"),
+        ([("", 0, "1"), ("44", 2, "")], "rule 1 (prefix 44, strip 2, add nothing) can never match: rule 0 (prefix any"),
+        ([("", 3, ""), ("", 3, "1")], "rule 1 (prefix any, strip 3, add 1) can never match: rule 0 (prefix any"),
+        ([("1", 1, ""), ("+1", 0, "00")], "rule 1 (prefix +1, strip 0, add 00) puts 00 before a plus"),
+        ([("9", 16, "")], "rule 0 (prefix 9, strip 16, add nothing) takes 15 characters off behind its prefix"),
+        ([("9", 1, "*")], "rule 0 (prefix 9, strip 1, add *) makes numbers that begin with *"),
+        ([("*9", 0, "")], "makes numbers that begin with *9"),
+    ],
+)
+def test_a_rule_that_does_nothing_good_is_named(given: list[tuple[str, int, str]], says: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        rules(*given)
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("dialed_rules",)
+    assert says in error["msg"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [("91", 2, ""), ("9", 1, "")],
+        [("", 5, ""), ("9", 1, "")],  # the first leaves what is shorter
+        [("", 0, "1"), ("+44", 3, "0")],  # the first puts nothing before a plus
+        [("", 0, "+"), ("", 1, "")],
+        [("*9", 2, "")],
+        [("1800", 0, ""), ("1", 1, "")],  # an exception
+    ],
+)
+def test_rules_that_stand_beside_each_other(given: list[tuple[str, int, str]]) -> None:
+    assert len(rules(*given).dialed_rules) == len(given)
+
+
+# What does not go together
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"dialed_from": ["diversion"]}, "dialed_from diversion needs diversion in trusted_headers"),
+        ({"dialed_from": ["to", "history-info"]}, "dialed_from history-info needs history-info in trusted_headers"),
+        ({"failover": ["sip:10.0.0.9"]}, "failover needs a target"),
+        ({"transport": "udp", "certificates": ["a.example.com"]}, "certificates are shown over TLS only"),
+        ({"advertise": "edge.example.com"}, "does not appear to be an IPv4 or IPv6 address"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(more: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Trunk.model_validate({"name": "t", "networks": ["10.0.0.1"], **more})
+
+
+def test_a_trusted_header_may_decide() -> None:
+    more = {"dialed_from": ["diversion", "request-uri"], "trusted_headers": ["diversion"]}
+    assert Trunk.model_validate({"name": "t", "networks": ["10.0.0.1"], **more}).dialed_from[0] == "diversion"
+
+
+def test_targets_in_order() -> None:
+    more = {"target": "sip:10.0.0.1", "failover": ["sip:10.0.0.2;transport=tcp", "sip:10.0.0.1"]}
+    trunk = Trunk.model_validate({"name": "t", "networks": ["10.0.0.1"], **more})
+    assert trunk.targets == (Target("10.0.0.1"), Target("10.0.0.2", transport="tcp"))
+    assert Trunk.model_validate({"name": "t", "networks": ["10.0.0.1"]}).targets == ()
+
+
+def test_a_trunk_of_the_file_has_an_id_by_its_name_and_one_of_sql_that_of_its_row() -> None:
+    trunk = Trunk.model_validate({"name": "t", "networks": ["10.0.0.1"]})
+    assert (trunk.id, trunk.source) == (Trunk.model_validate({"name": "t", "networks": ["::1"]}).id, "file")
+    kept = trunk.kept_as("an-id")
+    assert (kept.id, kept.source, kept.name) == ("an-id", "api", "t")
+    assert trunk.source == "file"

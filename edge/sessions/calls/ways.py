@@ -128,10 +128,9 @@ class Ways:
             raise Invalid(f"SIP over {transport[:20]} is not spoken here")
         port = uri.port or SIP_PORT
         address = _plain(await self._address(uri.host, port))
-        trunk = self.trunks.find(address)
         if not self._is_open(address):
             raise Forbidden(f"{uri.host} is at an address that is not allowed", reason="DESTINATION_NOT_ALLOWED")
-        if (trunk is not None and trunk.outbound) or self._is_carrier(uri.host, address):
+        if any(trunk.outbound for trunk in self.trunks.around(address)) or self._is_carrier(uri.host, address):
             raise Forbidden(f"{uri.host} is a trunk, which only numbers lead to", reason="DESTINATION_NOT_ALLOWED")
         peer = self._reached(Peer(transport, ANY_LOCAL, (address, port)))
         if peer.local == peer.remote:
@@ -157,7 +156,7 @@ class Ways:
         """Whether that is where a trunk leads to, by its name or by an address that ends up there."""
         inner = embedded(ip_address(address))
         meant = {address, str(inner)}
-        targets = [trunk.target for trunk in self.trunks if trunk.target is not None]
+        targets = [target for trunk in self.trunks for target in trunk.targets]
         named = host.lower().rstrip(".")
         return any(
             named == target.host.lower().rstrip(".")

@@ -15,10 +15,10 @@ from edge.carriers.sip import Sip
 from edge.errors import EdgeError
 from edge.log import get_logger
 from edge.metrics import counter
+from edge.sessions.entrance import Entrance
 from edge.sessions.texts.desk import TextDesk
 from edge.sip.events import TextOffer
 from edge.sip.transport import Endpoint
-from edge.trunks.table import TrunkTable
 
 log = get_logger("texts")
 
@@ -35,13 +35,13 @@ class SipDoor:
     def __init__(
         self,
         carrier: Sip | None,
-        trunks: TrunkTable,
+        entrance: Entrance,
         desk: TextDesk,
         endpoint: Endpoint,
         clock: Callable[[], datetime],
     ) -> None:
         self._carrier = carrier
-        self._trunks = trunks
+        self._entrance = entrance
         self._desk = desk
         self._endpoint = endpoint
         self._clock = clock
@@ -71,14 +71,14 @@ class SipDoor:
         self._endpoint.flush()
 
     async def _status(self, offer: TextOffer) -> int:
-        trunk = self._trunks.find(offer.peer.remote[0])
+        entry = self._entrance.find(offer.request, offer.peer)
         if self._carrier is None:
             self._say()
             return NO_CARRIER
-        if trunk is None:
+        if entry is None:
             _REFUSED["no_trunk"].inc()
             return NO_CARRIER
-        verdict = await self._desk.receive(self._carrier.read(offer, trunk, self._clock()))
+        verdict = await self._desk.receive(self._carrier.read(offer, entry.trunk, self._clock()))
         return verdict.sip
 
     def _say(self) -> None:

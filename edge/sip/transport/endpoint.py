@@ -52,10 +52,11 @@ class Endpoint:
         self,
         agent: Agent,
         handle: Callable[[Event], None],
-        admit: Callable[[str], bool],
+        admit: Callable[[str, str], bool],
         trace: Trace | None = None,
     ) -> None:
-        """`handle` gets each event; `admit` says whether an address may talk to us; `trace` sees what passes."""
+        """`handle` gets each event; `admit` says whether an address may talk to us by a transport; `trace` sees what
+        passes."""
         self.agent = agent
         self.listening = asyncio.Event()  # what goes out needs an address of ours
         self._agent = agent
@@ -221,7 +222,7 @@ class Endpoint:
                     break
                 except OSError:  # an ICMP error of an earlier datagram: its transaction's timer tells
                     continue
-                if not admit(source[0]):
+                if not admit(source[0], "udp"):
                     DISCARDED["source"]()
                 elif len(data) > KEEP_ALIVE:
                     turn.receive(data, peers.get(source) or self._meet(datagrams, source), now)

@@ -35,7 +35,7 @@ class Hub(Protocol):
 class Streams:
     """The connections of one endpoint."""
 
-    def __init__(self, hub: Hub, admit: Callable[[str], bool]) -> None:
+    def __init__(self, hub: Hub, admit: Callable[[str, str], bool]) -> None:
         self.locals: list[Address] = []
         self._hub = hub
         self._admit = admit
@@ -109,7 +109,7 @@ class Streams:
     def connected(self, stream: Stream, local: Address, remote: Address) -> Peer | None:
         """A new connection. None: it is not wanted."""
         if stream.inbound:
-            if not self._admit(remote[0]):
+            if not self._admit(remote[0], "tcp"):
                 DISCARDED["source"]()
                 return None
             if not self._crowd.enter(remote[0]):

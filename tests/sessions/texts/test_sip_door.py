@@ -16,6 +16,7 @@ from edge.carriers.site import Site
 from edge.config import LOOPBACK, Config
 from edge.errors import Unavailable
 from edge.metrics import REGISTRY
+from edge.sessions.entrance import Entrance
 from edge.sessions.tables import messages
 from edge.sessions.texts.desk import TextDesk
 from edge.sessions.texts.inbox import Inbox, InboxSection
@@ -49,7 +50,7 @@ class Office:
         site = Site(messages=nobody, post=nobody, trunks=trunks, targets=Targets(trunks), ask=nobody)
         door = SipDoor(
             Sip(SipSection(), site) if carrier else None,
-            trunks,
+            Entrance(trunks),
             desk or self.desk,
             self.line.desk.endpoint,
             lambda: datetime.now(UTC),
