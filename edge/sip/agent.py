@@ -16,20 +16,24 @@ raised for what came from the wire; a verb raises ValueError for a CR or LF in i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from edge.sip import screen
 from edge.sip.call import Calls
 from edge.sip.counts import DISCARDED, REQUESTS, RESPONSES_RECEIVED
 from edge.sip.dialog import MAX_FORWARDS
-from edge.sip.events import CallRefused, Event
+from edge.sip.digest import Login
+from edge.sip.errand import Errand
+from edge.sip.events import AskDone, CallRefused, Event
 from edge.sip.handle import Call, Offer, OutgoingCall, Reoffer, TextOffer
 from edge.sip.limits import DIALOGS, SERVER_TRANSACTIONS
 from edge.sip.message import Malformed, Request, Response, check, parse, peek_ack
 from edge.sip.peer import Peer
+from edge.sip.prover import Prover
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import InviteServer
-from edge.sip.terms import DEFAULT, Admit, Refused, admit_all
-from edge.sip.text import Texts
+from edge.sip.terms import DEFAULT, Admit, Refused, Terms, admit_all
+from edge.sip.text import Texts, name_addr
 from edge.sip.transaction import ServerKey, client_key, merge_key, server_key
 from edge.sip.uac import Uac
 from edge.sip.uas import Uas
@@ -42,7 +46,7 @@ INSIDE_ONLY = frozenset(("BYE", "INFO", "NOTIFY", "UPDATE"))  # methods that mea
 class Agent:
     """A user agent for many calls and texts at once."""
 
-    __slots__ = ("_admit", "_calls", "_draining", "_texts", "_uac", "_uas", "_wire")
+    __slots__ = ("_admit", "_asked", "_calls", "_draining", "_texts", "_uac", "_uas", "_wire")
 
     def __init__(
         self,
@@ -62,6 +66,7 @@ class Agent:
         self._uac = Uac(self._wire, self._calls)
         self._texts = Texts(self._wire)
         self._draining = False
+        self._asked = 0  # requests of ours that belong to no call, ever
 
     # The six verbs
 
@@ -302,11 +307,63 @@ class Agent:
         body: bytes,
         now: float,
         content_type: str = "text/plain;charset=utf-8",
+        login: Login | None = None,
     ) -> int:
         """Send a MESSAGE to `peer`; the id comes back in `TextDone`. `from_` and `to` are URIs or name-addrs, without a
-        tag.
+        tag. `login` is what we prove where they ask us to.
         """
-        return self._texts.send(peer=peer, uri=uri, from_=from_, to=to, body=body, content_type=content_type, now=now)
+        return self._texts.send(
+            peer=peer, uri=uri, from_=from_, to=to, body=body, content_type=content_type, now=now, login=login
+        )
+
+    # What belongs to no call
+
+    def ask(
+        self,
+        method: str,
+        *,
+        peer: Peer,
+        uri: str,
+        from_: str,
+        to: str,
+        now: float,
+        call_id: str | None = None,
+        number: int = 1,
+        fields: Sequence[tuple[str, str]] = (),
+        prover: Prover | None = None,
+    ) -> int:
+        """Send an OPTIONS or a REGISTER to `peer`; the id comes back in `AskDone`. `from_` and `to` are as in `invite`.
+        `call_id` and `number`, the CSeq, go on from request to request where one registration is kept up (§10.2);
+        `prover` proves who we are.
+        """
+        wire = self._wire
+        self._asked += 1
+        lines = (
+            ("From", f"{name_addr(from_)};tag={wire.token()}"),
+            ("To", name_addr(to)),
+            ("Call-ID", call_id or wire.token()),
+        )
+        errand = Errand(
+            wire,
+            method,
+            peer=peer,
+            uri=uri,
+            lines=lines,
+            number=number,
+            done=partial(self._ask_done, self._asked),
+            fields=tuple(fields),
+            prover=prover,
+        )
+        errand.send(now)
+        return self._asked
+
+    def _ask_done(self, id: int, errand: Errand, outcome: Response | int) -> None:
+        status, response = (outcome, None) if isinstance(outcome, int) else (outcome.status, outcome)
+        self._wire.events.append(AskDone(id, status, errand.number, response))
+
+    def contact(self, peer: Peer, user: str = "") -> str:
+        """Our Contact towards `peer`, for a REGISTER."""
+        return self._wire.contact(peer, user)
 
     # Calls of ours
 
@@ -322,12 +379,13 @@ class Agent:
         fields: Sequence[tuple[str, str]] = (),
         max_forwards: int = MAX_FORWARDS,
         stranger: bool = False,
+        terms: Terms = DEFAULT,
     ) -> OutgoingCall:
         """Send an INVITE to `peer`; `CallAnswered` or `CallFailed` tells its end, `CallProgress` what comes before.
 
         `from_` and `to` are URIs or name-addrs, without a tag. `fields` go into its header: who is asserted to call
         (RFC 3325), who diverted it (RFC 5806), Routes. `max_forwards` is less for a call that is passed on (§16.6).
-        `stranger`: the peer belongs to nobody we know, see `dialog.py`.
+        `stranger`: the peer belongs to nobody we know, see `dialog.py`. `terms` are those of the other side.
         """
         return self._uac.invite(
             peer=peer,
@@ -339,6 +397,7 @@ class Agent:
             fields=fields,
             max_forwards=max_forwards,
             stranger=stranger,
+            terms=terms,
         )
 
     def cancel(self, outgoing: OutgoingCall, now: float, *, reason: str | None = None) -> None:

@@ -16,7 +16,7 @@ from functools import partial
 from edge.sip import screen
 from edge.sip.answer import Answer, Answerless
 from edge.sip.body import sdp_body
-from edge.sip.client_transaction import PlainClient
+from edge.sip.client_transaction import OnResponse, PlainClient
 from edge.sip.dialog import Dialog, DialogKey
 from edge.sip.digits import read_digits
 from edge.sip.events import (
@@ -31,6 +31,7 @@ from edge.sip.events import (
 from edge.sip.handle import Call, Offer, Reoffer, sdp_of
 from edge.sip.message import Request, Response
 from edge.sip.peer import Peer
+from edge.sip.prover import Rounds
 from edge.sip.referral import UNSAID, Referral
 from edge.sip.reinvite import Reinvites
 from edge.sip.screen import Refusal
@@ -245,13 +246,38 @@ class Calls:
         fields: tuple[tuple[str, str], ...],
         responded: partial[None],
         failed: partial[None],
+        rounds: Rounds | None = None,
     ) -> None:
+        """Send one. Refused because it proves nothing, it is sent again with what is asked for (`prover.py`)."""
         dialog = call._dialog
         dialog.local_seq += 1
         branch = self._wire.branch()
         data = dialog.request(self._wire, method, dialog.local_seq, branch, fields)
         retry = dialog.fresh_peer() if dialog.peer.connection else None
-        PlainClient(self._wire, (branch, method), dialog.peer, data, now, responded, failed, retry)
+        heard: OnResponse = responded
+        if dialog.prover is not None:
+            heard = partial(self._asked, call, method, fields, responded, failed, rounds or Rounds())
+        PlainClient(self._wire, (branch, method), dialog.peer, data, now, heard, failed, retry)
+
+    def _asked(
+        self,
+        call: Call,
+        method: str,
+        fields: tuple[tuple[str, str], ...],
+        responded: partial[None],
+        failed: partial[None],
+        rounds: Rounds,
+        response: Response,
+        now: float,
+    ) -> None:
+        """The final answer to a request whose sender can prove who he is."""
+        prover = call._dialog.prover
+        if prover is None or not prover.takes(response, rounds):
+            responded(response, now)
+            return
+        self._request(call, method, now, fields, responded, failed, rounds)
+        if method == "REFER" and call._referral is not None:
+            call._referral.number = call._dialog.local_seq
 
     # Re-INVITE
 

@@ -21,6 +21,7 @@ from edge.sip.wire import SIP_PORT, Wire
 
 if TYPE_CHECKING:
     from edge.sip.message import Message, Request, Response
+    from edge.sip.prover import Prover
 
 MAX_FORWARDS = 70  # §8.1.1.6
 
@@ -38,6 +39,7 @@ class Dialog:
         "masked",
         "ours",
         "peer",
+        "prover",
         "remote",
         "remote_seq",
         "remote_tag",
@@ -78,6 +80,7 @@ class Dialog:
         self.masked = masked
         self.ours = ours
         self.stranger = stranger
+        self.prover: Prover | None = None  # of who we are, where the other side may ask
         self.peer = source if source.connection else self.fresh_peer()
 
     @classmethod
@@ -177,7 +180,12 @@ class Dialog:
     ) -> bytes:
         """A request within the dialog, with a Contact of ours for REFER."""
         uri, lines = self.opening(wire, branch)
-        return request_bytes(method, uri, [*lines, ("CSeq", f"{number} {method}"), *fields], body)
+        proof = self.proof(method, uri, body)
+        return request_bytes(method, uri, [*lines, ("CSeq", f"{number} {method}"), *proof, *fields], body)
+
+    def proof(self, method: str, uri: str, body: bytes = b"") -> tuple[tuple[str, str], ...]:
+        """The fields that prove who sends a request. An ACK has those of its INVITE instead (§22.1)."""
+        return () if self.prover is None or method == "ACK" else self.prover.fields(method, uri, body)
 
     def opening(self, wire: Wire, branch: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         """The Request-URI of a request of ours, and the fields that say which dialog and way are meant (§12.2.1.1)."""

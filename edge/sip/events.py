@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge.sip.handle import Call, Offer, OutgoingCall, Reoffer, TextOffer
-from edge.sip.message import Request
+from edge.sip.message import Request, Response
 from edge.sip.peer import Peer
 
 By = Literal["remote", "local", "timeout", "lost"]
@@ -98,6 +98,16 @@ class TextDone:
 
 
 @dataclass(frozen=True, slots=True)
+class AskDone:
+    """The final answer to a request of ours that belongs to no call (`Agent.ask`)."""
+
+    id: int
+    status: int  # 408 without an answer, 503 when it could not be sent
+    number: int  # the CSeq that it was sent with last
+    response: Response | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReferProgress:
     """How the other side fares with our REFER: the status of its own INVITE (RFC 3515 §2.4.4), or that of the REFER
     itself when it was refused. 408 when it never said.
@@ -169,6 +179,7 @@ Event = (
     | DigitsReceived
     | TextOffered
     | TextDone
+    | AskDone
     | ReferProgress
     | CallProgress
     | CallAnswered
@@ -178,6 +189,7 @@ Event = (
 )
 
 __all__ = [
+    "AskDone",
     "By",
     "Call",
     "CallAnswered",

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from edge.sip.client_transaction import InviteClient
     from edge.sip.cpim import Wrapped
     from edge.sip.dialog import Dialog
+    from edge.sip.invitation import Invitation
     from edge.sip.message import Message, Request
+    from edge.sip.prover import Prover
     from edge.sip.referral import Referral
     from edge.sip.reinvite import Change
     from edge.sip.server_transaction import ServerTransaction
+    from edge.sip.uac import Asking
 
 
 class _Asked:
@@ -185,7 +188,10 @@ class OutgoingCall:
 
     __slots__ = (
         "_acks",
+        "_asking",
         "_done",
+        "_invitation",
+        "_prover",
         "_tag",
         "_transaction",
         "call_id",
@@ -203,6 +209,9 @@ class OutgoingCall:
         self._transaction: InviteClient | None = None  # until its end is told
         self._acks: dict[str | None, tuple[Peer, bytes]] = {}  # To-tag of a 200 → our ACK to it
         self._done = False  # its end was told
+        self._asking: Asking | None = None  # what is sent again where the other side wants it proved
+        self._invitation: Invitation | None = None  # as it was sent last
+        self._prover: Prover | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -212,6 +221,7 @@ class OutgoingCall:
     def _over(self) -> None:
         self._done = True
         self._transaction = None
+        self._asking = None
 
 
 def served_by(message: Message) -> frozenset[str] | None:

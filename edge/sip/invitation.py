@@ -16,15 +16,17 @@ class Invitation(NamedTuple):
     uri: str
     fields: tuple[Field, ...]  # Via, Route, Max-Forwards, From, To, Call-ID
     number: int  # of its CSeq
+    proof: tuple[Field, ...] = ()  # Authorization, Proxy-Authorization; its ACK has them too (§22.1)
 
     def request(self, fields: tuple[Field, ...], sdp: bytes) -> bytes:
         """The INVITE itself, with `fields` behind those that are repeated."""
-        return request_bytes("INVITE", self.uri, [*self.fields, ("CSeq", f"{self.number} INVITE"), *fields], sdp)
+        lines = [*self.fields, ("CSeq", f"{self.number} INVITE"), *self.proof, *fields]
+        return request_bytes("INVITE", self.uri, lines, sdp)
 
     def ack(self, response: Response) -> bytes:
         """The ACK to a 300–699 (§17.1.1.3): as the INVITE, with the To of the answer."""
         fields = [field for field in self.fields if field[0] != "To"]
-        fields += [("To", response.headers.first["to"]), ("CSeq", f"{self.number} ACK")]
+        fields += [("To", response.headers.first["to"]), ("CSeq", f"{self.number} ACK"), *self.proof]
         REQUESTS_SENT["ACK"]()
         return request_bytes("ACK", self.uri, fields)
 

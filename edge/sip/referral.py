@@ -21,14 +21,14 @@ _status = re.compile(rb"SIP/2\.0 ([1-6][0-9][0-9])\b", re.IGNORECASE).match
 class Referral(Timed):
     """One REFER of ours, from its sending to the last NOTIFY."""
 
-    __slots__ = ("_number", "_over", "_wire", "told")
+    __slots__ = ("_over", "_wire", "number", "told")
 
     def __init__(self, wire: Wire, number: int, now: float, over: Callable[[float], None]) -> None:
         """`number` is the CSeq of the REFER; `over` is called when the NOTIFYs stay away."""
         self.due = inf
         self.told = False  # the user knows how it ended
         self._wire = wire
-        self._number = number
+        self.number = number
         self._over = over
         wire.timers.set(self, now, 2 * GIVE_UP)  # Timer F of the REFER, then Timer N (RFC 6665 §4.1.2.4)
 
@@ -41,7 +41,7 @@ class Referral(Timed):
             number = Params.parse(semicolon + rest).get("id")
         except Unreadable:
             return False
-        return name.strip(" \t").lower() == "refer" and number in (None, str(self._number))
+        return name.strip(" \t").lower() == "refer" and number in (None, str(self.number))
 
     def notified(self, request: Request, now: float) -> tuple[int, bool]:
         """Status told, and whether the subscription is over."""

@@ -26,6 +26,7 @@ from edge.sip.invitation import Invitation
 from edge.sip.limits import CLIENT_TRANSACTIONS, REINVITE
 from edge.sip.message import Response
 from edge.sip.peer import Peer
+from edge.sip.prover import Rounds
 from edge.sip.timers import Timed
 from edge.sip.wire import Wire
 
@@ -52,12 +53,13 @@ class Change(Timed):
 class _Sent:
     """One re-INVITE of ours on the wire."""
 
-    __slots__ = ("ack", "call", "number", "sdp")
+    __slots__ = ("ack", "call", "invitation", "rounds", "sdp")
 
-    def __init__(self, call: Call, number: int, sdp: bytes) -> None:
+    def __init__(self, call: Call, invitation: Invitation, sdp: bytes, rounds: Rounds) -> None:
         self.call = call
-        self.number = number
+        self.invitation = invitation
         self.sdp = sdp
+        self.rounds = rounds
         self.ack: tuple[Peer, bytes] | None = None  # to its 2xx
 
 
@@ -96,13 +98,14 @@ class Reinvites:
             call._change = None
             self._wire.events.append(ReinviteFailed(call, 503, sdp))
 
-    def _send(self, call: Call, sdp: bytes, now: float) -> InviteClient:
+    def _send(self, call: Call, sdp: bytes, now: float, rounds: Rounds | None = None) -> InviteClient:
         wire, dialog = self._wire, call._dialog
         dialog.local_seq += 1
         branch = wire.branch()
-        invitation = Invitation(*dialog.opening(wire, branch), dialog.local_seq)
+        uri, lines = dialog.opening(wire, branch)
+        invitation = Invitation(uri, lines, dialog.local_seq, dialog.proof("INVITE", uri, sdp))
         fields = (("Contact", wire.contact(dialog.peer)), screen.ALLOW, screen.SUPPORTED, screen.SDP_TYPE)
-        sent = _Sent(call, dialog.local_seq, sdp)
+        sent = _Sent(call, invitation, sdp, rounds or Rounds())
         return InviteClient(
             wire,
             (branch, "INVITE"),
@@ -118,7 +121,11 @@ class Reinvites:
 
     def _responded(self, sent: _Sent, response: Response, now: float) -> None:
         if response.status >= 300:
-            self._refused(sent, response.status, now)
+            change, prover = sent.call._change, sent.call._dialog.prover
+            if change is not None and prover is not None and prover.takes(response, sent.rounds):
+                change.transaction = self._send(sent.call, sent.sdp, now, sent.rounds)
+            else:
+                self._refused(sent, response.status, now)
         elif response.status >= 200:
             self._answered(sent, response, now)
 
@@ -130,7 +137,8 @@ class Reinvites:
             return
         dialog = call._dialog
         dialog.retarget(response)
-        sent.ack = dialog.peer, dialog.request(wire, "ACK", sent.number, wire.branch())
+        asked = sent.invitation
+        sent.ack = dialog.peer, dialog.request(wire, "ACK", asked.number, wire.branch(), asked.proof)
         REQUESTS_SENT["ACK"]()
         wire.out.append(sent.ack)
         change = call._change

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
+from edge.sip.digest import Login
 from edge.sip.message import Request
 from edge.sip.peer import Peer
 
@@ -26,6 +27,7 @@ class Terms:
     session_expires: int | None = None  # s, the session interval we ask for (RFC 4028); None: only what they ask for
     min_se: int = MIN_SE  # s, the least we take
     advertise: str | None = None  # the address in Via and Contact towards them; None: that of the agent
+    login: Login | None = None  # what we prove where they ask us to (RFC 3261 §22)
     whose: Any = None  # the user's: by what he let it in
 
 

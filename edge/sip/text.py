@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Final
 from edge.sip import cpim, screen
 from edge.sip.body import CPIM, body_of
 from edge.sip.body import TEXT as TEXT_TYPE
-from edge.sip.client_transaction import PlainClient
 from edge.sip.cpim import CHARSETS, Foreign, Wrapped
-from edge.sip.dialog import MAX_FORWARDS
+from edge.sip.digest import Login
+from edge.sip.errand import Errand
 from edge.sip.events import TextDone, TextOffered
 from edge.sip.grammar import Unreadable
 from edge.sip.handle import TextOffer
-from edge.sip.limits import CLIENT_TRANSACTIONS, PENDING_TEXTS, TEXT, UNDECIDED_TEXT
-from edge.sip.message import Request, Response, request_bytes
+from edge.sip.limits import PENDING_TEXTS, TEXT, UNDECIDED_TEXT
+from edge.sip.message import Request, Response
 from edge.sip.peer import Peer
+from edge.sip.prover import Prover
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import PROCEEDING, PlainServer, ServerTransaction
 from edge.sip.values import refusal as malformed
@@ -95,35 +96,39 @@ class Texts:
         self._pending -= 1
         transaction.forget()
 
-    def send(self, *, peer: Peer, uri: str, from_: str, to: str, body: bytes, content_type: str, now: float) -> int:
+    def send(
+        self,
+        *,
+        peer: Peer,
+        uri: str,
+        from_: str,
+        to: str,
+        body: bytes,
+        content_type: str,
+        now: float,
+        login: Login | None = None,
+    ) -> int:
         """Send a MESSAGE; the id comes back in `TextDone`."""
         wire = self._wire
         self._count += 1
         id = self._count
-        if len(wire.clients) >= CLIENT_TRANSACTIONS:
-            wire.events.append(TextDone(id, 503))
-            return id
-        branch = wire.branch()
-        fields = [
-            ("Via", wire.via(peer, branch)),
-            ("Max-Forwards", str(MAX_FORWARDS)),
-            ("From", f"{name_addr(from_)};tag={wire.token()}"),
-            ("To", name_addr(to)),
-            ("Call-ID", wire.token()),
-            ("CSeq", "1 MESSAGE"),
-            ("Content-Type", content_type),
-        ]
-        data = request_bytes("MESSAGE", uri, fields, body)
-        responded = partial(self._responded, id)
-        failed = partial(self._failed, id)
-        PlainClient(wire, (branch, "MESSAGE"), peer, data, now, responded, failed, peer._replace(connection=0))
+        lines = (("From", f"{name_addr(from_)};tag={wire.token()}"), ("To", name_addr(to)), ("Call-ID", wire.token()))
+        Errand(
+            wire,
+            "MESSAGE",
+            peer=peer,
+            uri=uri,
+            lines=lines,
+            number=1,
+            done=partial(self._done, id),
+            fields=(("Content-Type", content_type),),
+            body=body,
+            prover=None if login is None else Prover(login, wire.token),
+        ).send(now)
         return id
 
-    def _responded(self, id: int, response: Response, _now: float) -> None:
-        self._wire.events.append(TextDone(id, response.status))
-
-    def _failed(self, id: int, status: int, _now: float) -> None:
-        self._wire.events.append(TextDone(id, status))
+    def _done(self, id: int, _errand: Errand, outcome: Response | int) -> None:
+        self._wire.events.append(TextDone(id, outcome if isinstance(outcome, int) else outcome.status))
 
 
 def _charset(request: Request) -> str | None:

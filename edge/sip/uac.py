@@ -2,12 +2,14 @@
 
 The offer is in the INVITE. A CANCEL waits for the first 1xx; if the 200 was faster, the call gets its ACK and a BYE.
 When a proxy forked our INVITE and more than one phone answered, the first has the call and the others get ACK and BYE.
-An INVITE that rings for `limits.RINGING` is cancelled.
+An INVITE that rings for `limits.RINGING` is cancelled. One that is refused because it proves nothing is sent again with
+what is asked for, as the same call with the next CSeq (§22.2); its user hears nothing of that.
 """
 
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 from edge.sip import screen
 from edge.sip.call import Calls
@@ -16,15 +18,27 @@ from edge.sip.counts import REQUESTS_SENT
 from edge.sip.dialog import Dialog
 from edge.sip.events import CallAnswered, CallFailed, CallProgress
 from edge.sip.handle import Call, OutgoingCall, sdp_of, served_by
-from edge.sip.invitation import Invitation
+from edge.sip.invitation import Field, Invitation
 from edge.sip.limits import CLIENT_TRANSACTIONS, DIALOGS, RINGING
 from edge.sip.message import REASONS, Address, Malformed, Response
 from edge.sip.peer import Peer
+from edge.sip.prover import Prover, Rounds
 from edge.sip.reason import read_cause
+from edge.sip.terms import Terms
 from edge.sip.text import name_addr
 from edge.sip.wire import Fields, Wire
 
 SEQUENCE = 1  # the CSeq of an INVITE of ours
+
+
+class Asking(NamedTuple):
+    """What an INVITE of ours says each time that it is sent."""
+
+    uri: str
+    lines: tuple[Field, ...]  # Route, Max-Forwards, From, To, Call-ID
+    more: tuple[Field, ...]
+    sdp: bytes
+    rounds: Rounds
 
 
 class Uac:
@@ -48,6 +62,7 @@ class Uac:
         fields: Fields,
         max_forwards: int,
         stranger: bool,
+        terms: Terms,
     ) -> OutgoingCall:
         wire = self._wire
         branch, tag, call_id = wire.branch(), wire.token(), wire.token()
@@ -58,28 +73,46 @@ class Uac:
         fields = list(fields)
         routes = [field for field in fields if field[0].lower() == "route"]
         others = [field for field in fields if field[0].lower() != "route"]
-        again = (
-            ("Via", wire.via(peer, branch)),
+        lines = (
             *routes,
             ("Max-Forwards", str(max_forwards)),
             ("From", f"{name_addr(from_)};tag={tag}"),
             ("To", name_addr(to)),
             ("Call-ID", call_id),
         )
-        invitation = Invitation(uri, again, SEQUENCE)
         more = (("Contact", wire.contact(peer)), screen.ALLOW, screen.SUPPORTED, *others, screen.SDP_TYPE)
+        asking = outgoing._asking = Asking(uri, lines, more, sdp, Rounds())
+        if terms.login is not None:
+            outgoing._prover = Prover(terms.login, wire.token)
+        self._send(outgoing, asking, SEQUENCE, branch, now)
+        return outgoing
+
+    def _send(self, outgoing: OutgoingCall, asking: Asking, number: int, branch: str, now: float) -> None:
+        wire, peer, prover = self._wire, outgoing.peer, outgoing._prover
+        proof = () if prover is None else prover.fields("INVITE", asking.uri, asking.sdp)
+        lines = (("Via", wire.via(peer, branch)), *asking.lines)
+        invitation = outgoing._invitation = Invitation(asking.uri, lines, number, proof)
         outgoing._transaction = InviteClient(
             wire,
             (branch, "INVITE"),
             peer,
-            invitation.request(more, sdp),
+            invitation.request(asking.more, asking.sdp),
             now,
             partial(self._responded, outgoing),
             partial(self._failed, outgoing),
             invitation=invitation,
             patience=RINGING,
         )
-        return outgoing
+
+    def _asked(self, outgoing: OutgoingCall, response: Response, now: float) -> bool:
+        """Whether a refusal only wanted to know who we are, and the call was sent again."""
+        prover, asking, wire = outgoing._prover, outgoing._asking, self._wire
+        if prover is None or asking is None or outgoing.cancelled or len(wire.clients) >= CLIENT_TRANSACTIONS:
+            return False
+        if not prover.takes(response, asking.rounds):
+            return False
+        self._send(outgoing, asking, response.cseq.number + 1, wire.branch(), now)
+        return True
 
     def cancel(self, outgoing: OutgoingCall, now: float, reason: str | None) -> None:
         """Without effect after the final answer."""
@@ -89,6 +122,8 @@ class Uac:
     def _responded(self, outgoing: OutgoingCall, response: Response, now: float) -> None:
         status = response.status
         if status >= 300:
+            if self._asked(outgoing, response, now):
+                return
             reasons = ",".join(response.headers.all("reason"))
             self._fail(outgoing, status, response.reason, read_cause(reasons), _alternatives(response))
         elif status >= 200:
@@ -103,7 +138,10 @@ class Uac:
         ack = outgoing._acks.get(tag)
         if ack is None:
             dialog = Dialog.calling(response, outgoing._tag, outgoing.peer, stranger=outgoing.stranger)
-            data = dialog.request(wire, "ACK", SEQUENCE, wire.branch())
+            dialog.prover = outgoing._prover
+            asked = outgoing._invitation
+            proof = () if asked is None else asked.proof
+            data = dialog.request(wire, "ACK", response.cseq.number, wire.branch(), proof)
             REQUESTS_SENT["ACK"]()
             ack = outgoing._acks[tag] = dialog.peer, data
             wire.out.append(ack)

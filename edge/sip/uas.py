@@ -18,6 +18,7 @@ from edge.sip.handle import Call, Offer, Reoffer
 from edge.sip.limits import REOFFER, UNANSWERED, UNANSWERED_REPEAT
 from edge.sip.message import Request
 from edge.sip.peer import Peer
+from edge.sip.prover import Prover
 from edge.sip.server_transaction import PROCEEDING, InviteServer, PlainServer, ServerTransaction
 from edge.sip.terms import Terms
 from edge.sip.transaction import merge_key, server_key
@@ -87,7 +88,9 @@ class Uas:
         """The dialog, early at first (§12.1.1)."""
         if offer._dialog is None:
             offer._tag = offer._transaction.tag = self._wire.token()
-            offer._dialog = Dialog.answering(offer.request, offer._tag, offer.peer)
+            dialog = offer._dialog = Dialog.answering(offer.request, offer._tag, offer.peer)
+            if offer.terms.login is not None:
+                dialog.prover = Prover(offer.terms.login, self._wire.token)
             self._calls.enter(offer._dialog, offer)
         return offer._dialog
 

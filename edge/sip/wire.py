@@ -115,9 +115,10 @@ class Wire:
             host = self._advertise.get(host, everywhere)
         return f"{print_host(host)}:{port}"
 
-    def contact(self, peer: Peer) -> str:
+    def contact(self, peer: Peer, user: str = "") -> str:
         """Our Contact towards `peer`."""
-        return f"<sip:{self.sent_by(peer)}{'' if peer.transport == 'udp' else f';transport={peer.transport}'}>"
+        whose = f"{user}@" if user else ""
+        return f"<sip:{whose}{self.sent_by(peer)}{'' if peer.transport == 'udp' else f';transport={peer.transport}'}>"
 
     def via(self, peer: Peer, branch: str) -> str:
         """The Via of a request of ours; `rport` asks for the answer where we sent from (RFC 3581 §3)."""

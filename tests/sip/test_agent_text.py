@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.sip import limits, text
+from edge.sip import errand, limits, text
 from edge.sip.events import TextDone, TextOffer, TextOffered
 from edge.sip.peer import Peer
 from edge.sip.timers import GIVE_UP
@@ -225,7 +225,7 @@ def test_a_connection_that_is_gone_is_tried_anew() -> None:
 
 
 def test_too_many_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "CLIENT_TRANSACTIONS", 1)
+    monkeypatch.setattr(errand, "CLIENT_TRANSACTIONS", 1)
     ladder = Ladder()
     send(ladder)
     id = send(ladder)
