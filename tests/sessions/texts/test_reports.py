@@ -15,14 +15,13 @@ from edge.errors import Unavailable
 from edge.metrics import REGISTRY
 from edge.sessions.conversation import conversation_id
 from edge.sessions.tables import memories
-from edge.sessions.texts.matching import Known, Part, Step, choose, move, same_number
 from edge.sessions.texts.news import Changed
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
 from edge.sessions.texts.reports import ReceiptsSection, Reports
 from edge.sessions.texts.tables import early_reports, outbox, sent_parts
 from edge.sms.carrier import Carrier, Refused
 from edge.sms.text import OutgoingText, Receipt, Report
-from edge.store.metadata import micros, new_id
+from edge.store.metadata import new_id
 from edge.store.writer import Row, Statement, Then
 from tests.sessions.ground import Clock, Frail, Ground, Pauses, end, until
 from tests.sessions.texts.test_outbox import CUSTOMER, text
@@ -322,40 +321,6 @@ async def test_a_text_that_nobody_sent_in_time_has_failed_and_that_is_told(groun
         assert await life.announced() == ["failed"]
 
 
-async def test_receipts_of_nothing_are_kept_for_a_while_and_counted(ground: Ground) -> None:
-    early, unmatched = counted("early"), counted("unmatched")
-    async with living(ground) as life:
-        for name in ("x", "x", "y"):
-            await life.reports.take(says(carrier_id=name))
-        assert len(await ground.rows_of(early_reports)) == 2
-        life.clock.move(3599)
-        await life.reports.early.purge()
-        assert len(await ground.rows_of(early_reports)) == 2
-        life.clock.move(2)
-        await life.reports.early.purge()
-        assert await ground.rows_of(early_reports) == []
-    assert (counted("early"), counted("unmatched")) == (early + 3, unmatched + 2)
-
-
-async def test_of_too_many_receipts_of_nothing_the_oldest_of_their_carrier_go(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.sessions.texts.early_reports.PURGE_BATCH", 2)
-    gone, unmatched = counted("crowded_out"), counted("unmatched")
-    async with living(ground) as life:
-        life.reports = Reports(
-            ReceiptsSection(unmatched_kept=3), ground.engine, ground.reader, ground.writer, life.clock
-        )
-        for n in range(8):
-            await life.reports.take(replace(says(carrier_id=f"x{n}"), received_at=life.clock.now))
-            life.clock.move(1)
-        await life.reports.take(replace(says(carrier_id="y"), carrier="dove"))
-        await life.reports.early.purge()
-        left = {(row["carrier"], row["carrier_id"]) for row in await ground.rows_of(early_reports)}
-        assert left == {("pigeon", "x5"), ("pigeon", "x6"), ("pigeon", "x7"), ("dove", "y")}
-    assert (counted("crowded_out"), counted("unmatched")) == (gone + 5, unmatched)
-
-
 async def test_two_receipts_of_two_parts_at_once_at_two_processes_are_one_delivered_text(ground: Ground) -> None:
     ids = [f"p{n}" for n in range(8)]
     async with living(ground, *ids) as one:
@@ -385,30 +350,6 @@ async def test_the_answer_and_the_receipt_at_once_at_two_processes_meet(ground: 
             one.loft.meanwhile = meanwhile
             await one.sends()
             await asyncio.gather(*taking)
-        assert {row["state"] for row in await ground.rows(outbox)} == {"delivered"}
-
-
-async def looked(life: Life) -> None:
-    """Once through what watches."""
-
-    async def pause(_: float) -> None:
-        raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await life.reports.early.watch(pause)
-
-
-async def test_while_no_receipt_was_early_nobody_looks_for_them(ground: Ground) -> None:
-    async with living(ground, "a") as one:
-        two = Life(ground, one.loft)
-        await looked(one)
-        one.loft.meanwhile = lambda: two.reports.take(says())
-        await one.sends()
-        assert (await one.state())[0] == "sent"  # the other one has kept it
-        await looked(one)
-        assert (await one.state())[0] == "delivered"
-        one.loft.ids, one.loft.meanwhile = ("b",), lambda: one.reports.take(says(carrier_id="b"))
-        await one.sends()
         assert {row["state"] for row in await ground.rows(outbox)} == {"delivered"}
 
 
@@ -490,123 +431,6 @@ async def test_a_crash_while_parts_are_reported_loses_nothing(ground: Ground, pl
     assert await after.announced() == ["delivered", "sent"]
 
 
-async def test_what_a_dead_process_left_is_found_by_the_next_look(ground: Ground) -> None:
-    """It had written the answer down, and died before it looked for receipts of it."""
-    async with living(ground, "a") as life:
-        await life.reports.take(says())
-        life.clock.move(60)
-        async with ground.engine.begin() as connection:
-            hidden = (await connection.execute(sa.select(early_reports))).mappings().one()
-            await connection.execute(sa.delete(early_reports))
-        await life.sends()
-        async with ground.engine.begin() as connection:
-            await connection.execute(sa.insert(early_reports).values(**hidden))
-        await life.reports.early.look(micros(life.clock.now))
-        assert (await life.state())[0] == "sent"  # that look is not at ones so old
-        await looked(life)
-        assert (await life.state())[0] == "delivered"
-        assert await ground.rows_of(early_reports) == []
-
-
-async def test_a_look_goes_on_behind_what_it_cannot_apply(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.sessions.texts.early_reports.PAGE", 2)
-    async with living(ground, "a") as life:
-        for n in range(5):
-            await life.reports.take(says(carrier_id="a", code=str(n), destination=f"+4930000000{n}"))
-            await life.reports.take(says(carrier_id="a", status="sent", destination=f"+4930000000{n}"))
-        await life.sends()
-        await life.reports.early.look()
-        assert (await life.state())[0] == "sent"
-
-
-def known(*states: str, state: str = "sent", **more: Any) -> Known:
-    parts = tuple(Part(n, "pigeon", f"p{n}", s, micros(NOW)) for n, s in enumerate(states))
-    return replace(Known("m", state, 0, "pigeon", CUSTOMER, "+14155550100", "+14155550111", parts), **more)
-
-
-@pytest.mark.parametrize(
-    ("states", "state", "report", "expected"),
-    [
-        (["sent"], "sent", says("delivered", "p0"), ([0], "delivered")),
-        (["sent"], "sent", says("sent", "p0"), None),
-        (["sent", "sent"], "sent", says("delivered", "p1"), ([1], "sent")),
-        (["sent", "delivered"], "sent", says("delivered", "p0"), ([0], "delivered")),
-        (["delivered", "sent"], "sent", says("failed", "p1"), ([1], "failed")),
-        (["failed", "sent"], "failed", says("delivered", "p1"), ([1], "failed")),
-        (["failed"], "failed", says("delivered", "p0"), None),
-        (["delivered"], "delivered", says("failed", "p0"), None),
-        ([], "sent", says("delivered", message_id="m"), ([], "delivered")),
-        ([], "sent", says("sent", message_id="m"), None),
-        ([], "failed", says("delivered", message_id="m"), ([], "delivered")),
-        ([], "failed", says("failed", message_id="m"), None),
-        ([], "delivered", says("failed", message_id="m"), None),
-        (["sent", "sent"], "sent", says("delivered", "", message_id="m"), ([0, 1], "delivered")),
-        (["sent"], "sent", says("failed", "of a try before", message_id="m"), None),
-        (["sent"], "sent", says("sent", "of a try before", message_id="m"), None),
-        (["sent"], "sent", says("delivered", "of a try before", message_id="m"), ([0], "delivered")),
-    ],
-)
-def test_what_a_report_changes(states: list[str], state: str, report: Report, expected: Any) -> None:
-    step = move(known(*states, state=state), report)
-    assert (None if step is None else ([part.place for part in step.parts], step.state)) == expected
-    assert step is None or isinstance(step, Step)
-
-
-def test_of_two_that_are_the_same_number_in_another_spelling_none_is_meant() -> None:
-    one, two = (
-        known(state="sent", id=name, parts=(Part(0, "pigeon", kept, "sent", micros(NOW)),))
-        for name, kept in (("m1", "ff"), ("m2", "0FF"))
-    )
-    named = says(carrier_id="255", destination="14155550111")
-    assert choose([one, two], named, 0) == "ambiguous"
-    assert choose([one], named, 0) == (2, one)
-    assert choose([one, replace(two, state="delivered")], named, 0) == "ambiguous"  # it may be told twice
-    assert choose([one, two], says(carrier_id="FF"), 0) == "ambiguous"
-    assert choose([one, two], says(carrier_id="ff"), 0) == (0, one)
-    assert choose([one, two], says(carrier_id="0FF"), 0) == (0, two)
-
-
-def test_of_two_texts_under_one_id_the_one_is_meant_that_is_not_over() -> None:
-    one, two = (known(id=name, parts=(Part(0, "pigeon", "ff", "sent", micros(NOW)),)) for name in ("m1", "m2"))
-    named = says(carrier_id="255", destination="14155550111")
-    assert choose([replace(one, state="delivered"), two], named, 0) == (2, two)
-
-
-def test_of_the_parts_of_a_text_the_one_is_meant_that_is_called_most_alike() -> None:
-    mine = known(parts=tuple(Part(n, "pigeon", i, "sent", micros(NOW)) for n, i in enumerate(("255", "ff"))))
-    step = move(mine, says(carrier_id="FF"))
-    assert step is not None
-    assert [part.place for part in step.parts] == [1]
-    other = replace(mine, parts=tuple(Part(n, "pigeon", i, "sent", micros(NOW)) for n, i in enumerate(("10", "22"))))
-    assert choose([other], says(carrier_id="16", destination="14155550111"), 0) == "ambiguous"
-
-
-def test_a_long_number_in_another_spelling_needs_no_receiver() -> None:
-    one = known(parts=(Part(0, "pigeon", "bc614e", "sent", micros(NOW)),))
-    assert choose([one], says(carrier_id="12345678"), 0) == (2, one)
-    short = known(parts=(Part(0, "pigeon", "10", "sent", micros(NOW)),))
-    assert choose([short], says(carrier_id="16"), 0) is None
-
-
-@pytest.mark.parametrize(
-    ("source", "destination", "fits"),
-    [
-        ("14155550100", "14155550111", True),
-        ("14155550111", "14155550100", True),  # as they stood in the text that came
-        ("", "14155550100", False),
-        ("14155550112", "14155550100", False),
-        ("14155550111", "14155550101", False),
-    ],
-)
-@pytest.mark.parametrize("carrier_id", ["ff", "255"])
-def test_the_numbers_of_a_receipt_may_stand_the_other_way_round(
-    carrier_id: str, source: str, destination: str, fits: bool
-) -> None:
-    one = known(parts=(Part(0, "pigeon", "ff", "sent", micros(NOW)),))
-    found = choose([one], says(carrier_id=carrier_id, source=source, destination=destination), 0)
-    assert found == ((2 if carrier_id == "255" else 0, one) if fits else None)
-
-
 TALK = conversation_id(CUSTOMER, "+14155550100", "+14155550111")
 
 
@@ -642,22 +466,3 @@ async def test_a_short_id_may_be_that_of_a_try_whose_answer_was_lost(ground: Gro
         await life.reports.take(says(carrier_id="10", destination="+14155550111"))
         states = {row["id"]: row["state"] for row in await ground.rows(outbox)}
         assert states[mine.id] == "delivered"
-
-
-@pytest.mark.parametrize(
-    ("said", "ours", "same"),
-    [
-        ("", "+14155550111", True),
-        ("14155550111", "+14155550111", True),
-        ("0014155550111", "+14155550111", True),
-        ("4155550111", "+14155550111", True),
-        ("07700900123", "+447700900123", True),
-        ("+14155550112", "+14155550111", False),
-        ("50111", "+14155550111", False),
-        ("12345", "12345", True),
-        ("acme", "ACME", True),
-        ("acme", "+14155550111", False),
-    ],
-)
-def test_a_number_in_another_spelling_is_the_same(said: str, ours: str, same: bool) -> None:
-    assert same_number(said, ours) is same
