@@ -33,6 +33,7 @@ from edge.sessions.deliveries.desk import DeliveriesSection
 from edge.sessions.deliveries.letter import SmtpSection
 from edge.sessions.events.streams import EventsSection
 from edge.sessions.memory import MemorySection
+from edge.sessions.overload import OverloadSection
 from edge.sessions.texts.inbox import InboxSection
 from edge.sessions.texts.manners import MannersSection
 from edge.sessions.texts.outbox import OutboxSection
@@ -84,6 +85,9 @@ class Config(Section, BaseSettings):
     )
     log: LogSection = Field(default=LogSection(), description="What is logged, and how.")
     sip: SipSection = Field(default=SipSection(), description="SIP over UDP and TCP.")
+    overload: OverloadSection = Field(
+        default=OverloadSection(), description="When new calls and texts are turned away with a 503 and a Retry-After."
+    )
     media: MediaSection = Field(default=MediaSection(), description="Audio of calls: RTP with G.711.")
     speech: SpeechSection = Field(default=SpeechSection(), description="Texts that flows speak, whatever the voice.")
     api: ApiSection = Field(default=ApiSection(), description="The HTTP door: API, webhooks, health and metrics.")

@@ -67,6 +67,7 @@ from edge.sessions.events.table import EventTable
 from edge.sessions.events.telling import Telling
 from edge.sessions.memory import Memory
 from edge.sessions.outside import Reach
+from edge.sessions.overload import Overload
 from edge.sessions.queues.leases import Leases
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.texts.carrier_desk import CarrierDesk
@@ -141,7 +142,12 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         stack.push_async_callback(media.close)
 
         entrance = Entrance(trunks, config.sip.trusted_proxies, targets)
-        agent = Agent(lambda: take_chance(8).hex(), advertise=config.sip.advertised(), admit=Admission(entrance))
+        overload = Overload(config.overload, lambda: book.active, lambda: router.waiting)
+        agent = Agent(
+            lambda: take_chance(8).hex(),
+            advertise=config.sip.advertised(),
+            admit=Admission(entrance, overload, lambda name: book.of_trunk(name)),
+        )
         guests = Guests()
         endpoint = Endpoint(
             agent,
@@ -336,7 +342,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         await serving.start()
         stack.push_async_callback(serving.close)
         for work in (
-            daemon.measure_lag(),
+            daemon.measure_lag(overload),
             daemon.feed_watchdog(),
             daemon.purge(),
             targets.keep_fresh(),

@@ -14,6 +14,7 @@ from edge.errors import Fault, Unavailable
 from edge.log import configure, get_logger
 from edge.metrics import gauge
 from edge.sessions.calls.book import CallBook
+from edge.sessions.overload import BEAT_SECONDS, Overload
 from edge.sip.transport import Endpoint
 from edge.stores import Stores
 from edge.trunks.resolve import Targets
@@ -24,11 +25,11 @@ log = get_logger("daemon")
 RELOADED: Final = ("trunks", "log", "drain_seconds", "keep_days")  # what SIGHUP takes over at once
 PURGE_SECONDS: Final = 3600.0  # between two looks for records that are too old
 PURGE_BATCH: Final = 1000  # rows of one DELETE, so that nobody waits long for it
-LAG_SECONDS: Final = 0.5  # between two measurements of the loop's lag
+BEATS: Final = 10  # of the loop, for one value of its lag
 PURGE_PAUSE: Final = 0.1
 CLOSE_SECONDS: Final = 1.0  # for the answers to the last BYEs
 
-LAG = gauge("event_loop_lag_seconds", "How late the event loop was at the last measurement.")
+LAG = gauge("event_loop_lag_seconds", "How late the event loop was, the most of the last half second.")
 DRAINING = gauge("draining", "1 from SIGTERM on.")
 
 
@@ -108,11 +109,17 @@ class Daemon:
 
     # What goes on beside the traffic
 
-    async def measure_lag(self) -> None:
+    async def measure_lag(self, overload: Overload) -> None:
+        """How late the loop is: at each beat for who turns away what is too much, the worst of some for Prometheus."""
         while True:
-            due = time.monotonic() + LAG_SECONDS
-            await asyncio.sleep(LAG_SECONDS)
-            LAG.set(max(0.0, time.monotonic() - due))
+            worst = 0.0
+            for _ in range(BEATS):
+                due = time.monotonic() + BEAT_SECONDS
+                await asyncio.sleep(BEAT_SECONDS)
+                late = max(0.0, time.monotonic() - due)
+                overload.beat(late)
+                worst = max(worst, late)
+            LAG.set(worst)
 
     async def feed_watchdog(self) -> None:
         """From the event loop: a loop that hangs must not look alive."""

@@ -15,12 +15,13 @@ from edge.config import LOOPBACK, Config
 from edge.errors import Fault
 from edge.log import LogSection
 from edge.sessions.calls.record import Attempt, CallRecords, CallTable
+from edge.sessions.overload import Overload, OverloadSection
 from edge.store.engine import open_engine
 from edge.store.metadata import micros, new_id
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
 from edge.trunks.trunk import Trunk
-from edge.upkeep import DRAINING, LAG, RELOADED, Daemon
+from edge.upkeep import BEATS, DRAINING, LAG, RELOADED, Daemon
 from tests.logged import logged
 from tests.servers import free_port
 from tests.sessions.ground import end, until
@@ -263,8 +264,13 @@ async def test_a_table_that_is_away_does_not_keep_the_others(daemon: Daemon, lin
 
 
 async def test_the_lag_of_the_loop_is_measured(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LAG_SECONDS", 0.001)
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.0001)
     LAG.set(-1)
-    measuring = asyncio.create_task(daemon.measure_lag())
+    beats: list[float] = []
+    overload = Overload(OverloadSection(), lambda: 0, lambda: 0)
+    monkeypatch.setattr(overload, "beat", beats.append)
+    measuring = asyncio.create_task(daemon.measure_lag(overload))
     await until(lambda: LAG._value.get() >= 0)
     await end([measuring])
+    assert len(beats) >= BEATS
+    assert LAG._value.get() == max(beats[:BEATS])

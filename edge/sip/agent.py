@@ -200,7 +200,8 @@ class Agent:
         if refusal is None and not peer.inside and method != "OPTIONS":
             answer = self._admit(request, peer, now)
             if isinstance(answer, Refused):
-                refusal, why = (answer.status, answer.fields), answer.why
+                fields = (*answer.fields, wire.retry_after()) if answer.later else answer.fields
+                refusal, why = (answer.status, fields), answer.why
             else:
                 terms = answer
         if refusal is None:

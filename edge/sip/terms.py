@@ -40,6 +40,7 @@ class Refused(NamedTuple):
     status: int
     fields: tuple[tuple[str, str], ...] = ()
     why: str = ""  # a word for the record, e.g. Overloaded
+    later: bool = False  # with a Retry-After of the agent's: another time, or another edge, may do
 
 
 Admit = Callable[[Request, Peer, float], Terms | Refused]  # the request, where it came from, now

@@ -41,6 +41,7 @@ from edge.sessions.calls.record import Attempt, CallRecords, wall_micros
 from edge.sessions.calls.router import Router
 from edge.sessions.calls.ways import Ways
 from edge.sessions.entrance import Entrance
+from edge.sessions.overload import Overload, OverloadSection
 from edge.sessions.route import Routes
 from edge.sessions.tables import calls
 from edge.sip.agent import Agent
@@ -86,8 +87,15 @@ class Line(Ladder):
     def __init__(self) -> None:
         self.trunks = TrunkTable([LOOPBACK, OUT])
         self.entrance = Entrance(self.trunks)
+        self.overload = Overload(OverloadSection(), lambda: self.book.active, lambda: self.router.waiting)
         tokens = count(1)
-        super().__init__(PEER, Agent(lambda: f"t{next(tokens)}", admit=Admission(self.entrance)))
+        super().__init__(
+            PEER,
+            Agent(
+                lambda: f"t{next(tokens)}",
+                admit=Admission(self.entrance, self.overload, lambda name: self.book.of_trunk(name)),
+            ),
+        )
         self.texts: list[TextOffer] = []
         self.take_text: Callable[[TextOffer], None] = self.texts.append
         self.others: list[Event] = []

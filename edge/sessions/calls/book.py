@@ -33,6 +33,7 @@ class CallBook:
         self._guests = guests
         self._calls: dict[str, Call] = {}  # by id
         self._outgoing: Counter[str] = Counter()  # by account
+        self._of_trunk: Counter[str] = Counter()  # calls of both directions, by the name of their trunk
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -42,8 +43,14 @@ class CallBook:
     def active(self) -> int:
         return len(self._calls)
 
-    def require_room(self, customer_id: str) -> None:
-        """Raises Exhausted when this account has as many calls of our making as it may."""
+    def of_trunk(self, name: str) -> int:
+        """How many calls a trunk has now."""
+        return self._of_trunk[name]
+
+    def require_room(self, customer_id: str, trunk: str = "", max_calls: int | None = None) -> None:
+        """Raises Exhausted when this account has as many calls of our making as it may, or the trunk as it may have."""
+        if max_calls is not None and self._of_trunk[trunk] >= max_calls:
+            raise Exhausted(f"trunk {trunk} has {max_calls} calls already")
         if self._outgoing[customer_id] >= limits.LEGS_PER_ACCOUNT:
             raise Exhausted(f"this account has {limits.LEGS_PER_ACCOUNT} outgoing calls already")
 
@@ -77,6 +84,7 @@ class CallBook:
     def enter(self, call: Call) -> None:
         self._calls[call.id] = call
         self._idle.clear()
+        self._of_trunk[call.attempt.trunk] += 1
         if call.attempt.direction == "outgoing":
             self._outgoing[call.attempt.customer_id] += 1
             if _is_to_guest(call):
@@ -89,6 +97,7 @@ class CallBook:
             return
         self._rest()
         attempt = call.attempt
+        self._of_trunk[attempt.trunk] -= 1
         if attempt.direction == "outgoing":
             self._outgoing[attempt.customer_id] -= 1
             if not self._outgoing[attempt.customer_id]:

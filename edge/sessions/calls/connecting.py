@@ -200,7 +200,7 @@ class Connecting:
 
     def _leg(self, way: Way) -> Leg:
         master = self._caller.attempt
-        self._book.require_room(master.customer_id)
+        self._book.require_room(master.customer_id, way.trunk, way.max_calls)
         attempt = attempt_of(way, master.customer_id, master.number_id, master.number, master.id)
         return Leg(self._caller.desk, attempt, self, self._caller.path)
 

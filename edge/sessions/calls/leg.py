@@ -40,6 +40,7 @@ class Way(NamedTuple):
     trunk: str  # "" for one that leads to no trunk
     source: str  # who calls, as the record has it
     destination: str  # E.164, or the URI where there is no number
+    max_calls: int | None = None  # that the trunk may have at once
     stranger: bool = False  # the host of a URI: what it says of its addresses is believed as far as the Internet goes
 
 

@@ -54,7 +54,7 @@ class Placing:
             try:
                 if isinstance(way, EdgeError):
                     raise way
-                self._book.require_room(origin.customer_id)
+                self._book.require_room(origin.customer_id, way.trunk, way.max_calls)
                 placed = _Placed(number, order, self._book, self._serve)
                 of = master.id if master is not None else NIL
                 attempt = attempt_of(way, origin.customer_id, number.id, number.number, of)

@@ -89,6 +89,7 @@ class Router:
         self._take_text = take_text
         self._other = other
         self._tasks: set[asyncio.Task[None]] = set()
+        self.waiting = 0  # calls whose number or flow is still to be found
 
     def handle(self, event: Event) -> None:
         match event:
@@ -152,6 +153,9 @@ class Router:
 
     def _offered(self, offer: Offer) -> None:
         attempt = _attempt(offer.request, offer.peer)
+        entry: Entry | None = offer.terms.whose
+        if entry is not None:
+            _entered(attempt, entry)
         call = offer.owner = OfferedCall(offer, self._desk, attempt)
         self._book.enter(call)
         self._start(self._serve(call))
@@ -178,7 +182,11 @@ class Router:
         run: Run | None = None
         flow: Flow | None = None
         try:
-            run, fallback = await self._begin(call)
+            self.waiting += 1
+            try:
+                run, fallback = await self._begin(call)
+            finally:
+                self.waiting -= 1
             flow = run.flow
             await execute(run, call)
             call.attempt.flow_outcome = run.outcome or ""
@@ -252,8 +260,6 @@ class Router:
         entry: Entry | None = call.offer.terms.whose
         if entry is None and not inside:  # who is rung by its URI may answer, and not call
             raise Forbidden("calls are taken from trunks only")
-        if entry is not None:
-            _entered(attempt, entry)
         trunk = entry.trunk if entry is not None else None
         e164 = attempt.number = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
         found = await self._routes.number(e164)

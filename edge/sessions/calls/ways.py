@@ -117,7 +117,7 @@ class Ways:
         transport = ";transport=tcp" if target.transport == "tcp" else ""
         uri = f"sip:{trunk.dialed(number)}@{target.hostport}{transport}"
         shown = trunk.dialed(source)
-        return self._signed(peer, uri, origin, dial, shown, number, source=source, trunk=trunk.name)
+        return self._signed(peer, uri, origin, dial, shown, number, source=source, trunk=trunk)
 
     async def _host(self, origin: Origin, dial: Dial, destination: str) -> Way:
         uri = Uri.parse(destination)
@@ -174,7 +174,7 @@ class Ways:
         destination: str,
         *,
         source: str,
-        trunk: str = "",
+        trunk: Trunk | None = None,
         fields: tuple[tuple[str, str], ...] = (),
         trusted: bool = True,
     ) -> Way:
@@ -190,9 +190,10 @@ class Ways:
             to=f"<{uri}>",
             fields=fields,
             hops=origin.hops,
-            trunk=trunk,
+            trunk="" if trunk is None else trunk.name,
             source=source,
             destination=destination,
+            max_calls=None if trunk is None else trunk.max_calls,
             stranger=not trusted and is_public(ip_address(peer.remote[0])),
         )
 
