@@ -93,6 +93,7 @@ from edge.sessions.texts.session import TextSending
 from edge.sessions.texts.sip_door import SipDoor
 from edge.sessions.texts.sip_messages import SipMessages
 from edge.sip.agent import Agent
+from edge.sip.strangers import Strangers
 from edge.sip.transport import Endpoint
 from edge.sms.keywords import Keywords
 from edge.store.metadata import new_id, take_chance
@@ -153,6 +154,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             agent,
             lambda event: router.handle(event),
             lambda address, transport: entrance.admits(address, transport) or guests.admits(address),
+            strangers=Strangers(config.sip.ban_after, config.sip.ban_seconds),
         )
         stack.push_async_callback(endpoint.close)
         messages = SipMessages(endpoint)

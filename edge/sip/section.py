@@ -31,6 +31,13 @@ class SipSection(Section):
         description="Proxies and load balancers of our own before the edge. Whom a call is from says the Via below"
         " theirs, by the `received` that they write there; so they must take away one that is there already.",
     )
+    ban_after: int = Field(
+        default=30,
+        ge=0,
+        description="Connections within a minute after which an address of no trunk is not looked at any more."
+        " Datagrams ban nobody. 0: never.",
+    )
+    ban_seconds: float = Field(default=600.0, gt=0, description="How long such an address is banned.")
     allow_private: list[IPvAnyNetwork] = Field(
         default_factory=list,
         description="Private networks that SIP URIs in flows may lead to all the same, e.g. that of a PBX next door.",

@@ -32,6 +32,7 @@ from edge.sip.events import Event
 from edge.sip.limits import INSIDE, PEERS
 from edge.sip.peer import Peer
 from edge.sip.section import LISTEN
+from edge.sip.strangers import Strangers
 from edge.sip.timers import T1
 from edge.sip.transport.address import Address, is_address, is_any, outward
 from edge.sip.transport.datagrams import Datagrams, bound
@@ -54,9 +55,11 @@ class Endpoint:
         handle: Callable[[Event], None],
         admit: Callable[[str, str], bool],
         trace: Trace | None = None,
+        strangers: Strangers | None = None,
     ) -> None:
-        """`handle` gets each event; `admit` says whether an address may talk to us by a transport; `trace` sees what
-        passes."""
+        """`handle` gets each event; `admit` says whether an address may talk to us by a transport, `strangers` is told
+        of those that may not; `trace` sees what passes."""
+        self._strangers = strangers or Strangers()
         self.agent = agent
         self.listening = asyncio.Event()  # what goes out needs an address of ours
         self._agent = agent
@@ -65,7 +68,7 @@ class Endpoint:
         self._loop = asyncio.get_running_loop()
         self._datagrams: list[Datagrams] = []
         self._by_local: dict[Address, Datagrams] = {}
-        self._streams = Streams(self, admit)
+        self._streams = Streams(self, admit, self._strangers)
         self._inside: deque[tuple[Peer, bytes]] = deque()  # from ourselves to ourselves
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -223,7 +226,7 @@ class Endpoint:
                 except OSError:  # an ICMP error of an earlier datagram: its transaction's timer tells
                     continue
                 if not admit(source[0], "udp"):
-                    DISCARDED["source"]()
+                    self._strangers.seen(source[0], "udp", now)
                 elif len(data) > KEEP_ALIVE:
                     turn.receive(data, peers.get(source) or self._meet(datagrams, source), now)
         finally:

@@ -13,6 +13,7 @@ from edge.sip.connection import Crowd, Waiting
 from edge.sip.counts import DISCARDED
 from edge.sip.limits import CONNECT, CONNECTIONS
 from edge.sip.peer import Peer
+from edge.sip.strangers import Strangers
 from edge.sip.transport.address import Address, is_address
 from edge.sip.transport.stream import Stream
 
@@ -35,10 +36,11 @@ class Hub(Protocol):
 class Streams:
     """The connections of one endpoint."""
 
-    def __init__(self, hub: Hub, admit: Callable[[str, str], bool]) -> None:
+    def __init__(self, hub: Hub, admit: Callable[[str, str], bool], strangers: Strangers) -> None:
         self.locals: list[Address] = []
         self._hub = hub
         self._admit = admit
+        self._strangers = strangers
         self._loop = asyncio.get_running_loop()
         self._servers: list[asyncio.Server] = []
         self._open: dict[int, Stream] = {}
@@ -110,7 +112,7 @@ class Streams:
         """A new connection. None: it is not wanted."""
         if stream.inbound:
             if not self._admit(remote[0], "tcp"):
-                DISCARDED["source"]()
+                self._strangers.seen(remote[0], "tcp", self._loop.time())
                 return None
             if not self._crowd.enter(remote[0]):
                 DISCARDED["connections"]()
