@@ -71,6 +71,7 @@ from edge.sessions.overload import Overload
 from edge.sessions.queues.leases import Leases
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.texts.carrier_desk import CarrierDesk
+from edge.sessions.texts.carrier_opt_outs import CarrierOptOuts
 from edge.sessions.texts.carrier_states import CarrierStates
 from edge.sessions.texts.dead_letters import DeadLetters
 from edge.sessions.texts.desk import TextDesk, TextRuns
@@ -171,7 +172,6 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         node = config.node or f"{socket.gethostname()}:{config.data.absolute()}"
         records = MessageTable(stores.engine)
         news = MessageEvents(stores.journal, records, _now)
-        reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now, news)
         text_routes = TextRoutes(config.text_routes, list(carriers))
         one_sender = [name for name, carrier in carriers.items() if carrier.one_sender]
         owning = Leases(writer, (f"carrier:{name}" for name in one_sender), node=node)
@@ -180,6 +180,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         opt_out_events = OptOutEvents(stores.journal, opt_out_form, _now)
         opt_outs = OptOuts(stores.engine, stores.reader, writer, _now, opt_out_events)
         await opt_outs.start()
+        learning = CarrierOptOuts(opt_outs, {name: carrier.opted_out for name, carrier in carriers.items()})
+        reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now, news, learning)
         manners = Manners(config.manners, opt_outs, time.monotonic)
         outbox = Outbox(
             *(config.outbox, stores.engine, writer, carriers),

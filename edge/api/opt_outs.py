@@ -29,8 +29,12 @@ class OptOut(Result):
     number_id: str = Field(description="Its id at the time.")
     peer: Address = Field(description="Who wants no more texts.")
     word: str = Field(description="The keyword he opted out by; empty by hand.")
-    message_id: str = Field(description="The text that changed it last; the nil UUID by hand.")
-    begun_by: str = Field(description="text, or the id of the access key it was entered with.")
+    message_id: str = Field(
+        description="The text that changed it last, or that was refused for it; the nil UUID by hand."
+    )
+    begun_by: str = Field(
+        description="text, or the id of the access key it was entered with; carrier and its name where it said so."
+    )
     ended_by: str = Field(description="The same of who took it back; empty while it is in force.")
     tm_create: str = Field(description="When he opted out.")
     tm_delete: str | None = Field(description="When that was taken back; null while it is in force.")

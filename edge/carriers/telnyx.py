@@ -46,9 +46,13 @@ STATUS: Final[dict[str, Literal["sent", "delivered", "failed"]]] = {
     "delivery_failed": "failed",
 }
 
+# What it answered by itself, developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out
+KEYWORDS: Final[dict[str, Literal["stop", "start", "help"]]] = {"STOP": "stop", "START": "start", "HELP": "help"}
+
 # Codes of refusals, developers.telnyx.com/docs/messaging/messages/error-codes
+BLOCKED_BY_STOP: Final = "40300"
 OF_THE_TEXT: Final = frozenset(  # whoever sends it: stopped by its receiver, no such number, nothing to say …
-    {"40300", "40301", "40302", "40304", "40310", "40316", "40317", "40319", "40322", "10002", "10016"}
+    {BLOCKED_BY_STOP, "40301", "40302", "40304", "40310", "40316", "40317", "40319", "40322", "10002", "10016"}
 )
 OF_THE_ACCOUNT: Final = frozenset(  # its number, its profile, its money
     {
@@ -123,6 +127,7 @@ class _Received(BaseModel):
     text: str | None = None
     media: list[_Media] = Field(default_factory=list)
     parts: Any = None
+    autoresponse_type: Any = None
 
 
 class _Told(BaseModel):
@@ -136,6 +141,7 @@ class Telnyx(Carrier):
     kind = "telnyx"
     section = TelnyxSection
     one_sender = True
+    opted_out = frozenset({BLOCKED_BY_STOP})
 
     def __init__(self, section: TelnyxSection, site: Site) -> None:
         super().__init__(section.name)
@@ -207,6 +213,7 @@ class Telnyx(Carrier):
                 received_at=called.received_at,
                 media=tuple(media.url for media in payload.media),
                 parts=parts(payload.parts),
+                keyword=KEYWORDS.get(str(payload.autoresponse_type).upper(), ""),
             )
 
     def _reports(self, payload: _Told, called: Called) -> Iterator[Report]:

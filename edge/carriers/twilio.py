@@ -54,7 +54,11 @@ STATUS: Final[dict[str, Literal["sent", "delivered", "failed"]]] = {
     "canceled": "failed",
 }
 
-# Codes of refusals, www.twilio.com/docs/api/errors. 21610, stopped by its receiver, is none of these.
+# What Advanced Opt-Out took a text for, www.twilio.com/docs/messaging/tutorials/advanced-opt-out
+KEYWORDS: Final[dict[str, Literal["stop", "start", "help"]]] = {"STOP": "stop", "START": "start", "HELP": "help"}
+
+# Codes of refusals, www.twilio.com/docs/api/errors.
+UNSUBSCRIBED: Final = "21610"  # its receiver texted STOP
 OF_THE_ACCOUNT: Final = frozenset(  # its key, its number, where it may send to
     {
         *(20003, 20005, 20006, 20008, 21212, 21408, 21603, 21606, 21607, 21608, 21612, 21618, 21654, 21659, 21660),
@@ -101,6 +105,7 @@ class Twilio(Carrier):
     kind = "twilio"
     section = TwilioSection
     one_sender = True
+    opted_out = frozenset({UNSUBSCRIBED})
 
     def __init__(self, section: TwilioSection, site: Site) -> None:
         super().__init__(section.name)
@@ -152,6 +157,7 @@ class Twilio(Carrier):
                 received_at=called.received_at,
                 media=tuple(_media(fields)),
                 parts=parts(fields.get("NumSegments")),
+                keyword=KEYWORDS.get(fields.get("OptOutType", "").upper(), ""),
             ),
         )
 

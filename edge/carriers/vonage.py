@@ -43,7 +43,8 @@ STATUS: Final[dict[str, Literal["sent", "delivered", "failed"]]] = {
     "undeliverable": "failed",
 }
 
-# Codes of refusals, developer.vonage.com/api-errors/messages. 1050, barred by its receiver, is none of these.
+# Codes of refusals, developer.vonage.com/api-errors/messages
+STOPPED: Final = "1240"  # "Illegal Number": its receiver texted STOP; 1050, barred, need not be of his doing
 OF_THE_ACCOUNT: Final = frozenset({"1060", "1070", "1080", "1120", "1150", "1160", "1170"})
 THROTTLED: Final = "1000"
 NOT_NOW: Final = frozenset({"1030", "1100"})  # a fault of theirs, or on their way
@@ -126,6 +127,7 @@ class Vonage(Carrier):
     kind = "vonage"
     section = VonageSection
     one_sender = True
+    opted_out = frozenset({STOPPED})
 
     def __init__(self, section: VonageSection, site: Site) -> None:
         super().__init__(section.name)

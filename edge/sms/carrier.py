@@ -53,11 +53,14 @@ class Carrier(ABC):
 
     `one_sender`: of all processes that share a database one sends its texts, and has its connections; another takes
     over when that one dies. Otherwise each process sends what was put there.
+
+    `opted_out`: the codes, of refusals and of receipts, by which it says that a receiver has opted out with it.
     """
 
     kind: ClassVar[str]
     section: ClassVar[type[CarrierSection]]
     one_sender: ClassVar[bool] = False
+    opted_out: ClassVar[frozenset[str]] = frozenset()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -42,6 +42,7 @@ class Text:
     route: str = ""
     media: tuple[str, ...] = ()  # URLs of what came beside the words: pictures, sounds (MMS)
     parts: int = 1  # that it came in
+    keyword: Literal["", "stop", "start", "help"] = ""  # what its carrier took it for, and acted upon
 
     def __post_init__(self) -> None:
         if faults := [*_faults(self)]:

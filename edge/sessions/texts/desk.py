@@ -77,7 +77,7 @@ class TextDesk:
         """Keep a text; its carrier may be told the verdict as soon as this returns."""
         try:
             incoming = await self._read(text)
-            then = self._opting.kept_with(incoming) if self._opting is not None and incoming.keyword else ()
+            then = await self._opting.kept_with(incoming) if self._opting is not None and incoming.keyword else ()
             kept, new = await self._inbox.accept(incoming, then)
         except Unavailable:
             self._count(text.carrier, "unavailable")
@@ -120,6 +120,7 @@ class TextDesk:
         peer = peer_of(text.source, text.country)
         opting = self._opting
         keyword = opting.read(text.body, ours, dialed, peer) if opting is not None and ours is not None else None
+        told = text.keyword != "" and opting is not None and ours is not None
         return Incoming(
             id=new_id(),
             carrier=text.carrier,
@@ -137,7 +138,7 @@ class TextDesk:
             flow_id=ours.message_flow_id if ours is not None else NIL,
             lookup_source=source,
             parts=text.parts,
-            keyword=keyword.kind if keyword is not None else "",
+            keyword=text.keyword if told else keyword.kind if keyword is not None else "",
         )
 
 

@@ -46,6 +46,7 @@ class Known:
     customer_id: str
     number: str
     peer: str
+    number_id: str
     parts: tuple[Part, ...]
 
 

@@ -28,7 +28,7 @@ from edge.sessions.texts.incoming import Incoming
 from edge.sessions.texts.opt_out_events import OptOutEvents
 from edge.sessions.texts.tables import opt_outs
 from edge.store.engine import reading, writing
-from edge.store.metadata import NIL, micros
+from edge.store.metadata import NIL, from_micros, micros
 from edge.store.page import SIZE_MAX, Place
 from edge.store.page import after as behind
 from edge.store.reader import Lookup, Reader
@@ -230,6 +230,36 @@ class OptOuts:
         whose = (text.conversation_id, text.customer_id, text.number_id, text.number, text.peer)
         return ((OUT, (*whose, word, text.id, TEXT, "", text.tm_create, text.tm_create)),)
 
+    async def tells(self, text: Incoming) -> tuple[Then, ...]:
+        """What is written besides with the row of a text that is a keyword to its carrier only: the event, for after a
+        crash nobody would know that there is one to tell of (`announce`).
+        """
+        found = await self.get(text.conversation_id, None)
+        in_force, when = found is not None and found.tm_end is None, from_micros(text.tm_create)
+        if text.keyword == "start" and found is not None and in_force:
+            return await self._told(found._replace(tm_end=when, ended_by=TEXT, message_id=text.id), text.id)
+        if text.keyword != "stop" or in_force:
+            return ()
+        whose = (text.conversation_id, text.customer_id, text.number_id, text.number, text.peer)
+        return await self._told(OptOut(*whose, "", text.id, TEXT, "", when, None), text.id)
+
+    async def learned(
+        self, customer_id: str, number_id: str, number: str, peer: str, *, message_id: str, by: str
+    ) -> tuple[Then, ...]:
+        """What is written with a text that failed because its receiver opted out elsewhere, if that is new here."""
+        id, now = conversation_id(customer_id, number, peer), self._clock()
+        found = await self.get(id, None)
+        if found is not None and found.tm_end is None:
+            return ()
+        self._suspect(id)
+        entered = OptOut(id, customer_id, number_id, number, peer, "", message_id, by, "", now, None)
+        since = micros(found.tm_end) if found is not None and found.tm_end is not None else 0
+        told = await self._told(entered, f"learned {since}")  # several texts may fail at once: one event
+        return ((OUT, (*entered[:9], micros(now), micros(now))), *told)
+
+    async def _told(self, changed: OptOut, what: object) -> tuple[Then, ...]:
+        return await self._events.of(changed, what) if self._events is not None else ()
+
     async def announce(self, text: Incoming) -> None:
         """Tell of what a text changed. Told again after a crash, it is the same event."""
         found = await self.get(text.conversation_id, None)
@@ -260,7 +290,7 @@ class OptOuts:
     async def _change(self, changed: OptOut, statement: Statement, row: Row, now: datetime) -> bool:
         """Write what makes an opt-out like that; False: it was so before."""
         events = self._events
-        new = await self._writer.put_with(statement, row, await events.of(changed, micros(now)) if events else ())
+        new = await self._writer.put_with(statement, row, await self._told(changed, micros(now)))
         if new and events is not None:
             events.written(changed.customer_id)
         return new

@@ -9,7 +9,8 @@ flow runs; so does that of every keyword where the number says so:
     flow   they are the flow's business, and nobody opts out by them
 
 A carrier that answers keywords itself (`opt_out = "carrier"`) need not be echoed: who opts out there has opted out
-here, and nothing is said.
+here, and nothing is said. Where it says what it took a text for (`Text.keyword`), that counts, whatever the words are
+and the number says, for the carrier has acted upon it.
 
 The answer has an id made of the text's, so a run that is repeated sends no second one.
 """
@@ -51,28 +52,37 @@ class Opting:
         found = self._keywords.find(text, digits, peer)
         return found if found is None or number is None or number.metadata.keywords != "flow" else None
 
-    def kept_with(self, text: Incoming) -> tuple[Then, ...]:
-        """What is written in the same commit as a keyword, if that is new."""
+    async def kept_with(self, text: Incoming) -> tuple[Then, ...]:
+        """What is written in the same commit as a keyword, if that is new. Raises Unavailable."""
         keyword = self._keywords.find(text.text, text.number, text.peer)
-        return self._opt_outs.told(text, keyword.word if keyword is not None else "")
+        if keyword is not None and keyword.kind == text.keyword:
+            return self._opt_outs.told(text, keyword.word)
+        return (*self._opt_outs.told(text, ""), *await self._opt_outs.tells(text))
 
     async def perform(self, text: Incoming, number: Number | None) -> Performed | None:
         """What became of a keyword; None: it is none, or its flow is to run too. Raises Unavailable."""
         keyword = self.read(text.text, number, text.number, text.peer) if text.direction == "inbound" else None
-        if keyword is None:
+        kind = text.keyword or (keyword.kind if keyword is not None else "")
+        if not kind:
             return None
-        news = keyword.kind == "help" or (await self._opt_outs.standing(text.conversation_id)).message_id == text.id
-        if keyword.kind == "start" and not news and text.flow_id != NIL:
+        news = kind == "help" or (await self._opt_outs.standing(text.conversation_id)).message_id == text.id
+        if kind == "start" and not news and text.flow_id != NIL:
             return None
-        _COUNTED[keyword.kind].inc()
-        if news and keyword.kind != "help":
+        _COUNTED[kind].inc()
+        if news and kind != "help":
             await self._opt_outs.announce(text)
         error = ""
-        if news and keyword.answer and text.carrier not in self._silent:
+        if (
+            news
+            and keyword is not None
+            and keyword.kind == kind
+            and keyword.answer
+            and text.carrier not in self._silent
+        ):
             error = await self._answer(text, number, keyword)
-        outcome = OUTCOMES[keyword.kind]
+        outcome = OUTCOMES[kind]
         log.info("keyword", message_id=text.id, outcome=outcome, error=error or None)
-        if text.has_flow and number is not None and number.metadata.keywords == "both":
+        if text.has_flow and number is not None and number.metadata.keywords != "edge":
             return None
         return Performed(outcome, error)
 

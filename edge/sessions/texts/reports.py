@@ -25,7 +25,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import sqlalchemy as sa
 from pydantic import Field, PositiveFloat, PositiveInt
@@ -37,6 +37,7 @@ from edge.sessions.conversation import conversation_id
 from edge.sessions.queues.books import Over
 from edge.sessions.tables import messages
 from edge.sessions.texts.carrier_ids import fold, key, spellings
+from edge.sessions.texts.carrier_opt_outs import CarrierOptOuts, Failed
 from edge.sessions.texts.early_reports import DROP, RECEIPTS, EarlyReports
 from edge.sessions.texts.matching import (
     AMBIGUOUS,
@@ -66,6 +67,7 @@ NEAREST: Final = 10  # messages that are looked at for one id; some carriers beg
 
 _FOUND: Final = (
     "SELECT wanted.value AS key, o.id, o.state, o.revision, o.carrier, o.customer_id, m.number, m.peer,"
+    " m.number_id,"
     " p.place, p.carrier, p.carrier_id, p.state, p.tm_create"
 )
 _WHOLE: Final = (
@@ -131,17 +133,8 @@ class ReceiptsSection(Section):
     )
 
 
-class Sent(Protocol):
-    """A text that was sent, as far as its parts need it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def customer_id(self) -> str: ...
-
-
 class Reports:
-    """Takes reports. `news` is asked for every change of an outgoing message's state."""
+    """Takes reports. `news` is asked for every change of an outgoing message's state, `opt_outs` for each failure."""
 
     def __init__(
         self,
@@ -151,6 +144,7 @@ class Reports:
         writer: Writer,
         clock: Callable[[], datetime],
         news: News | None = None,
+        opt_outs: CarrierOptOuts | None = None,
     ) -> None:
         self._section = section
         self._engine = engine
@@ -158,6 +152,7 @@ class Reports:
         self._writer = writer
         self._clock = clock
         self._news = news or NoNews()
+        self._opt_outs = opt_outs
         waits = timedelta(hours=section.unmatched_hours)
         self.early = EarlyReports(waits, section.unmatched_kept, engine, reader, writer, clock, self._apply)
 
@@ -178,7 +173,7 @@ class Reports:
 
     # Beside the outbox
 
-    async def along(self, text: Sent, over: Over) -> list[Then]:
+    async def along(self, text: Failed, over: Over) -> list[Then]:
         """What is written together with that a text is sent, or failed. Raises Unavailable."""
         facts = {"attempts": over.tries, "carrier_id": over.ids[0] if over.ids else "", "receipts": ()}
         said = {
@@ -189,9 +184,9 @@ class Reports:
             (SENT, (text.id, place, over.channel, carrier_id, fold(carrier_id), "sent", "", "", over.when))
             for place, carrier_id in enumerate(over.ids)
         ]
-        return [*parts, *await self._news.changed(changed)]
+        return [*parts, *await self._learned(text, over.channel, over), *await self._news.changed(changed)]
 
-    async def settle(self, text: Sent, over: Over) -> None:
+    async def settle(self, text: Failed, over: Over) -> None:
         """Once that is written: apply the reports that came before it."""
         self._news.written(text.customer_id)
         await self.early.settle(text.id, over.channel, over.ids)
@@ -226,11 +221,17 @@ class Reports:
         why = (report.code, reason) if step.state == "failed" else ("", "")
         parts = {part.place: Said(part.carrier, part.carrier_id, *said) for part in step.parts}
         changed = Changed(known.id, known.customer_id, step.state, *why, now, parts=parts)
-        told = await self._news.changed(changed)
+        told = [*await self._learned(known, report.carrier, changed), *await self._news.changed(changed)]
         moved = await self._writer.put_with(MOVE, (step.state, *why, now, *read), [*then, *told])
         if moved:
             self._news.written(known.customer_id)
         return moved
+
+    async def _learned(self, text: Failed, carrier: str, over: Over | Changed) -> Sequence[Then]:
+        """What is written with a failure that says that its receiver opted out."""
+        if self._opt_outs is None or over.state != "failed":
+            return ()
+        return await self._opt_outs.learn(text, carrier, over.code)
 
     async def _find(self, report: Report) -> Known | Unsure | None:
         """The message that a report is of, as it is now."""
@@ -299,8 +300,8 @@ def _known(rows: Sequence[tuple[Any, ...]]) -> list[Known]:
     """The messages of a look-up, a row for each part."""
     found: dict[str, Known] = {}
     parts: dict[str, dict[int, Part]] = {}
-    for _, message_id, state, revision, carrier, customer_id, number, peer, place, *part in rows:
-        found[message_id] = Known(message_id, state, revision, carrier, customer_id, number, peer, ())
+    for _, message_id, state, revision, carrier, customer_id, number, peer, number_id, place, *part in rows:
+        found[message_id] = Known(message_id, state, revision, carrier, customer_id, number, peer, number_id, ())
         mine = parts.setdefault(message_id, {})
         if place is not None:
             mine[place] = Part(place, *part)

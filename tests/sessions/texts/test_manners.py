@@ -19,6 +19,7 @@ from edge.numbers.number import Number, NumberMetadata
 from edge.plugins import load
 from edge.sessions.conversation import conversation_id
 from edge.sessions.tables import events, messages
+from edge.sessions.texts.carrier_opt_outs import CarrierOptOuts
 from edge.sessions.texts.desk import TextDesk, TextRuns
 from edge.sessions.texts.inbox import Inbox, InboxSection
 from edge.sessions.texts.incoming import Incoming
@@ -27,6 +28,7 @@ from edge.sessions.texts.opt_out_events import OptOutEvents
 from edge.sessions.texts.opt_outs import LOOK_BACK, Filter, OptOuts, _ended
 from edge.sessions.texts.opting import Opting
 from edge.sessions.texts.outbox import Outbox, OutboxSection, Outgoing
+from edge.sessions.texts.reports import ReceiptsSection, Reports
 from edge.sessions.texts.routes import TextRoutes
 from edge.sessions.texts.session import TextSending
 from edge.sessions.texts.tables import opt_outs, outbox
@@ -78,8 +80,15 @@ class Life(base.Life):
         self.manners = Manners(section, self.opt_outs, self.seconds)
         ask = self.manners.hand_over
         pauses = Pauses(short=True)
+        learning = CarrierOptOuts(self.opt_outs, {"post": {"40300"}})
+        self.reports = Reports(ReceiptsSection(), ground.engine, ground.reader, writer, clock, None, learning)
         self.outbox = Outbox(
-            OutboxSection(), ground.engine, writer, {"post": post}, node=node, ask=ask, clock=clock, pause=pauses
+            *(OutboxSection(), ground.engine, writer, {"post": post}),
+            node=node,
+            along=self.reports,
+            ask=ask,
+            clock=clock,
+            pause=pauses,
         )
         routes = TextRoutes((), ("post",))
         self.sending = TextSending(self.outbox, self.owns, lambda: micros(clock()), routes, None, self.manners)
@@ -96,10 +105,11 @@ class Life(base.Life):
         await self.opt_outs.start()
         await super().start()
 
-    async def says(self, *bodies: str, number: str = OURS, peer: str = PEER) -> None:
-        """He texts, one after another, and all that comes of it happens."""
+    async def says(self, *bodies: str, number: str = OURS, peer: str = PEER, keyword: Any = "") -> None:
+        """He texts, one after another, and all that comes of it happens; `keyword` is what it is to his carrier."""
         for body in bodies:
-            await self.desk.receive(Text("post", new_id(), peer, number, body, self.clock(), country="US"))
+            text = Text("post", new_id(), peer, number, body, self.clock(), country="US", keyword=keyword)
+            await self.desk.receive(text)
             await self.settle()
 
     async def send(self, peer: str = PEER, text: str = "news") -> None:

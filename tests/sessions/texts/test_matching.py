@@ -9,14 +9,14 @@ import pytest
 
 from edge.sessions.texts.matching import Known, Part, Step, choose, move, same_number
 from edge.sms.text import Report
-from edge.store.metadata import micros
+from edge.store.metadata import NIL, micros
 from tests.sessions.texts.test_outbox import CUSTOMER
 from tests.sessions.texts.test_reports import NOW, says
 
 
 def known(*states: str, state: str = "sent", **more: Any) -> Known:
     parts = tuple(Part(n, "pigeon", f"p{n}", s, micros(NOW)) for n, s in enumerate(states))
-    return replace(Known("m", state, 0, "pigeon", CUSTOMER, "+14155550100", "+14155550111", parts), **more)
+    return replace(Known("m", state, 0, "pigeon", CUSTOMER, "+14155550100", "+14155550111", NIL, parts), **more)
 
 
 @pytest.mark.parametrize(
