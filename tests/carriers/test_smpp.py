@@ -23,6 +23,7 @@ from edge.sms.smpp.pdu import Address, Malformed, Message, Pdu
 from edge.sms.smpp.section import SmppSection
 from edge.sms.smpp.session import Session
 from edge.sms.text import Text
+from tests import jumping
 from tests.carriers.smpp_stage import Desk, Door, carrier, left, served
 from tests.carriers.stage import TEXT, cases, outcome, site
 from tests.sms.smpp.smsc import TEXT as DELIVERED
@@ -135,7 +136,7 @@ async def test_but_no_more_than_so_many(door: Door) -> None:
             door.write(Pdu(pdu.DELIVER_SM, count + 1, 0, body).write())
             if count == 10:
                 await door.until(lambda: sum(link.session.working for link in smpp.connections) >= 10)
-        await asyncio.sleep(0.05)  # for what must not happen
+        await door.until(lambda: all(link._paused for link in smpp.connections))
         assert sum(link.session.working for link in smpp.connections) < 3000
         desk.open.set()
         await door.got("deliver_sm_resp", 3000)
@@ -393,15 +394,22 @@ async def test_the_next_host_takes_over(door: Door) -> None:
     await door.open()
 
 
-async def test_a_wrong_password_is_not_tried_again_at_once(door: Door) -> None:
-    door.prepare = lambda smsc: smsc.status.update({pdu.BIND_TRANSCEIVER: status.RINVPASWD})
-    smpp = carrier(door.host, reconnect_seconds=3600)
-    async with served(smpp, Desk()):
-        await door.got("bind_transceiver")
-        await asyncio.sleep(0.1)  # for what must not happen
-        assert len(door.all) == 1
-        with pytest.raises(Busy):
-            await smpp.send(TEXT)
+def test_a_wrong_password_is_not_tried_again_at_once() -> None:
+    async def story() -> None:
+        door = Door(lambda smsc: smsc.status.update({pdu.BIND_TRANSCEIVER: status.RINVPASWD}))
+        await door.open()
+        smpp = carrier(door.host, reconnect_seconds=3600)
+        async with served(smpp, Desk()):
+            await door.got("bind_transceiver")
+            await asyncio.sleep(2800)
+            assert len(door.all) == 1
+            with pytest.raises(Busy):
+                await smpp.send(TEXT)
+            await asyncio.sleep(1600)
+            assert len(door.all) == 2
+        await door.close()
+
+    jumping.run(story())
 
 
 async def test_it_takes_leave_when_it_is_cancelled(door: Door) -> None:

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from edge.carriers.smpp import Smpp
 from edge.errors import NumberUnknown
+from edge.metrics import REGISTRY
 from edge.sms.carrier import Busy, Refused
 from edge.sms.part import Part
 from edge.sms.smpp import pdu, status
@@ -344,11 +345,19 @@ async def test_by_tls(certificate: Path) -> None:
     assert len(desk.kept) == 1
 
 
+def not_reached() -> float:
+    labels = {"carrier": "smpp", "outcome": "failed"}
+    return REGISTRY.get_sample_value("edge_smpp_connects_total", labels) or 0.0
+
+
 async def test_a_certificate_that_nobody_trusts_is_no_connection(certificate: Path) -> None:
     with running("node", tls=certificate) as smsc:
         smpp = carrier(smsc.host, tls=True)
+        tried = not_reached()
         async with served(smpp, Desk()):
-            await asyncio.sleep(0.3)  # for what must not happen
+            async with asyncio.timeout(15):
+                while not_reached() == tried:
+                    await asyncio.sleep(0.005)
             assert not smsc.seen("bind")
             with pytest.raises(Busy):
                 await smpp.send(TEXT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -328,10 +328,7 @@ async def test_a_crash_at_each_write_repeats_and_loses_nothing(ground: Ground, w
             for _ in range(6):
                 clock.move(61)
                 dead.events.look(ANN)
-                for _ in range(20):
-                    if dead.writer.dead.is_set():
-                        break
-                    await asyncio.sleep(0.002)
+                await first_of(dead.events.idle(), dead.writer.dead.wait())
         async with Life(ground, clock=clock, server=server) as life:
             for _ in range(4):
                 await life.pass_time(301)
@@ -340,6 +337,14 @@ async def test_a_crash_at_each_write_repeats_and_loses_nothing(ground: Ground, w
         for n in range(2):
             assert [name for name in first if int(name[-1]) % 2 == n] == [f"{place} {n}", f"{place} {n + 2}"]
         assert set((await life.states()).values()) == {"sent"}
+
+
+async def first_of(*ways: Coroutine[Any, Any, object]) -> None:
+    """Wait for one of them."""
+    tasks = [asyncio.create_task(way) for way in ways]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 def _all_taken(server: Server, wanted: set[str]) -> bool:
@@ -352,7 +357,7 @@ async def test_what_was_taken_while_the_database_was_away_is_not_told_again(grou
         life.writer.refuses.add("events.over")
         life.events.look(ANN)
         await until(lambda: life.server.took == ["a"])
-        await asyncio.sleep(0.01)
+        await until(lambda: "events.over" in life.writer.puts)
         life.clock.move(31)  # its claim has run out, and nobody could renew it
         await life.events._sweep()
         life.writer.refuses.clear()
