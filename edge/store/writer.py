@@ -49,10 +49,11 @@ _log = get_logger("store")
 class Job:
     """Rows for one statement. `done` is there for urgent ones; a job without rows is a barrier.
 
-    `then` is written, in the same transaction, if the rows inserted or changed anything.
+    `then` is written, in the same transaction, if the rows inserted or changed anything. `spooled`: the rows are in a
+    file too (`spool.py`).
     """
 
-    __slots__ = ("done", "inserted", "rows", "statement", "then")
+    __slots__ = ("done", "inserted", "rows", "spooled", "statement", "then")
 
     def __init__(
         self,
@@ -60,11 +61,14 @@ class Job:
         rows: Sequence[Row],
         done: asyncio.Future[list[bool]] | None,
         then: Sequence[Then] = (),
+        *,
+        spooled: bool = False,
     ) -> None:
         self.statement = statement
         self.rows = rows
         self.done = done
         self.then = then
+        self.spooled = spooled
         self.inserted: list[bool] = []
 
     @property
@@ -72,16 +76,21 @@ class Job:
         """What is to be written now that the rows are."""
         return self.then if self.then and any(self.inserted) else ()
 
+    def apart(self) -> list[Job]:
+        """Each row of a lazy job by itself, the last one first."""
+        return [Job(self.statement, [row], None, spooled=self.spooled) for row in reversed(self.rows)]
+
 
 class Outcome:
     """What became of one group: urgent jobs done or failed, lazy rows written, held for the next try, or refused."""
 
-    __slots__ = ("done", "failed", "held", "lazy_rows", "refused")
+    __slots__ = ("done", "failed", "held", "lazy_rows", "refused", "spooled_rows")
 
     def __init__(self) -> None:
         self.done: list[Job] = []
         self.failed: list[tuple[Job, EdgeError]] = []
         self.lazy_rows = 0
+        self.spooled_rows = 0  # of them and of the refused
         self.held: list[Job] = []
         self.refused: dict[str, int] = {}
 
@@ -90,6 +99,7 @@ class Outcome:
             self.done.append(job)
         else:
             self.lazy_rows += len(job.rows)
+            self.spooled_rows += len(job.rows) * job.spooled
 
     def refuse(self, job: Job, error: Exception) -> None:
         """The database would not take it, now or ever."""
@@ -98,6 +108,7 @@ class Outcome:
             self.failed.append((job, Internal(f"the database refused {name}: {error}")))
         else:
             self.refused[name] = self.refused.get(name, 0) + len(job.rows)
+            self.spooled_rows += len(job.rows) * job.spooled
 
     @classmethod
     def outage(cls, jobs: Sequence[Job], error: Exception) -> Outcome:
@@ -133,6 +144,7 @@ class Writer:
         self._lazy: list[Job] = []  # not yet sent
         self._lazy_unsent = 0
         self._lazy_waiting = 0  # sent or not, until written
+        self._spooled_waiting = 0  # of them
         self._timer: asyncio.TimerHandle | None = None
         self._refused_before: set[str] = set()
         self._closed = False
@@ -175,23 +187,28 @@ class Writer:
         self._send(Job(statement, (row,), done, then))
         return (await done)[0]
 
-    def put_later(self, statement: Statement, rows: Sequence[Row]) -> None:
-        """Write rows some time soon. Never waits, never raises; what is over the bound is dropped and counted."""
+    def put_later(self, statement: Statement, rows: Sequence[Row], *, spooled: bool = False) -> bool:
+        """Write rows some time soon. Never waits, never raises; False for what is over the bound: it is dropped and
+        counted, or still in the spool."""
         count = len(rows)
         if self._lazy_waiting + count > self._limit:
-            _LAZY_DROPPED.inc(count)
-            return
+            if not spooled:
+                _LAZY_DROPPED.inc(count)
+            return False
         self._lazy_waiting += count
+        if spooled:
+            self._spooled_waiting += count
         lazy = self._lazy
-        if lazy and lazy[-1].statement is statement:
+        if lazy and lazy[-1].statement is statement and lazy[-1].spooled is spooled:
             lazy[-1].rows += rows  # type: ignore[operator]  # a lazy job's rows are always our own list
         else:
-            lazy.append(Job(statement, list(rows), None))
+            lazy.append(Job(statement, list(rows), None, spooled=spooled))
         self._lazy_unsent += count
         if self._lazy_unsent >= LAZY_BATCH:
             self._send(None)
         elif self._timer is None:
             self._timer = self._loop.call_later(self._lazy_seconds, self._send, None)
+        return True
 
     async def flush(self) -> None:
         """Wait until all that was handed in before is durable. Raises Unavailable when it cannot be written now."""
@@ -200,14 +217,16 @@ class Writer:
         await done
 
     async def close(self) -> None:
-        """Write what waits, and stop. Lazy rows that cannot be written now are lost, and counted."""
+        """Write what waits, and stop. Lazy rows that cannot be written now and are in no spool are lost, and counted."""
         if self._closed:
             return
         try:
             await self.flush()
         except Unavailable as error:
-            _LAZY_DROPPED.inc(self._lazy_waiting)
-            _log.error("call records lost", rows=self._lazy_waiting, error=error.message)
+            lost = self._lazy_waiting - self._spooled_waiting
+            _LAZY_DROPPED.inc(lost)
+            if lost:
+                _log.error("rows lost", rows=lost, error=error.message)
         self._closed = True
         await self._backend.close()
 
@@ -236,6 +255,7 @@ class Writer:
         _URGENT_FAILED.inc(sum(len(job.rows) for job, _ in outcome.failed))
         _LAZY_WRITTEN.inc(outcome.lazy_rows)
         self._lazy_waiting -= outcome.lazy_rows
+        self._spooled_waiting -= outcome.spooled_rows
         for name, rows in outcome.refused.items():
             self._lazy_waiting -= rows
             _LAZY_REFUSED.inc(rows)

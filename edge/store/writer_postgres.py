@@ -133,7 +133,7 @@ class PostgresWriter(WriterBackend):
                 if is_outage(error):
                     raise
                 if job.done is None and len(job.rows) > 1:
-                    todo += [Job(job.statement, [row], None) for row in reversed(job.rows)]
+                    todo += job.apart()
                 else:
                     outcome.refuse(job, error)
         return outcome

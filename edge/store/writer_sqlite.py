@@ -144,7 +144,7 @@ class SqliteWriter(WriterBackend):
                     raise
                 connection.execute("ROLLBACK TO job")
                 if job.done is None and len(job.rows) > 1:
-                    todo += [Job(job.statement, [row], None) for row in reversed(job.rows)]
+                    todo += job.apart()
                 else:
                     outcome.refuse(job, error)
             connection.execute("RELEASE job")

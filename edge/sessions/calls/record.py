@@ -1,7 +1,8 @@
 """The record: one row for every call that was offered, refused ones too, written once the attempt is over.
 
-An `Attempt` is filled in as the call goes along its path. `CallRecords.keep` hands it to the SQL writer's lazy queue: a
-record costs the call microseconds, and reaches the disk with the next commit, a quarter of a second later at most.
+An `Attempt` is filled in as the call goes along its path. `CallRecords.keep` hands it to the SQL writer's lazy queue and
+to a spool (`store/spool.py`), so that it outlives the process within milliseconds: a record costs the call
+microseconds, and reaches SQL with the next commit, a quarter of a second later at most.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from edge.sessions.tables import calls
 from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, instant_text, storable, with_times
 from edge.store.page import SIZE_MAX, Place, newest
-from edge.store.writer import Writer, insert
+from edge.store.spool import Spool
+from edge.store.writer import Row, Writer, insert
 
 Outcome = Literal["answered", "redirected", "rejected", "cancelled", "failed"]
 
@@ -118,31 +120,40 @@ class Attempt:
 
     def public(self) -> dict[str, Any]:
         """What the record would say now, in its public form."""
-        row = with_times(dict(zip(_COLUMNS, _values(self), strict=True)))
+        row = with_times(dict(zip(COLUMNS, _values(self), strict=True)))
         return public({**row, "status": self.status_now, "steps": []})
 
     def recorded(self) -> dict[str, Any]:
         """What the record says, in its public form."""
-        row = with_times(dict(zip(_COLUMNS, _values(self), strict=True)))
-        return public({**row, "steps": json.loads(self.steps)})
+        return recorded(_values(self))
 
 
-_COLUMNS: Final = tuple(column.name for column in calls.columns)
-_values: Final = attrgetter(*_COLUMNS)
+COLUMNS: Final = tuple(column.name for column in calls.columns)
+_values: Final = attrgetter(*COLUMNS)
 
-KEEP: Final = insert("calls.keep", "calls", _COLUMNS, "ON CONFLICT DO NOTHING")
+KEEP: Final = insert("calls.keep", "calls", COLUMNS, "ON CONFLICT DO NOTHING")
+
+
+def recorded(row: Row) -> dict[str, Any]:
+    """A record as it is written, in its public form."""
+    fields = with_times(dict(zip(COLUMNS, row, strict=True)))
+    return public({**fields, "steps": json.loads(fields["steps"])})
 
 
 class CallRecords:
-    """Where ended attempts are written to."""
+    """Where ended attempts are written to. Without a spool they are lost with the process, if SQL has them not yet."""
 
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, spool: Spool | None = None) -> None:
         self._writer = writer
+        self._spool = spool
 
     def keep(self, attempt: Attempt) -> None:
         _COUNT[attempt.direction, attempt.outcome].inc()
         attempt.error, attempt.steps = storable(attempt.error), storable(attempt.steps)
-        self._writer.put_later(KEEP, [_values(attempt)])
+        if self._spool is not None:
+            self._spool.put(_values(attempt))
+        else:
+            self._writer.put_later(KEEP, [_values(attempt)])
 
 
 class CallTable:
