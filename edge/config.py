@@ -29,6 +29,7 @@ from edge.media.voice import VoiceSection
 from edge.plugins import load as load_plugins
 from edge.providers.pool import PoolSection
 from edge.recordings.section import RecordingsSection
+from edge.sessions.calls.lines import RecordsSection
 from edge.sessions.deliveries.desk import DeliveriesSection
 from edge.sessions.deliveries.letter import SmtpSection
 from edge.sessions.events.streams import EventsSection
@@ -101,6 +102,7 @@ class Config(Section, BaseSettings):
     receipts: ReceiptsSection = Field(
         default=ReceiptsSection(), description="What carriers tell of the texts that they took over."
     )
+    records: RecordsSection = Field(default=RecordsSection(), description="Records of calls.")
     recordings: RecordingsSection = Field(
         default=RecordingsSection(storage=DirectorySection()), description="Recordings of calls."
     )

@@ -49,8 +49,9 @@ from edge.sessions.calls.connecting import Switchboard
 from edge.sessions.calls.events import CallEvents
 from edge.sessions.calls.external_media.desk import ForkDesk
 from edge.sessions.calls.guests import Guests
+from edge.sessions.calls.lines import open_lines
 from edge.sessions.calls.placing import Placing
-from edge.sessions.calls.record import CallRecords, CallTable
+from edge.sessions.calls.record import COLUMNS, CallRecords, CallTable
 from edge.sessions.calls.recording_events import RecordingEvents
 from edge.sessions.calls.router import Router
 from edge.sessions.calls.ways import Ways
@@ -98,6 +99,7 @@ from edge.sip.strangers import Strangers
 from edge.sip.transport import Endpoint
 from edge.sms.keywords import Keywords
 from edge.store.metadata import new_id, take_chance
+from edge.store.spool import Spool as RowSpool
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
 from edge.trunks.resolve import Targets
@@ -130,6 +132,12 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         writer = Writer(config.store)
         await writer.start()
         stack.push_async_callback(writer.close)
+        record_spool = RowSpool(
+            *(config.data / "records", config.records.spool_mb * 1_000_000, "calls", COLUMNS, writer),
+            also=open_lines(config.records, _now),
+        )
+        await record_spool.start()
+        stack.push_async_callback(record_spool.close)
 
         trunks, targets = TrunkTable(config.trunks), Targets(config.trunks)
         guard, own = Guard(config.http), Guard(config.http, own=True)
@@ -214,7 +222,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         events = Events(config.events, stores.engine, writer, telling.tell, stores.notices, node=node)
         call_events = CallEvents(stores.journal, stores.accounts, writer, call_form, _now, config.store.lazy_ms / 1000)
         stack.push_async_callback(call_events.close)
-        book = CallBook(CallRecords(writer), guests, call_events.tell)
+        book = CallBook(CallRecords(writer, record_spool), guests, call_events.tell)
         ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint, config.sip.allow_private)
         placing = Placing(ways, book, lambda: desk, lambda leg, run: router.serve(leg, run))
         reach = Reach(
@@ -355,6 +363,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             opt_outs.watch(asyncio.sleep),
             reports.early.watch(asyncio.sleep),
             parts.watch(asyncio.sleep),
+            record_spool.watch(asyncio.sleep),
         ):
             stack.push_async_callback(_cancel, asyncio.create_task(_insist(work)))
         START.set(time.time())

@@ -87,7 +87,7 @@ class Agent:
         except Malformed as fault:
             if fault.request is not None:
                 REQUESTS[fault.request.method]()
-            self._malformed(fault, peer)
+            self._malformed(fault, peer, now)
             return
         try:
             if isinstance(message, Request):
@@ -95,7 +95,7 @@ class Agent:
             else:
                 self._response(message, peer, now)
         except Malformed as fault:
-            self._malformed(fault, peer)
+            self._malformed(fault, peer, now)
 
     def to_send(self, now: float) -> list[tuple[Peer, bytes]]:
         """What is to be sent, in order. Each INVITE of this turn that nobody has answered gets its 100 here."""
@@ -128,11 +128,23 @@ class Agent:
 
     # Who serves what
 
-    def _malformed(self, fault: Malformed, peer: Peer) -> None:
-        if fault.request is None:
+    def _malformed(self, fault: Malformed, peer: Peer, now: float) -> None:
+        request = fault.request
+        if request is None:
             DISCARDED["malformed"]()
-        else:
-            self._wire.respond_statelessly(fault.request, peer, fault.status, fault.fields)
+            return
+        self._wire.respond_statelessly(request, peer, fault.status, fault.fields)
+        if request.method == "INVITE" and ";tag=" not in (request.headers.get("to") or "").lower():
+            self._tell_once(request, peer, (fault.status, fault.fields), now, fault.what)
+
+    def _tell_once(self, request: Request, peer: Peer, refusal: Refusal, now: float, what: str = "") -> None:
+        """Tell of an INVITE that was answered without a look at what was refused before; not of its repeats."""
+        headers, refusals = request.headers, self._wire.refusals
+        key = headers.get("call-id"), headers.get("from"), -1, headers.get("cseq") or ""  # of no request that is sound
+        branch = request.via.branch
+        if refusals.find(key, branch, now) is None:
+            refusals.remember(key, branch, refusal, now)
+            self._wire.events.append(CallRefused(request, peer, refusal[0], what=what))
 
     def _response(self, response: Response, peer: Peer, now: float) -> None:
         RESPONSES_RECEIVED[response.status]()
@@ -163,7 +175,10 @@ class Agent:
             self._uas.cancelled(request, key, peer, now)
             return
         if len(wire.servers) >= SERVER_TRANSACTIONS and method != "BYE":
-            wire.respond_statelessly(request, peer, 503, (wire.retry_after(),))
+            full = 503, (wire.retry_after(),)
+            wire.respond_statelessly(request, peer, *full)
+            if method == "INVITE" and request.to_tag is None:
+                self._tell_once(request, peer, full, now, "too many transactions")
         elif request.to_tag is None and method not in INSIDE_ONLY:
             self._outside(request, key, peer, now)
         else:

@@ -34,6 +34,7 @@ class CallRefused:
     peer: Peer
     status: int
     why: str = ""  # the user's word for it; "": the agent's own decision
+    what: str = ""  # what is wrong with it, in a clause; of one that is malformed not every field can be read
 
 
 @dataclass(frozen=True, slots=True)

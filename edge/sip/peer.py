@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 LOOP: Final = "loop"
@@ -28,3 +29,10 @@ class Peer(NamedTuple):
     def turned(self) -> Peer:
         """The same way, seen from its other end."""
         return Peer(self.transport, self.remote, self.local)
+
+
+@lru_cache(maxsize=1024)
+def shown(address: tuple[str, int]) -> str:
+    """`192.0.2.1:5060`, `[2001:db8::1]:5060`."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

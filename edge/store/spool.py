@@ -1,7 +1,7 @@
 """A spool: rows on their way into SQL, in files until SQL has them.
 
 The lazy queue of the writer (`writer.py`) is memory: a process that is killed loses it, and while SQL is away it has an
-end. So what must not be lost is also appended to a file, within milliseconds, by a thread of its own: the loop, which
+end. So what must not be lost is also appended to a file, milliseconds later, by a thread of its own: the loop, which
 has audio to send, never waits for a disk. What is written is in the hands of the system, so the death of the process
 costs nothing of it.
 
@@ -14,7 +14,7 @@ their segments and written then. A row that is written twice is there once: its 
 Several processes may share the folder: each holds a lock on a file of its name, and takes over the segments of those
 whose lock nobody holds any more.
 
-What is not nice: a row of the last five milliseconds before a kill, or of the last second before a power cut, is lost.
+What is not nice: a row of the last ten milliseconds before a kill, or of the last second before a power cut, is lost.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from edge.store.writer import Row, Writer
 
 T = TypeVar("T")
 
-GATHER_SECONDS: Final = 0.005  # rows of this time are one write
+GATHER_SECONDS: Final = 0.01  # rows of this time are one write
 LOOK_SECONDS: Final = 1.0  # between two looks at what SQL has by now
 ADOPT_SECONDS: Final = 10.0  # between two looks for what the dead have left
 SEGMENT_BYTES: Final = 8 << 20  # a segment that is larger is closed
@@ -50,7 +50,9 @@ REPLAY_ROWS: Final = 500  # that are read back at once: the rows of calls of now
 
 ROWS = gauge("spool_rows", "Rows in the spool that are not known to be in SQL yet.")
 BYTES = gauge("spool_bytes", "Size of the spool.")
-FATE = counter("spool_rows_total", "Rows of the spool that took no straight way, by what became of them", ["outcome"])
+FATE = counter(
+    "spool_detours_total", "Rows of the spool that took no straight way, by what became of them", ["outcome"]
+)
 _REPLAYED = FATE.labels("replayed")  # read back, and written
 _DROPPED = FATE.labels("dropped")  # the oldest, when the spool was full
 _FAILED = FATE.labels("failed")  # the disk did not take them

@@ -48,3 +48,28 @@ def test_who_is_refused_leaves_nothing_behind() -> None:
 def test_nobody_is_asked_about_pings() -> None:
     line = ladder(lambda _request, _peer, _now: Refused(503))
     line >> request("OPTIONS", branch="o") << 200
+
+
+def test_an_invite_that_cannot_be_read_is_told_of_once() -> None:
+    line = Ladder()
+    wrong = invite(fields={"Contact": "<<"})
+    line >> wrong << 400
+    line >> wrong << 400
+    assert [(refused.status, refused.why, refused.what) for refused in line.refused] == [
+        (400, "", "contacts: bracket not closed")
+    ]
+    line >> invite(branch="other", fields={"Contact": "<<"}) << 400
+    assert len(line.refused) == 2
+    line >> invite(branch="sound") << 100  # what was wrong is not held against who mends it
+
+
+def test_a_body_that_is_not_understood_is_told_of() -> None:
+    line = Ladder()
+    line >> invite(fields={"Content-Type": "text/html"}) << 415
+    assert [refused.status for refused in line.refused] == [415]
+
+
+def test_a_wrong_reinvite_is_no_attempt() -> None:
+    line = Ladder()
+    line >> invite(to_tag="ours", fields={"Contact": "<<"}) << 400
+    assert not line.refused

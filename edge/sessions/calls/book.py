@@ -79,6 +79,8 @@ class CallBook:
     def hang_up_all(self) -> None:
         """The end of the drain: BYE for what is answered, 503 for what is not, CANCEL for what we ring."""
         for call in list(self._calls.values()):
+            if not call.answered:
+                call.attempt.reason = "Draining"
             call.hang_up("normal", status=503)
 
     def enter(self, call: Call) -> None:

@@ -20,7 +20,7 @@ from edge.sessions.calls.record import Attempt, wall_micros
 from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Call as Dialog
 from edge.sip.events import OutgoingCall
-from edge.sip.peer import Peer
+from edge.sip.peer import Peer, shown
 from edge.store.metadata import new_id
 
 ELSEWHERE = "elsewhere"  # why a call is given up: another one was answered
@@ -58,6 +58,7 @@ def attempt_of(way: Way, customer_id: str, number_id: str, number: str, master: 
     attempt.direction = "outgoing"
     attempt.customer_id, attempt.number_id, attempt.number = customer_id, number_id, number
     attempt.trunk, attempt.destination, attempt.master_call_id = way.trunk, way.destination, master
+    attempt.transport, attempt.local = way.peer.transport, shown(way.peer.local)
     return attempt
 
 
@@ -125,7 +126,7 @@ class Leg(Call):
         try:
             self.invite(way, codec)
         except EdgeError as error:
-            self.attempt.error = error.message
+            self.attempt.error, self.attempt.reason = error.message, type(error).__name__
             self.failed(error.sip, error.cause)
             raise
 
@@ -173,6 +174,7 @@ class Leg(Call):
         if self.ended is None:
             self.refusal, self.cause = status, cause
             self.attempt.sip_code = status
+            self.attempt.reason = self.attempt.reason or "Refused"
             self.attempt.outcome = "failed" if status == 408 or 500 <= status < 600 else "rejected"
             self._end("remote", "rejected")
 
@@ -209,7 +211,7 @@ class Leg(Call):
 
     def _give_up(self, reason: str, status: int | None, cause: int) -> None:
         """CANCEL. The agent keeps the rest of it from everybody, but for an answer that was faster."""
-        self.attempt.sip_code, self.attempt.outcome = 487, "cancelled"
+        self.attempt.sip_code, self.attempt.outcome, self.attempt.reason = 487, "cancelled", "Cancelled"
         self.refusal = 487
         if self._outgoing is not None:
             endpoint = self._desk.endpoint

@@ -48,6 +48,13 @@ class RecordsSection(Section):
     )
 
 
+def open_lines(section: RecordsSection, clock: Callable[[], datetime]) -> RecordLines | None:
+    """The files, if they are wanted."""
+    if section.lines is None:
+        return None
+    return RecordLines(section.lines, section.lines_mb * 1_000_000, section.lines_days, clock)
+
+
 class RecordLines:
     """The files in one folder. Called by one thread."""
 

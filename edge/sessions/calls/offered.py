@@ -97,13 +97,15 @@ class OfferedCall(Call):
         if cause is not None:  # RFC 3326
             fields = (("Reason", f"Q.850;cause={cause}" + (f';text="{text}"' if text else "")), *fields)
         self.attempt.sip_code, self.attempt.outcome = status, "rejected"
+        if not self.attempt.reason:
+            self.attempt.reason = "Flow"
         endpoint = self._desk.endpoint
         endpoint.agent.reject(self.offer, status, endpoint.now(), fields=fields)
         self._end("local", "rejected")
 
     def cancelled(self) -> None:
         """The caller gave up before the answer, and the agent has said 487; or nobody answered for very long."""
-        self.attempt.sip_code, self.attempt.outcome = 487, "cancelled"
+        self.attempt.sip_code, self.attempt.outcome, self.attempt.reason = 487, "cancelled", "Cancelled"
         self._end("remote", "cancel")
 
     def let_go(self) -> None:
@@ -126,6 +128,8 @@ class OfferedCall(Call):
     def _divert(self, destinations: Sequence[str]) -> SessionEnded:
         spent = self.offer.request.max_forwards == 0  # RFC 7332 §3: the agent then says 483
         self.attempt.sip_code, self.attempt.outcome = (483, "rejected") if spent else (302, "redirected")
+        if spent:
+            self.attempt.reason = "MaxForwards"
         endpoint = self._desk.endpoint
         endpoint.agent.redirect(self.offer, destinations, endpoint.now())
         return self._end("local", "redirect")
@@ -168,6 +172,6 @@ class OfferedCall(Call):
         self._stream, self._local = stream, local
 
     def _impossible(self, error: EdgeError, host: str) -> SessionEnded:
-        self.attempt.error = error.message
+        self.attempt.error, self.attempt.reason = error.message, type(error).__name__
         self.refuse(error.sip, error.cause, fields=warning(error, host))
         return self.ended or SessionEnded("local", "rejected")

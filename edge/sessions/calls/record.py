@@ -1,7 +1,7 @@
 """The record: one row for every call that was offered, refused ones too, written once the attempt is over.
 
-An `Attempt` is filled in as the call goes along its path. `CallRecords.keep` hands it to the SQL writer's lazy queue and
-to a spool (`store/spool.py`), so that it outlives the process within milliseconds: a record costs the call
+An `Attempt` is filled in as the call goes along its path. `CallRecords.keep` hands it to the SQL writer's lazy queue,
+and to a spool (`store/spool.py`), so that milliseconds later it outlives the process: a record costs the call
 microseconds, and reaches SQL with the next commit, a quarter of a second later at most.
 """
 
@@ -31,6 +31,7 @@ from edge.store.writer import Row, Writer, insert
 Outcome = Literal["answered", "redirected", "rejected", "cancelled", "failed"]
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("answered", "redirected", "rejected", "cancelled", "failed")
+LONGEST: Final = 512  # characters of what others have written, in a record
 CALLS = tally("calls_total", "Calls offered, by how they ended.", ("outcome",))
 MADE = tally("calls_made_total", "Calls that we made, by how they ended.", ("outcome",))
 _COUNTS = {"incoming": CALLS, "outgoing": MADE}
@@ -102,11 +103,11 @@ class Attempt:
         self, *, id: str, call_id: str, remote: str, dialed: str, source: str, source_name: str, tm_create: int
     ) -> None:
         self.id = id
-        self.call_id = storable(call_id)  # whoever calls may write anything into these
+        self.call_id = storable(call_id[:LONGEST])  # whoever calls may write anything into these
         self.remote = remote
-        self.dialed = storable(dialed)
-        self.source = storable(source)
-        self.source_name = storable(source_name)
+        self.dialed = storable(dialed[:LONGEST])
+        self.source = storable(source[:LONGEST])
+        self.source_name = storable(source_name[:LONGEST])
         self.tm_create = tm_create
 
     @property
@@ -128,6 +129,8 @@ class Attempt:
         return recorded(_values(self))
 
 
+SAID: Final = ("auth", "dialed_rewritten", "source_raw", "diversion", "privacy", "origination_id", "nearest")
+_said: Final = attrgetter(*SAID)  # what others may have written anything into
 COLUMNS: Final = tuple(column.name for column in calls.columns)
 _values: Final = attrgetter(*COLUMNS)
 
@@ -150,6 +153,9 @@ class CallRecords:
     def keep(self, attempt: Attempt) -> None:
         _COUNT[attempt.direction, attempt.outcome].inc()
         attempt.error, attempt.steps = storable(attempt.error), storable(attempt.steps)
+        if any(_said(attempt)):
+            for name in SAID:
+                setattr(attempt, name, storable(getattr(attempt, name)[:LONGEST]))
         if self._spool is not None:
             self._spool.put(_values(attempt))
         else:

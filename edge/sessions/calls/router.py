@@ -52,8 +52,8 @@ from edge.sip.events import (
     TextOffer,
     TextOffered,
 )
-from edge.sip.message import Request
-from edge.sip.peer import Peer
+from edge.sip.message import Malformed, Request
+from edge.sip.peer import Peer, shown
 from edge.store.metadata import NIL, new_id
 
 log = get_logger("calls")
@@ -162,12 +162,20 @@ class Router:
 
     def _turned_away(self, refused: CallRefused) -> None:
         """An INVITE that came no further than the agent leaves a record all the same."""
-        attempt = _attempt(refused.request, refused.peer)
-        entry = self._entrance.find(refused.request, refused.peer)
+        request, peer = refused.request, refused.peer
+        try:
+            attempt = _attempt(request, peer)
+            entry = self._entrance.find(request, peer)
+        except Malformed:
+            attempt, entry = _salvaged(request, peer), None
         if entry is not None:
             _entered(attempt, entry)
+        try:
+            attempt.number = attempt.destination = read_dialed(attempt.dialed, attempt.country)
+        except EdgeError:
+            pass
         attempt.sip_code, attempt.outcome = refused.status, "rejected"
-        attempt.reason = refused.why or AGENT
+        attempt.reason, attempt.error = refused.why or AGENT, refused.what
         attempt.hangup_by, attempt.hangup_reason = "local", "rejected"
         self._book.note(attempt)
 
@@ -203,6 +211,8 @@ class Router:
             call.attempt.error = error.message
             call.refuse(error.sip, error.cause, "no flow bound" if isinstance(error, FlowUnbound) else "")
         except asyncio.CancelledError:
+            if not call.answered:
+                call.attempt.reason = "Draining"
             call.hang_up("normal", status=503)
             raise
         except Exception as error:
@@ -308,6 +318,8 @@ class Router:
     def _fail(self, call: Call) -> None:
         """The end of a call that we could not serve."""
         unanswered = call.ended is None and not call.answered
+        if unanswered:
+            call.attempt.reason = "FlowFailed"
         call.hang_up("failed", status=500)
         if unanswered:
             call.attempt.outcome = "failed"
@@ -325,7 +337,26 @@ def _attempt(request: Request, peer: Peer) -> Attempt:
         source_name=name,
         tm_create=wall_micros(),
     )
-    attempt.transport = peer.transport
+    attempt.transport, attempt.local = peer.transport, shown(peer.local)
+    return attempt
+
+
+def _salvaged(request: Request, peer: Peer) -> Attempt:
+    """The same of an INVITE that cannot be read in full."""
+    try:
+        source, name = request.caller
+    except Malformed:
+        source, name = request.headers.get("from") or "", ""
+    attempt = Attempt(
+        id=new_id(),
+        call_id=request.headers.get("call-id") or "",
+        remote=peer.remote[0],
+        dialed=request.uri,
+        source=source,
+        source_name=name,
+        tm_create=wall_micros(),
+    )
+    attempt.transport, attempt.local = peer.transport, shown(peer.local)
     return attempt
 
 

@@ -313,3 +313,14 @@ async def test_a_running_call_keeps_its_version_of_the_flow(line: Line) -> None:
     line.ack()
     await line.comes("BYE")
     assert (await line.over())["flow_version"] == 2
+
+
+async def test_an_invite_that_cannot_be_read_leaves_a_record(line: Line) -> None:
+    line >> invite(fields={"Contact": "<<"}) << 400
+    line >> invite(branch="b2", call_id="x" * 2000, fields={"CSeq": "1 BYE"}) << 400
+    first, second = await line.records()
+    assert (first["sip_code"], first["outcome"], first["reason"]) == (400, "rejected", "Protocol")
+    assert (first["trunk"], first["number"], first["transport"]) == ("loopback", NUMBER, "udp")
+    assert (first["remote"], first["local"]) == ("127.0.0.2", "127.0.0.1:5060")
+    assert first["error"].startswith("contacts")
+    assert (second["sip_code"], second["call_id"]) == (400, "x" * 512)
