@@ -217,7 +217,7 @@ class Writer:
         await done
 
     async def close(self) -> None:
-        """Write what waits, and stop. Lazy rows that cannot be written now and are in no spool are lost; they are counted."""
+        """Write what waits, and stop. Lazy rows that cannot be written, and are in no spool, are lost and counted."""
         if self._closed:
             return
         try:
