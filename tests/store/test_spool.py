@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def files(folder: Path) -> list[Path]:
 async def die(spool: Spool) -> None:
     """What a kill leaves: the thread gone, its lock free, nothing tidied up."""
     await written(spool)
-    module.os.close(spool._lock)
+    os.close(spool._lock)
     spool._lock = -1
 
 
