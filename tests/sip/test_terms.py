@@ -58,7 +58,7 @@ def test_an_invite_that_cannot_be_read_is_told_of_once() -> None:
     assert [(refused.status, refused.why, refused.what) for refused in line.refused] == [
         (400, "", "contacts: bracket not closed")
     ]
-    line >> invite(branch="other", fields={"Contact": "<<"}) << 400
+    line >> invite(call_id="other", branch="other", fields={"Contact": "<<"}) << 400
     assert len(line.refused) == 2
     line >> invite(branch="sound") << 100  # what was wrong is not held against who mends it
 
