@@ -54,6 +54,7 @@ from edge.sessions.calls.placing import Placing
 from edge.sessions.calls.record import COLUMNS, CallRecords, CallTable
 from edge.sessions.calls.recording_events import RecordingEvents
 from edge.sessions.calls.router import Router
+from edge.sessions.calls.unproven import Unproven
 from edge.sessions.calls.ways import Ways
 from edge.sessions.canary import Canary
 from edge.sessions.conversation import ConversationTable
@@ -69,6 +70,7 @@ from edge.sessions.events.telling import Telling
 from edge.sessions.memory import Memory
 from edge.sessions.outside import Reach
 from edge.sessions.overload import Overload
+from edge.sessions.proofs import Proofs
 from edge.sessions.queues.leases import Leases
 from edge.sessions.step_counts import StepCounts
 from edge.sessions.texts.carrier_desk import CarrierDesk
@@ -95,10 +97,12 @@ from edge.sessions.texts.session import TextSending
 from edge.sessions.texts.sip_door import SipDoor
 from edge.sessions.texts.sip_messages import SipMessages
 from edge.sip.agent import Agent
+from edge.sip.nonce import MAKER, Nonces
 from edge.sip.strangers import Strangers
 from edge.sip.transport import Endpoint
 from edge.sms.keywords import Keywords
 from edge.store.metadata import new_id, take_chance
+from edge.store.shared_key import shared_key
 from edge.store.spool import Spool as RowSpool
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
@@ -153,10 +157,15 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
 
         entrance = Entrance(trunks, config.sip.trusted_proxies, targets)
         overload = Overload(config.overload, lambda: book.active, lambda: router.waiting)
+        nonces = Nonces(
+            await shared_key(stores.engine, "nonces", _micros()), take_chance(MAKER), config.sip.nonce_seconds
+        )
+        ledger = stores.redis if config.redis.url is not None else None  # an embedded one is shared with nobody
+        proofs = Proofs(nonces, realm=config.sip.realm, ledger=ledger)
         agent = Agent(
             lambda: take_chance(8).hex(),
             advertise=config.sip.advertised(),
-            admit=Admission(entrance, overload, lambda name: book.of_trunk(name)),
+            admit=Admission(entrance, overload, lambda name: book.of_trunk(name), proofs),
         )
         guests = Guests()
         endpoint = Endpoint(
@@ -223,6 +232,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         call_events = CallEvents(stores.journal, stores.accounts, writer, call_form, _now, config.store.lazy_ms / 1000)
         stack.push_async_callback(call_events.close)
         book = CallBook(CallRecords(writer, record_spool), guests, call_events.tell)
+        unproven = Unproven(book.note, config.sip.nonce_seconds, time.monotonic)
         ways = Ways(trunks, targets, stores.owned, stores.routes, endpoint, config.sip.allow_private)
         placing = Placing(ways, book, lambda: desk, lambda leg, run: router.serve(leg, run))
         reach = Reach(
@@ -249,7 +259,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             leases,
             CarrierDesk(texts.receive, parts.keep, reports.take, Recent(stores.engine).ids, lambda: daemon.draining),
         )
-        door = SipDoor(sip, entrance, texts, endpoint, _now)
+        door = SipDoor(sip, entrance, texts, endpoint, _now, proofs)
 
         recorder = Recorder(section, spool, recordings, node=node, closed=keeper.look)
         switchboard = Switchboard(ways, book)
@@ -274,6 +284,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             book=book,
             take_text=door.take,
             other=messages.handle,
+            proofs=proofs,
+            unproven=unproven,
         )
         tables = calls, records, conversations, opt_outs, delivered, told, memory, parking
 
@@ -361,6 +373,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             canary.watch(asyncio.sleep),
             parking.watch(inbox.accept, asyncio.sleep),
             opt_outs.watch(asyncio.sleep),
+            unproven.watch(asyncio.sleep),
             reports.early.watch(asyncio.sleep),
             parts.watch(asyncio.sleep),
             record_spool.watch(asyncio.sleep),

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
+from edge.sip.authentication import Proof
 from edge.sip.message import Malformed, Request, Via
 from edge.sip.peer import Peer
 from edge.trunks.resolve import Targets
@@ -27,6 +28,8 @@ class Entry(NamedTuple):
     trunk: Trunk
     address: str  # of who sent it, as far as we can tell
     proxy: str = ""  # the trusted proxy that it came through
+    auth: str = ""  # how who sent it proved who he is, as the record has it
+    proof: Proof | None = None  # one that other edges have to be asked about
 
 
 class Entrance:

@@ -230,7 +230,7 @@ class Agent:
         elif method == "INVITE":
             self._uas.offered(request, key, merge, peer, terms)
         elif method == "MESSAGE":
-            self._texts.offered(request, key, merge, peer, now)
+            self._texts.offered(request, key, merge, peer, now, terms)
         else:
             wire.respond_statelessly(request, peer, 200, screen.OPTIONS)  # §11.2
 

@@ -93,12 +93,19 @@ class TextOffer(_Asked):
     `wrapped`: the envelope that the text was in, whose word on who sent it is only as good as who sent the envelope.
     """
 
-    __slots__ = ("text", "wrapped")
+    __slots__ = ("terms", "text", "wrapped")
 
     def __init__(
-        self, request: Request, peer: Peer, transaction: ServerTransaction, text: str, wrapped: Wrapped | None = None
+        self,
+        request: Request,
+        peer: Peer,
+        transaction: ServerTransaction,
+        text: str,
+        wrapped: Wrapped | None = None,
+        terms: Terms = DEFAULT,
     ) -> None:
         super().__init__(request, peer, transaction)
+        self.terms = terms  # on which it was let in; those of nobody for one within a call
         self.text = text
         self.wrapped = wrapped
 

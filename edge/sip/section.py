@@ -6,7 +6,7 @@ import re
 from ipaddress import ip_address
 from typing import Final
 
-from pydantic import Field, IPvAnyNetwork, field_validator
+from pydantic import Field, IPvAnyNetwork, PositiveInt, field_validator
 
 from edge.settings import Section
 
@@ -41,6 +41,17 @@ class SipSection(Section):
     allow_private: list[IPvAnyNetwork] = Field(
         default_factory=list,
         description="Private networks that SIP URIs in flows may lead to all the same, e.g. that of a PBX next door.",
+    )
+
+    realm: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x20-\x7e]+$",
+        description="Realm of the digest challenges that trunks with `auth` get. Empty: the trunk's name.",
+    )
+    nonce_seconds: PositiveInt = Field(
+        default=60, le=3600, description="How long the answer to a digest challenge may take before it is stale."
     )
 
     @field_validator("listen")

@@ -24,6 +24,7 @@ from edge.sip.peer import Peer
 from edge.sip.prover import Prover
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import PROCEEDING, PlainServer, ServerTransaction
+from edge.sip.terms import DEFAULT, Terms
 from edge.sip.values import refusal as malformed
 from edge.sip.wire import Fields, Wire, back
 
@@ -47,7 +48,9 @@ class Texts:
     def pending(self) -> int:
         return self._pending
 
-    def offered(self, request: Request, key: ServerKey, merge: MergeKey, peer: Peer, now: float) -> None:
+    def offered(
+        self, request: Request, key: ServerKey, merge: MergeKey, peer: Peer, now: float, terms: Terms = DEFAULT
+    ) -> None:
         """A MESSAGE that nothing speaks against. Raises `Malformed` for a body that must be understood and is not."""
         wire = self._wire
         kind = screen.content_type(request, TEXT_TYPE)[0]
@@ -69,7 +72,8 @@ class Texts:
         transaction = PlainServer(wire, key, request, back(request, peer))
         transaction.remember_merge(merge)
         transaction.patience(self, now, UNDECIDED_TEXT)
-        text = TextOffer(request, peer, transaction, body.decode(_charset(request) or "utf-8", "replace"), wrapped)
+        said = body.decode(_charset(request) or "utf-8", "replace")
+        text = TextOffer(request, peer, transaction, said, wrapped, terms)
         transaction.handle = text
         self._pending += 1
         wire.events.append(TextOffered(text))

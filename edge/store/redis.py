@@ -47,6 +47,15 @@ end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1
 """
+COUNT_UP = """
+local held = tonumber(redis.call('GET', KEYS[1]) or '-1')
+if held >= tonumber(ARGV[1]) then
+  return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+COUNT_SHA = hashlib.sha1(COUNT_UP.encode(), usedforsecurity=False).hexdigest()
 PUT_SHA = hashlib.sha1(PUT_IF_NEWER.encode(), usedforsecurity=False).hexdigest()
 
 _UP = gauge("redis_up", "Whether Redis answers")
@@ -143,6 +152,13 @@ class RedisTier:
             return bool(await self._command("EVALSHA", PUT_SHA, *arguments))
         except NoScriptError:
             return bool(await self._command("EVAL", PUT_IF_NEWER, *arguments))
+
+    async def count_up(self, key: str, number: int, ttl_ms: int) -> bool:
+        """Raise the number under a key; False when it is as high already. Raises Unavailable."""
+        try:
+            return bool(await self._command("EVALSHA", COUNT_SHA, 1, key, number, ttl_ms))
+        except NoScriptError:
+            return bool(await self._command("EVAL", COUNT_UP, 1, key, number, ttl_ms))
 
     def fill(self, key: str, version: int, body: bytes | None, ttl_ms: int) -> None:
         """Write what was read from SQL where Redis had nothing, and still has nothing. Nobody waits for it."""

@@ -39,13 +39,16 @@ from edge.sessions.calls.guests import Guests
 from edge.sessions.calls.offered import OfferedCall
 from edge.sessions.calls.record import Attempt, CallRecords, wall_micros
 from edge.sessions.calls.router import Router
+from edge.sessions.calls.unproven import Unproven
 from edge.sessions.calls.ways import Ways
 from edge.sessions.entrance import Entrance
 from edge.sessions.overload import Overload, OverloadSection
+from edge.sessions.proofs import Proofs
 from edge.sessions.route import Routes
 from edge.sessions.tables import calls
 from edge.sip.agent import Agent
 from edge.sip.events import Event, Offer, TextOffer
+from edge.sip.nonce import Nonces
 from edge.sip.peer import Peer
 from edge.sip.transport import Endpoint
 from edge.sip.turn import Turn
@@ -88,12 +91,14 @@ class Line(Ladder):
         self.trunks = TrunkTable([LOOPBACK, OUT])
         self.entrance = Entrance(self.trunks)
         self.overload = Overload(OverloadSection(), lambda: self.book.active, lambda: self.router.waiting)
+        self.proofs = Proofs(Nonces(b"key", b"edge", 60.0), clock=lambda: self.now)
+        self.unproven = Unproven(lambda attempt: self.book.note(attempt), 60.0, lambda: self.now)
         tokens = count(1)
         super().__init__(
             PEER,
             Agent(
                 lambda: f"t{next(tokens)}",
-                admit=Admission(self.entrance, self.overload, lambda name: self.book.of_trunk(name)),
+                admit=Admission(self.entrance, self.overload, lambda name: self.book.of_trunk(name), self.proofs),
             ),
         )
         self.texts: list[TextOffer] = []
@@ -146,6 +151,8 @@ class Line(Ladder):
             book=self.book,
             take_text=lambda text: self.take_text(text),
             other=lambda event: self.other(event),
+            proofs=self.proofs,
+            unproven=self.unproven,
         )
 
     def rewire(self) -> None:

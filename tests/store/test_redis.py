@@ -127,6 +127,18 @@ async def test_values_end(tier: RedisTier, ear: Ear) -> None:
         assert time.monotonic() < deadline
 
 
+async def test_a_number_is_only_ever_raised_whoever_does_it(tier: RedisTier, other: RedisTier, ear: Ear) -> None:
+    key = "edge:nonce:a"
+    raised = [(tier, 1, True), (other, 1, False), (other, 4294967296, True), (tier, 7, False)]
+    for each, number, higher in raised:
+        assert await each.count_up(key, number, 60_000) is higher
+    assert await tier.count_up("edge:nonce:b", 0, 20)
+    async with asyncio.timeout(5):
+        while not await tier.count_up("edge:nonce:b", 0, 20):
+            pass
+    assert ear.heard == []
+
+
 async def test_the_gets_of_one_turn_are_one_command(tier: RedisTier, shared_redis: RedisServer) -> None:
     for n in range(600):
         tier.fill(f"edge:v1:t:{n}", n, b"x", 60_000)

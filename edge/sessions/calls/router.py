@@ -28,11 +28,14 @@ from edge.sessions.calls.call import Call, Desk
 from edge.sessions.calls.leg import Leg
 from edge.sessions.calls.offered import OfferedCall
 from edge.sessions.calls.record import Attempt, wall_micros
+from edge.sessions.calls.unproven import Unproven
 from edge.sessions.calls.variables import CallVariables
 from edge.sessions.entrance import Entrance, Entry
 from edge.sessions.following import complete, fall_back
 from edge.sessions.memory import peer_of, recall
+from edge.sessions.proofs import NotProven, Proofs
 from edge.sessions.route import Routes, bound, reachable
+from edge.sip.authentication import FAILED, REQUIRED
 from edge.sip.events import (
     CallAnswered,
     CallConfirmed,
@@ -81,8 +84,12 @@ class Router:
         book: CallBook,
         take_text: Callable[[TextOffer], None],
         other: Callable[[Event], None],
+        proofs: Proofs,
+        unproven: Unproven,
     ) -> None:
         self._entrance = entrance
+        self._proofs = proofs
+        self._unproven = unproven
         self._routes = routes
         self._desk = desk
         self._book = book
@@ -156,6 +163,8 @@ class Router:
         entry: Entry | None = offer.terms.whose
         if entry is not None:
             _entered(attempt, entry)
+            if entry.auth and self._unproven:
+                self._unproven.back(attempt.call_id)
         call = offer.owner = OfferedCall(offer, self._desk, attempt)
         self._book.enter(call)
         self._start(self._serve(call))
@@ -177,6 +186,11 @@ class Router:
         attempt.sip_code, attempt.outcome = refused.status, "rejected"
         attempt.reason, attempt.error = refused.why or AGENT, refused.what
         attempt.hangup_by, attempt.hangup_reason = "local", "rejected"
+        if refused.why == REQUIRED:
+            self._unproven.wait(attempt)
+            return
+        if refused.why == FAILED:
+            self._unproven.back(attempt.call_id)
         self._book.note(attempt)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -205,6 +219,10 @@ class Router:
             self._conclude(call, run)
         except SessionEnded:
             pass  # given up while we were looking
+        except NotProven as error:
+            call.attempt.reason = type(error).__name__
+            call.attempt.error = error.message
+            call.refuse(error.sip, fields=error.fields)
         except EdgeError as error:
             call.attempt.reason = reason = type(error).__name__
             _REFUSED[reason].inc()
@@ -268,6 +286,8 @@ class Router:
         attempt = call.attempt
         inside = call.inside
         entry: Entry | None = call.offer.terms.whose
+        if entry is not None and entry.proof is not None:
+            await self._proofs.settle(call.offer.request, entry)
         if entry is None and not inside:  # who is rung by its URI may answer, and not call
             raise Forbidden("calls are taken from trunks only")
         trunk = entry.trunk if entry is not None else None
@@ -364,7 +384,7 @@ def _entered(attempt: Attempt, entry: Entry) -> None:
     """By which trunk it came."""
     trunk = entry.trunk
     attempt.trunk, attempt.trunk_id, attempt.country = trunk.name, trunk.id, trunk.country
-    attempt.proxy = entry.proxy
+    attempt.proxy, attempt.auth = entry.proxy, entry.auth
 
 
 def _note(call: Call, run: Run) -> None:

@@ -15,7 +15,8 @@ from edge.carriers.sip import Sip
 from edge.errors import EdgeError
 from edge.log import get_logger
 from edge.metrics import counter
-from edge.sessions.entrance import Entrance
+from edge.sessions.entrance import Entrance, Entry
+from edge.sessions.proofs import NotProven, Proofs
 from edge.sessions.texts.desk import TextDesk
 from edge.sip.events import TextOffer
 from edge.sip.transport import Endpoint
@@ -39,8 +40,10 @@ class SipDoor:
         desk: TextDesk,
         endpoint: Endpoint,
         clock: Callable[[], datetime],
+        proofs: Proofs,
     ) -> None:
         self._carrier = carrier
+        self._proofs = proofs
         self._entrance = entrance
         self._desk = desk
         self._endpoint = endpoint
@@ -59,18 +62,23 @@ class SipDoor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _take(self, offer: TextOffer) -> None:
+        fields: tuple[tuple[str, str], ...] = ()
         try:
             status = await self._status(offer)
         except EdgeError as error:
             status = error.sip
+            fields = error.fields if isinstance(error, NotProven) else ()
             log.info("text refused", call_id=offer.call_id, code=status, error=error.message)
         except Exception:
             status = 500
             log.exception("text failed", call_id=offer.call_id)
-        self._endpoint.agent.take_text(offer, status, self._endpoint.now())
+        self._endpoint.agent.take_text(offer, status, self._endpoint.now(), fields)
         self._endpoint.flush()
 
     async def _status(self, offer: TextOffer) -> int:
+        admitted: Entry | None = offer.terms.whose
+        if admitted is not None and admitted.proof is not None:
+            await self._proofs.settle(offer.request, admitted)
         entry = self._entrance.find(offer.request, offer.peer)
         if self._carrier is None:
             self._say()

@@ -54,6 +54,7 @@ class Office:
             desk or self.desk,
             self.line.desk.endpoint,
             lambda: datetime.now(UTC),
+            self.line.proofs,
         )
         self.line.take_text = door.take
         return door
