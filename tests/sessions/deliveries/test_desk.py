@@ -1,4 +1,4 @@
-"""Deliveries on a real database: what they have beside what every backlog does (`test_outbox.py`)."""
+"""Deliveries on a real database: what they have beside what every backlog does (`texts/test_outbox.py`)."""
 
 from __future__ import annotations
 
