@@ -59,10 +59,13 @@ def kamailio(*defines: str) -> Start:
     def start(folder: Path) -> Iterator[Server]:
         port = free_port()
         words = [word for define in defines for word in ("-A", define)]
+        config = folder / "kamailio.cfg"
+        config.write_text((PEERS / "kamailio.cfg").read_text().replace("@FOLDER@", str(folder)))
         command = [
-            *(_program("kamailio"), "-DD", "-f", str(PEERS / "kamailio.cfg"), "-l", f"udp:127.0.0.1:{port}"),
+            *(_program("kamailio"), "-DD", "-f", str(config), "-l", f"udp:127.0.0.1:{port}"),
             *("-m", "256", "-M", "16", "-w", str(folder), "-Y", str(folder), *words),
         ]
+        (folder / "address.list").write_text(f"1 {HOST} 32 0 bench\n")
         with redis(folder) as store:
             ours.fill_redis(folder / "redis.sock")
             with running(command, folder, lambda: answers_options(port)) as process:
@@ -75,6 +78,13 @@ def kamailio(*defines: str) -> Start:
 def edge(folder: Path) -> Iterator[Server]:
     """Ours: one process, its numbers in SQLite and Redis; its memory is cold."""
     with _edge(folder) as (plan, processes):
+        yield Server(plan.sip_port, processes)
+
+
+@contextlib.contextmanager
+def edge_guarded(folder: Path) -> Iterator[Server]:
+    """The same with a trunk whose carrier is held to limits."""
+    with _edge(folder, limits="max_cps = 100000\nmax_calls = 100000") as (plan, processes):
         yield Server(plan.sip_port, processes)
 
 
@@ -106,8 +116,8 @@ reconnect_seconds = 0.5
 
 
 @contextlib.contextmanager
-def _edge(folder: Path, extra: str = "") -> Iterator[tuple[ours.Plan, list[Process]]]:
-    plan = ours.Plan(folder, free_port(), free_port(socket.SOCK_STREAM), 21000, extra)
+def _edge(folder: Path, extra: str = "", limits: str = "") -> Iterator[tuple[ours.Plan, list[Process]]]:
+    plan = ours.Plan(folder, free_port(), free_port(socket.SOCK_STREAM), 21000, extra, limits)
     plan.write()
     command = [str(Path(sys.executable).parent / "edge"), "serve", "--config", str(plan.config)]
     with redis(folder) as store:

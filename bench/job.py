@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,8 @@ from bench import ours, texts
 from bench.contender import PEERS, Server
 from bench.listener import Listener, Pacing
 from bench.relay import Heard, build, talk
-from bench.sipp import callee, load
+from bench.scanner import scanning
+from bench.sipp import Load, callee, load
 
 ROOT = Path(__file__).parent.parent
 LOCAL_PORT = 16060
@@ -32,6 +34,14 @@ BRIDGE_SECONDS = 1.0  # how long the two are connected
 GREETINGS_AT_ONCE = (250, 500, 1000)
 GREETINGS_SECONDS = 8.0
 GREETINGS_LATE_MS = 5.0
+TRYING_RATE = 1000
+TRYING_SECONDS = 10
+FLOOD_RATE = 20_000  # datagrams a second from nobody
+FLOOD_GREETINGS = 20
+FLOOD_SECONDS = 15
+SOAK_RATE = 50
+SOAK_WARM_SECONDS = 60
+SOAK_SECONDS = 15 * 60
 RELAY_CALLS = (100, 300, 600)
 RELAY_WARM_SECONDS = 1.0  # every side is known after it
 RELAY_SECONDS = 10.0
@@ -53,6 +63,7 @@ class Round:
     pacing: Pacing | None = None
     heard: Heard | None = None
     cores: float | None = None  # how much of them was used while it was measured
+    note: str = ""  # what else a person should know
 
 
 def redirect(server: Server, folder: Path, *, known: bool, calls: int = REDIRECT_CALLS) -> Round:
@@ -114,6 +125,91 @@ def bridge(server: Server, folder: Path, *, rate: int = BRIDGE_RATE, calls: int 
             time.sleep(SETTLE_SECONDS)  # what was begun comes to its end before it is measured
             cpu = server.cpu_seconds() - before
     return Round(cpu / calls * 1e3, result.calls, result.failed, result.retransmissions)
+
+
+def trying(server: Server, folder: Path) -> Round:
+    """INVITE → 100, then CANCEL. ms until the 100 is there, at p99."""
+    result = load(
+        "trying",
+        folder,
+        port=server.port,
+        local_port=LOCAL_PORT,
+        calls=TRYING_RATE * TRYING_SECONDS,
+        rate=TRYING_RATE,
+        arguments=["-s", ours.HELD],
+        timed=True,
+    )
+    p50, p99, most = (_quantile(result.response_ms, share) for share in (0.5, 0.99, 1.0))
+    note = f"p50 {p50:.1f} ms, most {most:.1f} ms"
+    return Round(p99, result.calls, result.failed, result.retransmissions, note=note)
+
+
+def flood(server: Server, folder: Path, *, rate: int) -> Round:
+    """Greetings, and somebody scans meanwhile. Packets in a thousand that come too late then, and before it."""
+    calls = FLOOD_GREETINGS * FLOOD_SECONDS
+    seen: list[tuple[Pacing, float, float]] = []
+    result = None
+    for scans in (0, rate):
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(Listener())
+            if scans:
+                stack.enter_context(scanning(server.port, scans, FLOOD_SECONDS + ours.SECONDS))
+            before = server.cpu_seconds()
+            result = load(
+                "greeting",
+                folder,
+                port=server.port,
+                local_port=LOCAL_PORT,
+                calls=calls,
+                rate=FLOOD_GREETINGS,
+                seconds=ours.SECONDS,
+                arguments=["-s", ours.GREETED, "-key", "rtp_port", str(listener.port)],
+                timed=True,
+            )
+            cpu = server.cpu_seconds() - before
+        seen.append((listener.pacing(GREETINGS_LATE_MS), _quantile(result.response_ms, 0.99), cpu))
+    (quiet, quiet_p99, quiet_cpu), (loud, loud_p99, loud_cpu) = seen
+    late, error = f"{_late(quiet):.2f} → {_late(loud):.2f} ‰", f"{quiet.error_p99_ms:.1f} → {loud.error_p99_ms:.1f} ms"
+    answered, cost = f"{quiet_p99:.1f} → {loud_p99:.1f} ms", (loud_cpu - quiet_cpu) / FLOOD_SECONDS / rate * 1e6
+    note = f"late {late}, pacing p99 {error}, answer p99 {answered}, {cost:.1f} µs CPU a datagram"
+    assert result is not None
+    return Round(_late(loud), result.calls, result.failed, result.retransmissions, note=note)
+
+
+def soak(server: Server, folder: Path) -> Round:
+    """A quarter of an hour of greetings. kB that a thousand calls leave behind, after a warm first minute."""
+
+    def offer(seconds: int) -> Load:
+        with Listener(keeps=False) as listener:
+            return load(
+                "greeting",
+                folder,
+                port=server.port,
+                local_port=LOCAL_PORT,
+                calls=SOAK_RATE * seconds,
+                rate=SOAK_RATE,
+                seconds=ours.SECONDS,
+                arguments=["-s", ours.GREETED, "-key", "rtp_port", str(listener.port)],
+            )
+
+    offer(SOAK_WARM_SECONDS)
+    time.sleep(SETTLE_SECONDS)
+    first = server.memory_bytes()
+    result = offer(SOAK_SECONDS)
+    time.sleep(SETTLE_SECONDS)
+    last = server.memory_bytes()
+    note = f"{first / 1e6:.1f} MB at the start, {last / 1e6:.1f} MB at the end"
+    grown = (last - first) / 1000 / (SOAK_RATE * SOAK_SECONDS / 1000)
+    return Round(grown, result.calls, result.failed, result.retransmissions, note=note)
+
+
+def _late(pacing: Pacing) -> float:
+    return 1000 * pacing.late / max(pacing.packets, 1)
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """Of sorted values; 0 of none."""
+    return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
 
 
 def greetings(server: Server, folder: Path, *, at_once: int) -> Round:

@@ -98,6 +98,7 @@ class Plan:
     http_port: int
     media_port: int
     extra: str = ""  # at the end of its configuration
+    limits: str = ""  # of its trunk
 
     @property
     def config(self) -> Path:
@@ -131,6 +132,7 @@ name = "bench"
 networks = ["{HOST}/32"]
 target = "sip:{HOST}:{CALLEE_PORT}"
 outbound = true
+{self.limits}
 
 [media]
 first_port = {self.media_port}

@@ -46,6 +46,7 @@ class Job:
     measure: Callable[[Server, Path], Round]
     servers: dict[str, Start]
     rounds: int = ROUNDS
+    only_by_name: bool = False  # not done unless somebody asks for it
     found: dict[str, list[Round]] = field(default_factory=dict)
 
     def median(self, server: str) -> float | None:
@@ -57,6 +58,7 @@ class Job:
 def jobs() -> list[Job]:
     kamailio = f"Kamailio {_kamailio_version()}, Redis"
     tables = {OURS: contender.edge, kamailio: contender.kamailio()}
+    guarded = {OURS: contender.edge_guarded, f"{kamailio}, permissions, pipelimit": contender.kamailio("GUARD")}
     with_htable = {f"{kamailio}, htable": contender.kamailio("HT")}
     cc = {FLOOR: contender.floor} if shutil.which("cc") else {}
     python = {
@@ -68,6 +70,16 @@ def jobs() -> list[Job]:
     return [
         Job("redirect", "µs CPU/call", partial(job.redirect, known=True), {**tables, **with_htable, **cc}),
         Job("unknown", "µs CPU/call", partial(job.redirect, known=False), {**tables, **with_htable}),
+        Job("guarded redirect", "µs CPU/call", partial(job.redirect, known=True), guarded),
+        Job(f"trying {job.TRYING_RATE}/s", "ms p99", job.trying, {OURS: contender.edge}, 2),
+        Job(
+            f"flood {job.FLOOD_RATE}/s",
+            "‰ 5 ms late",
+            partial(job.flood, rate=job.FLOOD_RATE),
+            {OURS: contender.edge},
+            2,
+        ),
+        Job("soak", "kB/1000 calls", job.soak, {OURS: contender.edge}, 1, only_by_name=True),
         *(
             Job(f"greeting {rate}/s", "ms CPU/call", partial(job.greeting, rate=rate), python, GREETING_ROUNDS)
             for rate in job.GREETING_RATES
@@ -193,6 +205,7 @@ def _story(found: Sequence[Round]) -> str:
         words.append(f"on the way p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     if cores := [r.cores for r in found if r.cores is not None]:
         words.append(f"{100 * statistics.median(cores):.0f} % of a core")
+    words += [r.note for r in found if r.note]
     return "; ".join(words)
 
 
@@ -229,7 +242,8 @@ def main() -> None:
     started = time.monotonic()
     for old in BUILD.glob("*/edge.sqlite3*"):
         old.unlink()  # made anew in each run, once
-    done = [each for each in jobs() if not chosen.job or each.name.startswith(tuple(chosen.job))]
+    wanted = tuple(chosen.job or ())
+    done = [each for each in jobs() if (each.name.startswith(wanted) if wanted else not each.only_by_name)]
     for each in done:
         each.servers = {n: s for n, s in each.servers.items() if not n.startswith(tuple(chosen.without) or ("\0",))}
         for number in range(1, (chosen.rounds or each.rounds) + 1):

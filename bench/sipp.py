@@ -22,6 +22,7 @@ class Load:
     calls: int
     failed: int
     retransmissions: int
+    response_ms: Sequence[float] = ()  # of all calls, sorted; only when asked for
 
 
 def load(
@@ -35,16 +36,21 @@ def load(
     seconds: float = 0,
     arguments: Sequence[str] = (),
     replace: Mapping[str, str] | None = None,
+    timed: bool = False,
 ) -> Load:
-    """Offer `calls` at `rate` a second to 127.0.0.1:`port`; `seconds` is what one call takes. Raises RuntimeError."""
+    """Offer `calls` at `rate` a second to 127.0.0.1:`port`; `seconds` is what one call takes. `timed`: keep the
+    response times that the scenario measures. Raises RuntimeError."""
     script = _write(scenario, folder, replace or {})
     counted = folder / f"{scenario}.csv"
     counted.unlink(missing_ok=True)
+    for old in folder.glob(f"{scenario}_*_rtt.csv"):
+        old.unlink()
     limit = calls / rate + seconds + GRACE_SECONDS
     command = [
         *("sipp", f"{HOST}:{port}", "-sf", str(script), "-i", HOST, "-p", str(local_port), "-nostdin"),
         *("-m", str(calls), "-r", str(rate), "-l", str(calls), "-timeout", f"{limit:.0f}s", "-buff_size", "4000000"),
         *("-trace_stat", "-stf", str(counted), "-fd", "1", *arguments),
+        *(("-trace_rtt", "-rtt_freq", "10") if timed else ()),
     ]
     with (folder / "sipp.log").open("wb") as log:
         subprocess.run(
@@ -57,7 +63,14 @@ def load(
         calls=int(last["SuccessfulCall(C)"]),
         failed=calls - int(last["SuccessfulCall(C)"]),
         retransmissions=int(last["Retransmissions(C)"]),
+        response_ms=sorted(_times(folder, scenario)) if timed else (),
     )
+
+
+def _times(folder: Path, scenario: str) -> Iterator[float]:
+    for found in folder.glob(f"{scenario}_*_rtt.csv"):
+        for row in csv.reader(found.read_text().splitlines()[1:], delimiter=";"):
+            yield float(row[1])
 
 
 @contextlib.contextmanager
