@@ -1,17 +1,20 @@
 """Access keys: `vb_` and 43 characters of chance. Only the SHA-256 is kept, which is enough for a secret nobody can
 guess.
 
-What `identify` found is believed for a few seconds, so that a busy client costs no query per request; a key that is
-revoked here is forgotten at once, elsewhere within those seconds.
+What `identify` found is believed for a few seconds, so that a busy client costs no query per request, and the requests
+that come when those are over are one query; a key that is revoked here is forgotten at once, elsewhere within those
+seconds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
@@ -97,13 +100,21 @@ class Identity(NamedTuple):
     key_id: str
 
 
+class Belief(NamedTuple):
+    """Whom a token stands for, None for nobody, and until when that is believed."""
+
+    identity: Identity | None
+    until: datetime
+
+
 class KeyTable:
     """Keys in SQL. All methods raise Unavailable when the database is away."""
 
     def __init__(self, engine: AsyncEngine, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._engine = engine
         self._clock = clock
-        self._believed: dict[str, tuple[Identity | None, datetime]] = {}  # by hash, until when
+        self._believed: dict[str, Belief] = {}  # by hash
+        self._asked: dict[str, asyncio.Task[Belief]] = {}  # by hash, while SQL is asked
 
     async def create(
         self,
@@ -141,7 +152,7 @@ class KeyTable:
                 "the key cannot be stored",
                 faults=[Fault("customer_id", "there is no such customer, or the key is known")],
             ) from None
-        self._believed.pop(key.hash, None)
+        self._forget(key.hash)
         return key, token
 
     async def list(self, customer_id: str | None, *, token: str = "", size: int = SIZE_MAX) -> Page[AccessKey]:
@@ -182,7 +193,7 @@ class KeyTable:
             )
             async with writing(self._engine) as connection:
                 done = await connection.execute(statement)
-            self._believed.pop(key.hash, None)
+            self._forget(key.hash)
             if done.rowcount:
                 return key.model_copy(update={"tm_delete": now})
         raise NotFound(f"there is no access key {key_id}", reason="ACCESS_KEY_NOT_FOUND")
@@ -193,22 +204,37 @@ class KeyTable:
             return None
         digest, now = _hash(token), self._clock()
         believed = self._believed.get(digest)
-        if believed is not None and now < believed[1]:
-            return believed[0]
+        if believed is not None and now < believed.until:
+            return believed.identity
+        asked = self._asked.get(digest)
+        if asked is None:
+            asked = self._asked[digest] = asyncio.create_task(self._ask(digest, now))
+            asked.add_done_callback(partial(self._answered, digest))
+        return (await asyncio.shield(asked)).identity
+
+    async def _ask(self, digest: str, now: datetime) -> Belief:
         query = select(access_keys).where(access_keys.c.hash == digest)
         async with reading(self._engine) as connection:
             row = (await connection.execute(query)).mappings().first()
-        identity: Identity | None = None
         until = now + timedelta(seconds=BELIEVED_SECONDS)
         if row is not None and hmac.compare_digest(str(row["hash"]), digest):
             key = _from_row(row)
             if key.tm_delete is None and (key.tm_expire is None or now < key.tm_expire):
-                identity = Identity(key.customer_id, key.admin, key.id)
-                until = min(until, key.tm_expire or until)
-        if len(self._believed) >= BELIEVED_MAX:
-            self._believed.clear()
-        self._believed[digest] = (identity, until)
-        return identity
+                return Belief(Identity(key.customer_id, key.admin, key.id), min(until, key.tm_expire or until))
+        return Belief(None, until)
+
+    def _answered(self, digest: str, asked: asyncio.Task[Belief]) -> None:
+        if self._asked.get(digest) is not asked:
+            return  # the key was made or revoked meanwhile
+        del self._asked[digest]
+        if not asked.cancelled() and asked.exception() is None:
+            if len(self._believed) >= BELIEVED_MAX:
+                self._believed.clear()
+            self._believed[digest] = asked.result()
+
+    def _forget(self, digest: str) -> None:
+        self._believed.pop(digest, None)
+        self._asked.pop(digest, None)
 
 
 def _hash(token: str) -> str:

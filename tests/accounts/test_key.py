@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from edge.accounts.customer import Customer, CustomerTable
@@ -120,6 +121,36 @@ async def test_a_revoked_key_is_nobody_here_at_once_and_elsewhere_soon(
     with pytest.raises(NotFound):
         await keys.revoke(key.id)
     assert await keys.get(key.id) is None
+
+
+async def test_many_who_ask_at_once_are_one_question(
+    keys: KeyTable, customer: Customer, engine: AsyncEngine, clock: Clock
+) -> None:
+    key, token = await keys.create(customer.id)
+    asked: list[str] = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *about: asked.append(about[2]))
+    for questions in (1, 2):
+        found = await asyncio.gather(*(keys.identify(token) for _ in range(20)))
+        assert found == [Identity(customer.id, False, key.id)] * 20
+        assert sum("FROM access_keys" in question for question in asked) == questions
+        clock.advance(BELIEVED_SECONDS)
+
+
+async def test_who_stops_waiting_takes_the_answer_from_nobody(keys: KeyTable, customer: Customer) -> None:
+    key, token = await keys.create(customer.id)
+    first, second = (asyncio.create_task(keys.identify(token)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == Identity(customer.id, False, key.id)
+
+
+async def test_a_key_that_is_revoked_while_it_is_asked_about_is_nobody(keys: KeyTable, customer: Customer) -> None:
+    key, token = await keys.create(customer.id)
+    asked = asyncio.create_task(keys.identify(token))
+    await asyncio.sleep(0)
+    await keys.revoke(key.id)
+    await asked
+    assert await keys.identify(token) is None
 
 
 async def test_lists_are_of_a_customer_or_of_all(keys: KeyTable, customer: Customer, clock: Clock) -> None:
