@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from edge.errors import Internal, Unavailable
+from edge.store import writer_sqlite
 from edge.store.engine import StoreSection, open_engine, reading, writing
 from edge.store.statement import Statement, insert
-from edge.store.writer import Writer
+from edge.store.writer import Job, Outcome, Writer
+from edge.store.writer_sqlite import SqliteWriter
 from tests.servers import PostgresServer
 
 TEXTS = insert("text.insert", "texts", ["carrier", "id", "body"], "ON CONFLICT (carrier, id) DO NOTHING")
@@ -167,6 +172,39 @@ async def test_a_cancelled_waiter_harms_nobody(url: str, writer: Writer) -> None
     given_up.cancel()
     assert await kept == 1
     assert await rows(url, "SELECT count(*) FROM texts") == [(2,)]  # its row was on its way
+
+
+async def test_what_comes_soon_after_a_commit_shares_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paused, go_on = threading.Event(), threading.Event()
+
+    def pause(seconds: float) -> None:
+        assert seconds == pytest.approx(writer_sqlite.PACE_SECONDS)
+        paused.set()
+        assert go_on.wait(10)
+
+    def write(self: SqliteWriter, batch: list[Job]) -> Outcome:
+        groups.append(len(batch))
+        return group(self, batch)
+
+    groups: list[int] = []
+    group = SqliteWriter._group
+    monkeypatch.setattr(SqliteWriter, "_group", write)
+    clock = SimpleNamespace(monotonic=lambda: 100.0, sleep=pause, perf_counter=time.perf_counter)
+    monkeypatch.setattr(writer_sqlite, "time", clock)
+    url = f"sqlite:///{tmp_path}/db.sqlite3"
+    writer = Writer(StoreSection(url=url))
+    await writer.start()
+    await writer.put(Statement.of("make", "CREATE TABLE calls (id TEXT PRIMARY KEY, seconds BIGINT)"), [()])
+    assert not paused.is_set()  # the first waits for nothing
+    one = asyncio.create_task(writer.put(CALLS, [("a", 1)]))
+    assert await asyncio.to_thread(paused.wait, 10)
+    other = asyncio.create_task(writer.put(CALLS, [("b", 1)]))
+    await asyncio.sleep(0)
+    assert await rows(url, "SELECT count(*) FROM calls") == [(0,)]
+    go_on.set()
+    assert (await one, await other) == (1, 1)
+    await writer.close()
+    assert groups == [1, 2]
 
 
 async def test_sqlite_locked_by_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
