@@ -44,6 +44,7 @@ from edge.sessions.texts.routes import TextRoute
 from edge.sessions.texts.routes import faults as text_routes_faults
 from edge.settings import Section, render
 from edge.sip.section import SipSection
+from edge.sip.transport.tls import read_tls
 from edge.sms.carrier import CarrierSection
 from edge.sms.keywords import DEFAULTS as DEFAULT_KEYWORDS
 from edge.sms.keywords import KeywordsSection
@@ -85,7 +86,7 @@ class Config(Section, BaseSettings):
         " Without it, host name and data folder.",
     )
     log: LogSection = Field(default=LogSection(), description="What is logged, and how.")
-    sip: SipSection = Field(default=SipSection(), description="SIP over UDP and TCP.")
+    sip: SipSection = Field(default=SipSection(), description="SIP over UDP, TCP and TLS.")
     overload: OverloadSection = Field(
         default=OverloadSection(), description="When new calls and texts are turned away with a 503 and a Retry-After."
     )
@@ -163,6 +164,7 @@ def load(path: Path | None) -> Config:
     try:
         config = Config(**values)
         _check_trunks(config)
+        read_tls(config.sip)
         _check_carriers(config)
         _check_text_routes(config)
     except ValidationError as error:

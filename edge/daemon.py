@@ -1,8 +1,8 @@
 """The daemon: builds all of it, top to bottom, serves, and takes it down again.
 
 SIGTERM, SIGINT   not ready, 503 for what is new; calls run on for `drain_seconds`, then BYE. A second one: at once.
-SIGHUP            read the configuration again: trunks and log change at once; what else differs needs a restart
-                  and is named.
+SIGHUP            read the configuration again: trunks, certificates and log change at once; what else differs
+                  needs a restart and is named.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ from edge.sip.agent import Agent
 from edge.sip.nonce import MAKER, Nonces
 from edge.sip.strangers import Strangers
 from edge.sip.transport import Endpoint
+from edge.sip.transport.tls import read_tls
 from edge.sms.keywords import Keywords
 from edge.store.metadata import new_id, take_chance
 from edge.store.shared_key import shared_key
@@ -155,6 +156,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         await media.start()
         stack.push_async_callback(media.close)
 
+        tls = read_tls(config.sip)
+        tls.announce()
         entrance = Entrance(trunks, config.sip.trusted_proxies, targets)
         overload = Overload(config.overload, lambda: book.active, lambda: router.waiting)
         nonces = Nonces(
@@ -173,6 +176,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             lambda event: router.handle(event),
             lambda address, transport: entrance.admits(address, transport) or guests.admits(address),
             strangers=Strangers(config.sip.ban_after, config.sip.ban_seconds),
+            tls=tls,
         )
         stack.push_async_callback(endpoint.close)
         messages = SipMessages(endpoint)

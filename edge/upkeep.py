@@ -16,6 +16,7 @@ from edge.metrics import gauge
 from edge.sessions.calls.book import CallBook
 from edge.sessions.overload import BEAT_SECONDS, Overload
 from edge.sip.transport import Endpoint
+from edge.sip.transport.tls import read_tls
 from edge.stores import Stores
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
@@ -92,7 +93,12 @@ class Daemon:
             await self.endpoint.settle(CLOSE_SECONDS)
 
     def reload(self, new: Config) -> None:
-        """Take over what can change in flight, and say what cannot."""
+        """Take over what can change in flight, and say what cannot. Raises Invalid, and then nothing changed."""
+        sip = self.config.sip.model_copy(update={"tls": new.sip.tls})
+        tls = read_tls(sip)  # what the files hold may be new, though their names are not
+        self.endpoint.secure(tls)
+        tls.announce()
+        self.config = self.config.model_copy(update={"sip": sip})
         changed = [name for name in Config.model_fields if getattr(self.config, name) != getattr(new, name)]
         applied = [name for name in changed if name in RELOADED]
         restart = [name for name in changed if name not in RELOADED]

@@ -40,7 +40,7 @@ LABELS = {
     "table": "names of our tables",
     "target": "targets of trunks in the configuration",
     "tier": "memory redis sql",
-    "transport": "udp tcp",
+    "transport": "udp tcp tls",
     "trunk": "names in the configuration",
     "type": "written in the code",
     "version": "of the program",

@@ -33,6 +33,7 @@ from edge.sip.peer import Peer
 from edge.sms.carrier import Carrier, CarrierSection, NotNow, Refused
 from edge.sms.text import OutgoingText, Receipt, Text
 from edge.store.metadata import new_id
+from edge.trunks.target import TRANSPORTS, Transport
 from edge.trunks.trunk import Trunk
 
 ID_LENGTH: Final = 200  # an identity longer than this is kept as its hash
@@ -58,7 +59,8 @@ class Route(BaseModel):
 
     trunk: str
     uri: str  # of the sender, as his From had it
-    transport: Literal["udp", "tcp"]
+    transport: Transport
+    subject: str = ""  # who it proved to be, over TLS
     local: tuple[str, int]
     remote: tuple[str, int]
     connection: int
@@ -100,7 +102,8 @@ class Sip(Carrier):
         route = Route(
             trunk=trunk.name,
             uri=str(sender),
-            transport="tcp" if peer.transport == "tcp" else "udp",
+            transport=TRANSPORTS.get(peer.transport, "udp"),
+            subject=peer.subject,
             local=peer.local,
             remote=peer.remote,
             connection=peer.connection,
@@ -145,7 +148,7 @@ class Sip(Carrier):
         if trunk.target is not None:
             return self._to_target(trunk, text)
         connection = route.connection if route.life == self._life else 0
-        return _Way(Peer(route.transport, route.local, route.remote, connection), route.uri, trunk.name)
+        return _Way(Peer(route.transport, route.local, route.remote, connection, route.subject), route.uri, trunk.name)
 
     def _way(self, text: OutgoingText) -> _Way:
         trunks = self._site.trunks
@@ -163,11 +166,10 @@ class Sip(Carrier):
         address = self._site.targets.address(target)
         if address is None:
             raise NotNow(f"the target of trunk {trunk.name}, {target.host}, has no address")
-        transport = ";transport=tcp" if target.transport == "tcp" else ""
         uri = text.destination
         if not uri.startswith(("sip:", "sips:")):
-            uri = f"sip:{uri}@{target.hostport}{transport}"
-        return _Way(Peer(target.transport, ANY_LOCAL, (address, target.port)), uri, trunk.name)
+            uri = target.uri(uri)
+        return _Way(Peer(target.transport, ANY_LOCAL, (address, target.port), subject=target.subject), uri, trunk.name)
 
 
 def _identity(call_id: str, cseq: int, tag: str) -> str:

@@ -302,7 +302,7 @@ class Calls:
         wire.unlink(call)
         call._dialog.refresh(request, reoffer.peer)
         wire.link(call)
-        fields = (("Contact", wire.contact(reoffer.peer)), screen.ALLOW, screen.SDP_TYPE)
+        fields = (("Contact", wire.contact(reoffer.peer, secure=call._dialog.secure)), screen.ALLOW, screen.SDP_TYPE)
         data = wire.respond(request, reoffer.peer, 200, fields=fields, body=sdp)
         self.answer(call, transaction, data, request, now, offered=reoffer.sdp is None)
 
@@ -356,7 +356,7 @@ class Calls:
             return
         self._forget_referral(call)
         target = target if target.endswith(">") else f"<{target}>"
-        fields = (("Contact", self._wire.contact(call._dialog.peer)), ("Refer-To", target))
+        fields = (("Contact", self._wire.contact(call._dialog.peer, secure=call._dialog.secure)), ("Refer-To", target))
         number = call._dialog.local_seq + 1
         referral = call._referral = Referral(self._wire, number, now, partial(self._referral_over, call))
         responded = partial(self._refer_responded, call, referral)

@@ -1,4 +1,4 @@
-"""What a TCP connection is without its socket: the messages cut out of it, its silences, how many there may be."""
+"""What a connection is without its socket: the messages cut out of it, its silences, how many there may be."""
 
 from __future__ import annotations
 
@@ -66,10 +66,9 @@ class Crowd:
 class Waiting:
     """Messages for a connection of ours that does not stand yet."""
 
-    __slots__ = ("_size", "messages", "peers", "remote")
+    __slots__ = ("_size", "messages", "peers")
 
-    def __init__(self, remote: tuple[str, int]) -> None:
-        self.remote = remote
+    def __init__(self) -> None:
         self.peers: set[Peer] = set()  # the connection as its users name it
         self.messages: list[bytes] = []
         self._size = 0

@@ -56,7 +56,7 @@ RESPONSES_RECEIVED = BoundStatus(
 )
 DISCARDED = Bound(
     tally("sip_discarded_total", "SIP messages and connections dropped without an answer, by why.", ["why"]),
-    frozenset({"malformed", "stray", "source", "banned", "connections", "slow", "unsent", "framing"}),
+    frozenset({"malformed", "stray", "source", "banned", "connections", "slow", "unsent", "framing", "handshake"}),
 )
 for _why in ("malformed", "source"):  # an alert is on their rate, which needs a series from the start
     _ = DISCARDED[_why]

@@ -4,8 +4,9 @@ Where a request of ours goes: to the first Route, or without one to the remote t
 host name is never looked up (nothing waits for DNS), then it goes where the dialog's last request came from. Two
 exceptions, both for peers behind a NAT: on a TCP connection that still stands it stays (RFC 5923 in spirit), and a
 peer whose Contact is the very sent-by that its packets do not come from is answered at their source. What goes to
-ourselves stays inside. A stranger, whom we called by a URI that somebody gave us, sends us nowhere but to the Internet:
-what he says of other networks is not followed, and he is told where he was called.
+ourselves stays inside; what began over TLS stays with it, and with whom it was. A stranger, whom we called by a URI
+that somebody gave us, sends us nowhere but to the Internet: what he says of other networks is not followed, and he is
+told where he was called.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 from edge.http import is_public
 from edge.sip.message import Address, Malformed, Unreadable, Uri, request_bytes
 from edge.sip.peer import Peer
-from edge.sip.wire import SIP_PORT, Wire
+from edge.sip.wire import SIP_PORT, SIPS_PORT, Wire
 
 if TYPE_CHECKING:
     from edge.sip.message import Message, Request, Response
@@ -124,6 +125,11 @@ class Dialog:
     def key(self) -> DialogKey:
         return self.call_id, self.local_tag, self.remote_tag
 
+    @property
+    def secure(self) -> bool:
+        """Whether they are called by a sips URI, and then so are we (§12.1.1)."""
+        return self.target.scheme == "sips"
+
     def in_order(self, number: int) -> bool:
         """Whether a request of theirs with this CSeq may be served; then it is the highest seen (§12.2.2)."""
         if self.remote_seq is not None and number < self.remote_seq:
@@ -161,12 +167,15 @@ class Dialog:
                 return same
         elif self.masked:
             return same
-        transport = (hop.params.get("transport") or same.transport).lower()
-        if not hop.is_sip or transport not in ("udp", "tcp"):
+        secure = same.transport == "tls"
+        transport = "tls" if secure else (hop.params.get("transport") or same.transport).lower()
+        if not hop.is_sip or (not secure and transport not in ("udp", "tcp")):
             return same
         host = _address(hop.host)
         if host is None or (self.stranger and host != same.remote[0] and not is_public(ip_address(host))):
             return same
+        if secure:  # who proved to be somebody there must do so again
+            return Peer(transport, same.local, (host, hop.port or SIPS_PORT), subject=same.subject or hop.host)
         return Peer(transport, same.local, (host, hop.port or SIP_PORT))
 
     def request(

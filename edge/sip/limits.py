@@ -29,11 +29,13 @@ RINGING = 180.0  # s an INVITE of ours may ring before we cancel it (Timer C of 
 SUBSCRIPTION = 180.0  # s a REFER of ours may stay without a NOTIFY, whatever Expires the peer writes
 RETRY_AFTER = (2, 10)  # s, the span of Retry-After in a 503: longer ones make carriers take us out of service
 
-CONNECTIONS = 2_000  # TCP connections in all
+CONNECTIONS = 2_000  # TCP and TLS connections in all
 CONNECTIONS_PER_SOURCE = 100  # of one address; a carrier's proxies use a handful
 IDLE = 900.0  # s without an octet until a TCP connection is closed; RFC 5626 §4.4.1 pings each 95–120 s
 SLOW = 32.0  # s a started message may take to arrive whole (RFC 4475 §3.1.2.2: a Content-Length that never comes)
-CONNECT = 5.0  # s for a TCP connection of ours to stand
+CONNECT = 5.0  # s for a connection of ours to stand, its TLS too
+HANDSHAKES = 200  # of TLS that others have begun and not finished
+HANDSHAKE = 10.0  # s for one of those
 UNSENT = 256 * 1024  # octets waiting in one TCP connection; a peer that does not read is cut off
 PEERS = 65_536  # remote UDP addresses whose Peer value is kept
 INSIDE = 65_536  # messages of ours to ourselves that wait for their turn: three for each transaction there may be

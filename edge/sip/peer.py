@@ -18,8 +18,8 @@ class Peer(NamedTuple):
     transport: str  # "udp", "tcp", "tls" or "loop"
     local: tuple[str, int]  # our address and port
     remote: tuple[str, int]  # theirs
-    connection: int = 0  # which TCP connection; 0 over UDP, and for one that is still to be opened
-    subject: str = ""  # who the other side proved to be by its certificate, over TLS
+    connection: int = 0  # which connection; 0 over UDP, and for one that is still to be opened
+    subject: str = ""  # over TLS: the names its certificate shows (`certificate.py`), or one of which it has to show
 
     @property
     def inside(self) -> bool:

@@ -104,7 +104,8 @@ class Reinvites:
         branch = wire.branch()
         uri, lines = dialog.opening(wire, branch)
         invitation = Invitation(uri, lines, dialog.local_seq, dialog.proof("INVITE", uri, sdp))
-        fields = (("Contact", wire.contact(dialog.peer)), screen.ALLOW, screen.SUPPORTED, screen.SDP_TYPE)
+        contact = wire.contact(dialog.peer, secure=dialog.secure)
+        fields = (("Contact", contact), screen.ALLOW, screen.SUPPORTED, screen.SDP_TYPE)
         sent = _Sent(call, invitation, sdp, rounds or Rounds())
         return InviteClient(
             wire,

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Final
+from pathlib import Path
+from typing import Final, Literal
 
 from pydantic import Field, IPvAnyNetwork, PositiveInt, field_validator
 
-from edge.settings import Section
+from edge.settings import Secret, Section
 
-LISTEN: Final = re.compile(r"(udp|tcp):(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})")
+LISTEN: Final = re.compile(r"(udp|tcp|tls):(\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})")
+
+
+class TlsSection(Section):
+    """SIP over TLS (1.2 and above)."""
+
+    certificate: Path | None = Field(
+        default=None, description="File (PEM) of our certificate, those that vouch for it behind it."
+    )
+    key: Path | None = Field(default=None, description="File (PEM) of its private key. Empty: that of the certificate.")
+    key_password: Secret | None = Field(
+        default=None, description="Password of the key, if it has one, or file: and the path of a file that holds it."
+    )
+    ca: Path | None = Field(
+        default=None,
+        description="File (PEM) of who may vouch for the certificates of others. Empty: for carriers that we connect"
+        " to, whom this system trusts; nobody for those that connect to us.",
+    )
+    clients: Literal["ignore", "ask", "require"] = Field(
+        default="ignore",
+        description="Certificates of those that connect to us: not asked for, asked for (a trunk can want a name in"
+        " it), or no connection without one. A bad one is always refused.",
+    )
 
 
 class SipSection(Section):
-    """SIP over UDP and TCP."""
+    """SIP over UDP, TCP and TLS."""
 
     listen: tuple[str, ...] = Field(
         default=("udp:127.0.0.1:5060", "tcp:127.0.0.1:5060"),
@@ -42,6 +65,7 @@ class SipSection(Section):
         default_factory=list,
         description="Private networks that SIP URIs in flows may lead to all the same, e.g. that of a PBX next door.",
     )
+    tls: TlsSection = Field(default=TlsSection(), description="Certificates of SIP over TLS (1.2 and above).")
 
     realm: str | None = Field(
         default=None,
@@ -60,7 +84,7 @@ class SipSection(Section):
         for text in listen:
             match = LISTEN.fullmatch(text)
             if match is None or int(match[3]) > 65535:
-                raise ValueError(f"{text} is not transport:address:port, e.g. udp:0.0.0.0:5060 or tcp:[::1]:5060")
+                raise ValueError(f"{text} is not transport:address:port, e.g. udp:0.0.0.0:5060 or tls:[::1]:5061")
             ip_address(match[2].strip("[]"))
         return listen
 
@@ -68,6 +92,11 @@ class SipSection(Section):
     @classmethod
     def _is_address(cls, advertise: str | None) -> str | None:
         return None if advertise is None else str(ip_address(advertise))
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is listened for."""
+        return any(text.startswith("tls:") for text in self.listen)
 
     def advertised(self) -> dict[str, str]:
         """For each local address the one that others know it by."""

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from edge.sip.peer import Peer
 from edge.sip.timers import GIVE_UP, T1, T2, T4, Timed
-from edge.sip.wire import SIP_PORT, Wire
+from edge.sip.wire import SIP_PORT, SIPS_PORT, Wire
 
 if TYPE_CHECKING:
     from edge.sip.message import Request
@@ -77,7 +77,7 @@ class ServerTransaction(Timed):
         self.state = PROCEEDING
         wire.servers[key] = self
         if peer.connection:
-            self.via_port = request.via.port or SIP_PORT
+            self.via_port = request.via.port or (SIPS_PORT if peer.transport == "tls" else SIP_PORT)
             wire.link(self)
 
     def disconnected(self) -> None:

@@ -80,7 +80,8 @@ class Uac:
             ("To", name_addr(to)),
             ("Call-ID", call_id),
         )
-        more = (("Contact", wire.contact(peer)), screen.ALLOW, screen.SUPPORTED, *others, screen.SDP_TYPE)
+        contact = wire.contact(peer, secure=uri[:5].lower() == "sips:")
+        more = (("Contact", contact), screen.ALLOW, screen.SUPPORTED, *others, screen.SDP_TYPE)
         asking = outgoing._asking = Asking(uri, lines, more, sdp, Rounds())
         if terms.login is not None:
             outgoing._prover = Prover(terms.login, wire.token)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from edge.sip.transaction import ClientKey, MergeKey, ServerKey
 
 SIP_PORT = 5060
+SIPS_PORT = 5061  # over TLS (RFC 3261 §18.2, §19.1.2)
 
 Fields = Iterable[tuple[str, str]]
 
@@ -115,9 +116,11 @@ class Wire:
             host = self._advertise.get(host, everywhere)
         return f"{print_host(host)}:{port}"
 
-    def contact(self, peer: Peer, user: str = "") -> str:
-        """Our Contact towards `peer`."""
+    def contact(self, peer: Peer, user: str = "", *, secure: bool = False) -> str:
+        """Our Contact towards `peer`; `secure`: a sips URI, where theirs is one (§12.1.1)."""
         whose = f"{user}@" if user else ""
+        if secure and peer.transport == "tls":
+            return f"<sips:{whose}{self.sent_by(peer)}>"
         return f"<sip:{whose}{self.sent_by(peer)}{'' if peer.transport == 'udp' else f';transport={peer.transport}'}>"
 
     def via(self, peer: Peer, branch: str) -> str:

@@ -189,8 +189,9 @@ class Trunk(Section):
         WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
     ] = Field(
         default=None,
-        description="Where requests to this carrier go: sip:host[:port][;transport=udp|tcp]. Without it, a text"
-        " can only be answered, at the address it came from.",
+        description="Where requests to this carrier go: sip:host[:port][;transport=udp|tcp|tls], or sips:host[:port]."
+        " Over TLS its certificate must name the host. Without it, a text can only be answered, at the address it came"
+        " from.",
     )
     outbound: bool = Field(
         default=False, description="Whether calls go out by this trunk. The first that has it and a target is taken."

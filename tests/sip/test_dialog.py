@@ -71,6 +71,23 @@ def test_a_proxy_in_between_is_no_nat() -> None:
     assert answering(invite(fields=vias)).peer.remote == ("10.0.0.1", 7000)
 
 
+@pytest.mark.parametrize(
+    ("contact", "subject", "remote", "wanted"),
+    [
+        ("<sip:a@192.0.2.9;transport=tls>", "gw.example.com", ("192.0.2.9", 5061), "gw.example.com"),
+        ("<sip:a@192.0.2.9:7000>", "", ("192.0.2.9", 7000), "192.0.2.9"),
+        ("<sips:a@192.0.2.9>", "", ("192.0.2.9", 5061), "192.0.2.9"),
+        ("<sip:a@192.0.2.9;transport=udp>", "", ("192.0.2.9", 5061), "192.0.2.9"),  # what is secure stays so
+    ],
+)
+def test_where_requests_go_over_tls(contact: str, subject: str, remote: tuple[str, int], wanted: str) -> None:
+    source = Peer("tls", US, THEM, 7, subject)
+    dialog = answering(invite(via="SIP/2.0/TLS 192.0.2.9", fields={"Contact": contact}), source)
+    assert dialog.peer == source
+    assert dialog.fresh_peer() == Peer("tls", US, remote, 0, wanted)
+    assert dialog.secure is contact.startswith("<sips:")
+
+
 @pytest.mark.parametrize("route", ["<sip:>", "nonsense", "<tel:+1>"])
 def test_a_route_that_cannot_be_read_goes_back_where_it_came_from(route: str) -> None:
     dialog = answering(invite(fields={"Record-Route": route}))

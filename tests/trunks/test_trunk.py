@@ -16,6 +16,9 @@ from edge.trunks.trunk import Trunk
         ("sip:10.0.0.1;transport=tcp", Target("10.0.0.1", 5060, "tcp"), "sip:10.0.0.1:5060;transport=tcp"),
         ("SIP:Gw.Example.com:5080;Transport=TCP", Target("Gw.Example.com", 5080, "tcp"), None),
         ("sip:[2001:db8::1]:5070;transport=udp", Target("2001:db8::1", 5070), "sip:[2001:db8::1]:5070;transport=udp"),
+        ("sip:gw.example.com;transport=tls", Target("gw.example.com", 5061, "tls"), None),
+        ("sips:gw.example.com", Target("gw.example.com", 5061, "tls", "sips"), "sips:gw.example.com:5061"),
+        ("sips:gw.example.com:5070;transport=tcp", Target("gw.example.com", 5070, "tls", "sips"), None),
         ("sip:[::1]", Target("::1"), "sip:[::1]:5060;transport=udp"),
         (" sip:localhost ", Target("localhost"), "sip:localhost:5060;transport=udp"),
     ],
@@ -28,17 +31,31 @@ def test_a_target_is_read_and_printed(text: str, target: Target, again: str | No
 
 
 @pytest.mark.parametrize(
+    ("text", "uri", "subject"),
+    [
+        ("sip:10.0.0.1", "sip:1@10.0.0.1:5060", ""),
+        ("sip:10.0.0.1;transport=tcp", "sip:1@10.0.0.1:5060;transport=tcp", ""),
+        ("sip:[::1];transport=tls", "sip:1@[::1]:5061;transport=tls", "::1"),
+        ("sips:GW.example.com", "sips:1@GW.example.com:5061", "gw.example.com"),
+    ],
+)
+def test_somebody_at_a_target(text: str, uri: str, subject: str) -> None:
+    target = read_target(text)
+    assert (target.uri("1"), target.subject) == (uri, subject)
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",
         "10.0.0.1",
-        "sips:gw.example.com",
         "tel:+14155550100",
         "sip:user@gw.example.com",
         "sip:gw.example.com:0",
         "sip:gw.example.com:65536",
         "sip:gw.example.com:port",
-        "sip:gw.example.com;transport=tls",
+        "sip:gw.example.com;transport=sctp",
+        "sips:gw.example.com;transport=udp",
         "sip:gw.example.com;lr",
         "sip:gw.example.com;",
         "sip:300.1.1.1",

@@ -43,7 +43,7 @@ from edge.sip.uri import Uri
 from edge.store.tiers import Found
 from edge.trunks.resolve import Resolve, Targets, resolve
 from edge.trunks.table import TrunkTable
-from edge.trunks.target import SIP_PORT, TRANSPORTS
+from edge.trunks.target import SIP_PORT, SIPS_PORT, TRANSPORTS
 from edge.trunks.trunk import Network, Trunk
 
 ANY_LOCAL: Final = ("", 0)
@@ -113,26 +113,27 @@ class Ways:
         address = self.targets.address(target)
         if address is None:
             raise Unavailable(f"the target of trunk {trunk.name}, {target.host}, has no address")
-        peer = self._reached(Peer(target.transport, ANY_LOCAL, (address, target.port)))
-        transport = ";transport=tcp" if target.transport == "tcp" else ""
-        uri = f"sip:{trunk.dialed(number)}@{target.hostport}{transport}"
+        peer = self._reached(Peer(target.transport, ANY_LOCAL, (address, target.port), subject=target.subject))
+        uri = target.uri(trunk.dialed(number))
         shown = trunk.dialed(source)
         return self._signed(peer, uri, origin, dial, shown, number, source=source, trunk=trunk)
 
     async def _host(self, origin: Origin, dial: Dial, destination: str) -> Way:
         uri = Uri.parse(destination)
-        if uri.scheme != "sip":
+        if not uri.is_sip:
             raise Invalid(f"{uri.scheme}: URIs cannot be called from here")
-        transport = (uri.params.get("transport") or "udp").lower()
+        transport = "tls" if uri.scheme == "sips" else (uri.params.get("transport") or "udp").lower()
         if transport not in TRANSPORTS:
             raise Invalid(f"SIP over {transport[:20]} is not spoken here")
-        port = uri.port or SIP_PORT
+        port = uri.port or (SIPS_PORT if transport == "tls" else SIP_PORT)
         address = _plain(await self._address(uri.host, port))
         if not self._is_open(address):
             raise Forbidden(f"{uri.host} is at an address that is not allowed", reason="DESTINATION_NOT_ALLOWED")
         if any(trunk.outbound for trunk in self.trunks.around(address)) or self._is_carrier(uri.host, address):
             raise Forbidden(f"{uri.host} is a trunk, which only numbers lead to", reason="DESTINATION_NOT_ALLOWED")
-        peer = self._reached(Peer(transport, ANY_LOCAL, (address, port)))
+        peer = self._reached(
+            Peer(transport, ANY_LOCAL, (address, port), subject=uri.host.lower() if transport == "tls" else "")
+        )
         if peer.local == peer.remote:
             raise Forbidden(f"{uri.host} is this edge itself", reason="DESTINATION_NOT_ALLOWED")
         source = await self._source(origin, dial, shows=True, by="")

@@ -1,7 +1,7 @@
 """Sockets and the clock for one agent: the only modules of this package that know them.
 
 An endpoint is the whole of it, with the turns and the one timer; datagrams are one UDP socket, a stream is one
-connection, streams are all of them.
+connection, streams are all of them, tls is what secures them.
 """
 
 from edge.sip.transport.address import is_address, outward

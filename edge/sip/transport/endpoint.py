@@ -2,7 +2,8 @@
 
 UDP is read by `add_reader` in batches of `recvfrom` (asyncio's datagram endpoint costs three times as much a message)
 and written by plain `sendto`; what the socket does not take at once waits in a short queue. TCP goes through asyncio's
-streams of bytes and a `Framer`. There is one timer on the loop for everything that has a deadline here.
+streams of bytes and a `Framer`, TLS through `secure.py` between them. There is one timer on the loop for everything
+that has a deadline here.
 
 One turn is: messages in, events to the user, messages out, timer. A batch is one turn, so an INVITE that its user
 answers while he is told of it never gets a 100, and all others get it before anything waits.
@@ -36,7 +37,8 @@ from edge.sip.strangers import Strangers
 from edge.sip.timers import T1
 from edge.sip.transport.address import Address, is_address, is_any, outward
 from edge.sip.transport.datagrams import Datagrams, bound
-from edge.sip.transport.streams import Streams
+from edge.sip.transport.streams import KINDS, Streams
+from edge.sip.transport.tls import Tls
 from edge.sip.turn import Trace, Turn
 
 BATCH = 64  # datagrams read in one turn; TCP and the API get their share after it
@@ -56,9 +58,10 @@ class Endpoint:
         admit: Callable[[str, str], bool],
         trace: Trace | None = None,
         strangers: Strangers | None = None,
+        tls: Tls | None = None,
     ) -> None:
         """`handle` gets each event; `admit` says whether an address may talk to us by a transport, `strangers` is told
-        of those that may not; `trace` sees what passes."""
+        of those that may not; `trace` sees what passes; `tls` is what connections are secured with."""
         self._strangers = strangers or Strangers()
         self.agent = agent
         self.listening = asyncio.Event()  # what goes out needs an address of ours
@@ -68,7 +71,7 @@ class Endpoint:
         self._loop = asyncio.get_running_loop()
         self._datagrams: list[Datagrams] = []
         self._by_local: dict[Address, Datagrams] = {}
-        self._streams = Streams(self, admit, self._strangers)
+        self._streams = Streams(self, admit, self._strangers, tls)
         self._inside: deque[tuple[Peer, bytes]] = deque()  # from ourselves to ourselves
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -76,7 +79,7 @@ class Endpoint:
     # What the user calls
 
     async def listen(self, binds: Iterable[str]) -> list[str]:
-        """Listen at `udp:127.0.0.1:5060`, `tcp:[::1]:5060` …; returns the same with the ports that port 0 became.
+        """Listen at `udp:127.0.0.1:5060`, `tls:[::1]:5061` …; returns the same with the ports that port 0 became.
 
         Raises OSError, naming the bind, when it cannot; ValueError for one that is none.
         """
@@ -87,12 +90,19 @@ class Endpoint:
                 raise ValueError(f"{bind} is not transport:address:port")
             transport, host, port = match[1], match[2].strip("[]"), int(match[3])
             try:
-                local = self._listen_udp(host, port) if transport == "udp" else await self._streams.listen(host, port)
+                if transport == "udp":
+                    local = self._listen_udp(host, port)
+                else:
+                    local = await self._streams.listen(KINDS[transport], host, port)
             except OSError as error:
                 raise OSError(error.errno, f"cannot listen at {bind}: {error.strerror}") from error
             heard.append(f"{transport}:{f'[{host}]' if ':' in host else host}:{local[1]}")
         self.listening.set()
         return heard
+
+    def secure(self, tls: Tls) -> None:
+        """Secure connections with these from now on; those that stand stay as they are."""
+        self._streams.tls = tls
 
     def now(self) -> float:
         """The clock of the agent."""
@@ -115,7 +125,9 @@ class Endpoint:
     def local_for(self, peer: Peer) -> Address:
         """The address of ours that messages to this peer leave from. Raises OSError when none fits."""
         family = socket.AF_INET6 if ":" in peer.remote[0] else socket.AF_INET
-        locals_ = [one.local for one in self._datagrams] if peer.transport == "udp" else self._streams.locals
+        locals_ = (
+            [one.local for one in self._datagrams] if peer.transport == "udp" else self._streams.locals[peer.transport]
+        )
         for host, port in locals_:
             if (":" in host) == (family == socket.AF_INET6):
                 return (outward(peer.remote, family), port) if is_any(host) else (host, port)
@@ -243,7 +255,7 @@ class Endpoint:
         peer = datagrams.peers[source] = Peer("udp", local, (source[0], source[1]))
         return peer
 
-    # TCP (`Hub`)
+    # Connections (`Hub`)
 
     def read(self, peer: Peer, messages: list[bytes], pong: Callable[[bytes], bool]) -> None:
         now = self._loop.time()

@@ -1,23 +1,30 @@
-"""All TCP connections: those that others open to us, and ours to them.
+"""All connections, TCP and TLS: those that others open to us, and ours to them.
 
-What goes to an address that no connection of ours leads to waits until one stands, or cannot.
+What goes to an address that no connection of ours leads to waits until one stands, or cannot. Over TLS it leads to an
+address and a name: `Peer.subject` of one that is still to be opened says who has to prove to be there. Who is not let
+in is gone before the handshake.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from edge.sip.connection import Crowd, Waiting
 from edge.sip.counts import DISCARDED
-from edge.sip.limits import CONNECT, CONNECTIONS
+from edge.sip.limits import CONNECT, CONNECTIONS, HANDSHAKES
 from edge.sip.peer import Peer
+from edge.sip.secure import Secured
 from edge.sip.strangers import Strangers
 from edge.sip.transport.address import Address, is_address
-from edge.sip.transport.stream import Stream
+from edge.sip.transport.stream import Kind, Stream
+from edge.sip.transport.tls import Tls
 
 SWEEP = 5.0  # s between looks at idle and slow connections
+KINDS: Final[dict[str, Kind]] = {"tcp": "tcp", "tls": "tls"}
+
+Key = tuple[Kind, Address, str]  # where a connection of ours leads: how, to which address, and to whom
 
 
 class Hub(Protocol):
@@ -36,8 +43,11 @@ class Hub(Protocol):
 class Streams:
     """The connections of one endpoint."""
 
-    def __init__(self, hub: Hub, admit: Callable[[str, str], bool], strangers: Strangers) -> None:
-        self.locals: list[Address] = []
+    def __init__(
+        self, hub: Hub, admit: Callable[[str, str], bool], strangers: Strangers, tls: Tls | None = None
+    ) -> None:
+        self.locals: dict[str, list[Address]] = {kind: [] for kind in KINDS}
+        self.tls = tls  # for connections from now on
         self._hub = hub
         self._admit = admit
         self._strangers = strangers
@@ -45,9 +55,10 @@ class Streams:
         self._servers: list[asyncio.Server] = []
         self._open: dict[int, Stream] = {}
         self._crowd = Crowd()
-        self._to: dict[Address, Stream | Waiting] = {}  # connections of ours
+        self._to: dict[Key, Stream | Waiting] = {}  # connections of ours
         self._connecting: set[asyncio.Task[None]] = set()
         self._count = 0
+        self._shaking = 0  # handshakes of others that are under way
         self._swept = 0.0
         self._closed = False
 
@@ -57,13 +68,15 @@ class Streams:
     def now(self) -> float:
         return self._loop.time()
 
-    async def listen(self, host: str, port: int) -> Address:
-        """Raises OSError."""
-        server = await self._loop.create_server(lambda: Stream(self, inbound=True), host, port, backlog=1024)
+    async def listen(self, kind: Kind, host: str, port: int) -> Address:
+        """Raises OSError; ValueError for TLS without a certificate."""
+        if kind == "tls" and (self.tls is None or self.tls.server is None):
+            raise ValueError("TLS is listened for without a certificate")
+        server = await self._loop.create_server(lambda: Stream(self, kind), host, port, backlog=1024)
         self._servers.append(server)
         name = server.sockets[0].getsockname()
         local = name[0], name[1]
-        self.locals.append(local)
+        self.locals[kind].append(local)
         return local
 
     def send(self, peer: Peer, data: bytes) -> bool:
@@ -71,12 +84,14 @@ class Streams:
         if peer.connection:
             stream = self._open.get(peer.connection)
             return stream is not None and stream.send(data)
-        there = self._to.get(peer.remote)
+        kind = KINDS[peer.transport]
+        key = kind, peer.remote, peer.subject
+        there = self._to.get(key)
         if there is None:
             if not is_address(peer.remote[0]) or self._closed or len(self._to) >= CONNECTIONS:
                 return False
-            there = self._to[peer.remote] = Waiting(peer.remote)
-            task = self._loop.create_task(self._connect(there))
+            there = self._to[key] = Waiting()
+            task = self._loop.create_task(self._connect(key, there))
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)
         there.peers.add(peer)
@@ -111,18 +126,29 @@ class Streams:
     def connected(self, stream: Stream, local: Address, remote: Address) -> Peer | None:
         """A new connection. None: it is not wanted."""
         if stream.inbound:
-            if not self._admit(remote[0], "tcp"):
-                self._strangers.seen(remote[0], "tcp", self._loop.time())
+            if not self._admit(remote[0], stream.kind):
+                self._strangers.seen(remote[0], stream.kind, self._loop.time())
                 return None
-            if not self._crowd.enter(remote[0]):
+            if (stream.kind == "tls" and self._shaking >= HANDSHAKES) or not self._crowd.enter(remote[0]):
                 DISCARDED["connections"]()
                 return None
+            self._shaking += stream.kind == "tls"
         self._count += 1
         if not self._open:
             self._swept = self._loop.time()
         self._open[self._count] = stream
         self._hub.arm()
-        return Peer("tcp", local, remote, self._count)
+        return Peer(stream.kind, local, remote, self._count)
+
+    def welcome(self) -> Secured:
+        """For a TLS connection that was opened to us."""
+        assert self.tls is not None
+        assert self.tls.server is not None
+        return Secured(self.tls.server)
+
+    def shaken(self, stream: Stream) -> None:
+        """The handshake is over."""
+        self._shaking -= stream.inbound
 
     def read(self, stream: Stream, messages: list[bytes]) -> None:
         self._hub.read(stream.peer, messages, stream.send)
@@ -130,22 +156,40 @@ class Streams:
     def disconnected(self, stream: Stream) -> None:
         peer = stream.peer
         self._open.pop(peer.connection, None)
-        if stream.inbound:
+        if stream.key is None:
             self._crowd.leave(peer.remote[0])
-        elif self._to.get(peer.remote) is stream:
-            del self._to[peer.remote]
+            self._shaking -= stream.shaking
+        elif self._to.get(stream.key) is stream:
+            del self._to[stream.key]
         self._hub.lost({peer, *stream.peers})
 
-    async def _connect(self, waiting: Waiting) -> None:
+    async def _connect(self, key: Key, waiting: Waiting) -> None:
         """Open a connection of ours and send what waited for it."""
+        stream: Stream | None = None
         try:
+            stream = self._stream_to(key)
             async with asyncio.timeout(CONNECT):
-                _, stream = await self._loop.create_connection(lambda: Stream(self, inbound=False), *waiting.remote)
-        except (OSError, TimeoutError):
-            del self._to[waiting.remote]
+                await self._loop.create_connection(lambda: stream, *key[1])
+                if stream.stands is not None:
+                    await stream.stands
+        except (OSError, TimeoutError, ValueError):
+            if stream is not None:
+                stream.abort()
+            del self._to[key]
             self._hub.lost(waiting.peers)
             return
         stream.peers = waiting.peers
-        self._to[waiting.remote] = stream
+        self._to[key] = stream
         for data in waiting.messages:
             stream.send(data)
+
+    def _stream_to(self, key: Key) -> Stream:
+        """Raises ValueError where the other side can prove nothing."""
+        kind, (host, _), subject = key
+        if kind == "tcp":
+            return Stream(self, kind, key)
+        if self.tls is None:
+            raise ValueError("no TLS is configured")
+        stream = Stream(self, kind, key, Secured(self.tls.client, wanted=subject.split() or [host]))
+        stream.stands = self._loop.create_future()
+        return stream

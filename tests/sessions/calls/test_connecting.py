@@ -696,7 +696,7 @@ async def test_a_stranger_has_his_media_where_he_was_called_or_on_the_internet(
         ("sip:+882161234@[64:ff9b::909:908]", Forbidden, "is a trunk, which only numbers lead to"),
         ("sip:+882161234@SIP.carrier.example.", Forbidden, "is a trunk, which only numbers lead to"),
         ("sip:desk@nowhere.example.com", Unavailable, "cannot be resolved: no such name"),
-        ("sips:desk@9.9.9.9", Invalid, "sips: URIs cannot be called"),
+        ("sips:desk@9.9.9.9", Unavailable, "no address of ours can reach tls"),
         ("sip:desk@9.9.9.9;transport=ws", Invalid, "SIP over ws is not spoken here"),
         ("sip:desk@9.9.9.9;transport=tcp", Unavailable, "no address of ours can reach tcp"),
     ],
