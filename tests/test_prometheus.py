@@ -51,6 +51,20 @@ tests:
           exp_annotations: {summary: "a answers texts by SIP with 403: no_carrier."}}]}
 """
 
+CERTIFICATE = """
+rule_files: [RULES]
+evaluation_interval: 1h
+tests:
+  - interval: 1h
+    input_series:
+      - {series: 'edge_sip_certificate_expiry_time_seconds{instance="a"}', values: '1296000x100'}
+      - {series: 'edge_sip_certificate_expiry_time_seconds{instance="without"}', values: '0x100'}
+    alert_rule_test:
+      - {alertname: EdgeCertificateExpires, eval_time: 24h, exp_alerts: []}
+      - {alertname: EdgeCertificateExpires, eval_time: 27h, exp_alerts: [{exp_labels: {severity: ticket, instance: a},
+          exp_annotations: {summary: "The SIP certificate of a expires at 1970-01-16 00:00:00 +0000 UTC."}}]}
+"""
+
 
 def expressions() -> Iterator[str]:
     """Every PromQL expression of the rules and the dashboard."""
@@ -84,11 +98,12 @@ def test_promtool_accepts_it(arguments: list[str]) -> None:
 
 
 @pytest.mark.server
-def test_alerts_of_manners_fire_when_they_should(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stories", [MANNERS, CERTIFICATE], ids=["manners", "certificate"])
+def test_alerts_fire_when_they_should(tmp_path: Path, stories: str) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not here: apt-get install prometheus")
-    story = tmp_path / "manners.yml"
-    story.write_text(MANNERS.replace("RULES", str(FOLDER / "rules.yml")))
+    story = tmp_path / "story.yml"
+    story.write_text(stories.replace("RULES", str(FOLDER / "rules.yml")))
     result = subprocess.run(["promtool", "test", "rules", story], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 

@@ -37,7 +37,9 @@ class Edge:
         self.agent = Agent(lambda: f"t{next(tokens)}")
         self.events: asyncio.Queue[Event] = asyncio.Queue()
         self.admitted = True
-        self.endpoint = Endpoint(self.agent, self.events.put_nowait, lambda _address, _transport: self.admitted, tls=tls)
+        self.endpoint = Endpoint(
+            self.agent, self.events.put_nowait, lambda _address, _transport: self.admitted, tls=tls
+        )
         self.port = 0
 
     async def event(self) -> Event:
