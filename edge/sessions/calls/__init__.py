@@ -7,7 +7,8 @@ out       `leg.py` is a call that we make until its final answer, `ways.py` wher
           `guests.py` whom we hear because of it
 joined    `connecting.py` rings others for a caller, in the order of `dialing.py`; `bridge.py` relays two
 own       `placing.py` makes calls that nobody called for
-record    `book.py` has all that ring or are up, `record.py` the row of each, `events.py` what is told of it
+record    `book.py` has all that ring or are up, `record.py` the row of each, `lines.py` the same for files,
+          `unproven.py` what never proved who it was, `events.py` what is told of it
           `lines.py` has records in files, as lines of JSON
 media     `recording.py` joins a stream with a tape; `recording_events.py` and `after_recording.py` are what comes of it
           `external_media` forks the audio to a host outside
