@@ -40,6 +40,7 @@ from edge.sessions.texts.variables import TextVariables
 from edge.sms.text import Text, Verdict
 from edge.store.metadata import NIL, json_text, micros, new_id
 from edge.store.tiers import Found
+from edge.store.writer import Then
 
 log = get_logger("sessions")
 
@@ -77,7 +78,9 @@ class TextDesk:
         """Keep a text; its carrier may be told the verdict as soon as this returns."""
         try:
             incoming = await self._read(text)
-            then = await self._opting.kept_with(incoming) if self._opting is not None and incoming.keyword else ()
+            then: tuple[Then, ...] = ()
+            if self._opting is not None and incoming.keyword:
+                then = await self._opting.kept_with(incoming, by_carrier=text.keyword != "")
             kept, new = await self._inbox.accept(incoming, then)
         except Unavailable:
             self._count(text.carrier, "unavailable")

@@ -231,8 +231,8 @@ class OptOuts:
         return ((OUT, (*whose, word, text.id, TEXT, "", text.tm_create, text.tm_create)),)
 
     async def tells(self, text: Incoming) -> tuple[Then, ...]:
-        """What is written besides with the row of a text that is a keyword to its carrier only: the event, for after a
-        crash nobody would know that there is one to tell of (`announce`).
+        """What is written besides with the row of a text that is a keyword because its carrier says so: the event, for
+        after a crash nobody would know that there is one to tell of (`announce`).
         """
         found = await self.get(text.conversation_id, None)
         in_force, when = found is not None and found.tm_end is None, from_micros(text.tm_create)

@@ -52,12 +52,13 @@ class Opting:
         found = self._keywords.find(text, digits, peer)
         return found if found is None or number is None or number.metadata.keywords != "flow" else None
 
-    async def kept_with(self, text: Incoming) -> tuple[Then, ...]:
-        """What is written in the same commit as a keyword, if that is new. Raises Unavailable."""
+    async def kept_with(self, text: Incoming, *, by_carrier: bool) -> tuple[Then, ...]:
+        """What is written in the same commit as a keyword, if that is new. `by_carrier`: it is one because its carrier
+        says so. Raises Unavailable.
+        """
         keyword = self._keywords.find(text.text, text.number, text.peer)
-        if keyword is not None and keyword.kind == text.keyword:
-            return self._opt_outs.told(text, keyword.word)
-        return (*self._opt_outs.told(text, ""), *await self._opt_outs.tells(text))
+        then = self._opt_outs.told(text, keyword.word if keyword is not None and keyword.kind == text.keyword else "")
+        return (*then, *await self._opt_outs.tells(text)) if by_carrier else then
 
     async def perform(self, text: Incoming, number: Number | None) -> Performed | None:
         """What became of a keyword; None: it is none, or its flow is to run too. Raises Unavailable."""

@@ -142,12 +142,15 @@ async def test_what_only_the_carrier_takes_for_a_keyword_is_one(ground: Ground) 
         assert sorted(await told(ground)) == [("opt_out_created", "text"), ("opt_out_deleted", "text")]
 
 
-async def test_the_event_of_such_a_keyword_is_there_though_the_process_dies_behind_the_commit(ground: Ground) -> None:
+@pytest.mark.parametrize("words", ["genug", "STOP"])
+async def test_the_event_of_such_a_keyword_is_there_though_the_process_dies_behind_the_commit(
+    ground: Ground, words: str
+) -> None:
     frail = Frail(ground.writer)
     async with living(ground, Post(), frail, silent=("post",)) as life:
         listening(life)
         frail.dies_at = (len(frail.puts), True)
-        receiving = asyncio.create_task(life.says("genug", keyword="stop"))
+        receiving = asyncio.create_task(life.says(words, keyword="stop"))
         await frail.dead.wait()
         receiving.cancel()
         assert ("opt_out_created", "text") in await told(ground)
