@@ -107,8 +107,6 @@ from edge.store.shared_key import shared_key
 from edge.store.spool import Spool as RowSpool
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
-from edge.trunks.resolve import Targets
-from edge.trunks.table import TrunkTable
 from edge.upkeep import Daemon
 from edge.voices.studio import Studio, build_voices, open_speech
 
@@ -144,7 +142,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         await record_spool.start()
         stack.push_async_callback(record_spool.close)
 
-        trunks, targets = TrunkTable(config.trunks), Targets(config.trunks)
+        trunks, targets = stores.roll.table, stores.roll.targets
+        await stores.roll.start(stores.trunks)
         guard, own = Guard(config.http), Guard(config.http, own=True)
         stack.push_async_callback(guard.close)
         stack.push_async_callback(own.close)
@@ -296,7 +295,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         async def leave() -> None:
             await asyncio.gather(owning.close(), serving.close())
 
-        daemon = Daemon(config, stores, endpoint, book, trunks, targets, tables, leave)
+        daemon = Daemon(config, stores, endpoint, book, tables, leave)
         server = Server(
             create_app(
                 Services(
@@ -336,6 +335,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     secrets=stores.secrets,
                     http=guard,
                     trunks=trunks,
+                    roll=stores.roll,
+                    stored_trunks=stores.trunks,
                     routes=stores.routes,
                     carriers=list(carriers.values()),
                     keep=texts.receive,
@@ -374,6 +375,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             daemon.feed_watchdog(),
             daemon.purge(),
             targets.keep_fresh(),
+            stores.roll.watch(stores.trunks),
             canary.watch(asyncio.sleep),
             parking.watch(inbox.accept, asyncio.sleep),
             opt_outs.watch(asyncio.sleep),

@@ -30,6 +30,7 @@ from pydantic_core import PydanticUndefined
 from edge.plugins import Plugins
 
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"  # of a plug-in's instance: it stands in URLs and metric labels
+FILE: Final = "file:"  # before the path of a file that holds a secret
 WIDTH = 100  # comments are wrapped to this many columns
 
 _url = TypeAdapter(HttpUrl)
@@ -43,10 +44,10 @@ def _base_url(value: str) -> str:
 
 
 def _secret(value: Any) -> Any:
-    if not isinstance(value, str) or not value.startswith("file:"):
+    if not isinstance(value, str) or not value.startswith(FILE):
         return value
     try:
-        return Path(value.removeprefix("file:")).read_text(encoding="utf-8").strip()
+        return Path(value.removeprefix(FILE)).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise ValueError(f"the file cannot be read: {getattr(error, 'strerror', None) or error}") from None
 

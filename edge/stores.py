@@ -36,6 +36,8 @@ from edge.store.migrate import is_behind, migrate
 from edge.store.notice import Notices
 from edge.store.reader import Reader
 from edge.store.redis import RedisTier
+from edge.trunks.roll import TrunkRoll
+from edge.trunks.stored import StoredTrunks
 
 log = get_logger("store")
 
@@ -59,6 +61,8 @@ class Stores:
     caller_lists: ResourceTable[Callers]
     resources: Resources
     routes: Routes
+    roll: TrunkRoll
+    trunks: StoredTrunks
     notices: Notices
     journal: Journal
 
@@ -91,6 +95,7 @@ async def open_stores(config: Config, *, embedded_redis: bool = False) -> AsyncI
         stack.push_async_callback(cache.close)
         tiers = (config.cache, notices, redis, reader)
         directory, accounts, library = Directory(*tiers), CustomerDirectory(*tiers), Library(*tiers)
+        roll = TrunkRoll(config.trunks, notices, lambda: redis is not None and redis.tracked)
         journal = Journal(accounts, notices, FORMS, lambda: datetime.now(UTC))
         yield Stores(
             engine=engine,
@@ -108,6 +113,8 @@ async def open_stores(config: Config, *, embedded_redis: bool = False) -> AsyncI
             caller_lists=ResourceTable(CALLER_LISTS, engine, cache),
             resources=Resources.open(*tiers),
             routes=Routes(directory, accounts, library),
+            roll=roll,
+            trunks=StoredTrunks(engine, cache, roll.given),
             notices=notices,
             journal=journal,
         )

@@ -18,8 +18,6 @@ from edge.sessions.overload import BEAT_SECONDS, Overload
 from edge.sip.transport import Endpoint
 from edge.sip.transport.tls import read_tls
 from edge.stores import Stores
-from edge.trunks.resolve import Targets
-from edge.trunks.table import TrunkTable
 
 log = get_logger("daemon")
 
@@ -50,8 +48,6 @@ class Daemon:
         stores: Stores,
         endpoint: Endpoint,
         book: CallBook,
-        trunks: TrunkTable,
-        targets: Targets,
         tables: Sequence[Purged],
         leave: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
@@ -61,10 +57,7 @@ class Daemon:
         self.sip: list[str] = []
         self.http = ""
         self.draining = False
-        self._refreshing: asyncio.Task[None] | None = None
         self._book = book
-        self._trunks = trunks
-        self._targets = targets
         self._tables = tables
         self._leave = leave  # what goes first when draining: another edge has it at once
 
@@ -96,6 +89,8 @@ class Daemon:
         """Take over what can change in flight, and say what cannot. Raises Invalid, and then nothing changed."""
         sip = self.config.sip.model_copy(update={"tls": new.sip.tls})
         tls = read_tls(sip)  # what the files hold may be new, though their names are not
+        if self.config.trunks != new.trunks:
+            self.stores.roll.reload(new.trunks)
         self.endpoint.secure(tls)
         tls.announce()
         self.config = self.config.model_copy(update={"sip": sip})
@@ -103,10 +98,6 @@ class Daemon:
         applied = [name for name in changed if name in RELOADED]
         restart = [name for name in changed if name not in RELOADED]
         self.config = self.config.model_copy(update={name: getattr(new, name) for name in applied})
-        if "trunks" in changed:
-            self._trunks.replace(new.trunks)
-            self._targets.replace(new.trunks)
-            self._refreshing = asyncio.create_task(self._targets.refresh())
         if "log" in changed:
             configure(new.log)
         log.info("configuration read again", changed=", ".join(applied) or "nothing")

@@ -6,20 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from edge import upkeep as module
 from edge.config import LOOPBACK, Config
-from edge.errors import Fault
+from edge.errors import Fault, Invalid
 from edge.log import LogSection
+from edge.sessions.calls.book import CallBook
 from edge.sessions.calls.record import Attempt, CallRecords, CallTable
 from edge.sessions.overload import Overload, OverloadSection
+from edge.sip.transport import Endpoint
 from edge.store.engine import open_engine
 from edge.store.metadata import micros, new_id
-from edge.trunks.resolve import Targets
-from edge.trunks.table import TrunkTable
+from edge.store.notice import Notices
+from edge.stores import Stores
+from edge.trunks.roll import TrunkRoll
 from edge.trunks.trunk import Trunk
 from edge.upkeep import BEATS, DRAINING, LAG, RELOADED, Daemon
 from tests.logged import logged
@@ -39,26 +43,21 @@ async def line(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[Line]:
 
 
 @pytest.fixture
-def trunks() -> TrunkTable:
-    return TrunkTable([LOOPBACK])
+def roll() -> TrunkRoll:
+    return TrunkRoll([LOOPBACK], Notices())
 
 
 @pytest.fixture
-def targets() -> Targets:
-    return Targets([LOOPBACK])
-
-
-@pytest.fixture
-def daemon(line: Line, trunks: TrunkTable, targets: Targets) -> Daemon:
+def daemon(line: Line) -> Daemon:
     tables = (CallTable(line.stores.engine),)
-    return Daemon(Config(), line.stores, line.desk.endpoint, line.book, trunks, targets, tables)
+    return Daemon(Config(), line.stores, line.desk.endpoint, line.book, tables)
 
 
 @pytest.fixture
-def bare(trunks: TrunkTable, targets: Targets) -> Daemon:
+def bare(roll: TrunkRoll) -> Daemon:
     """As far as settings go."""
-    nothing = cast("Any", None)
-    return Daemon(Config(), nothing, nothing, nothing, trunks, targets, ())
+    stores, endpoint = cast("Stores", SimpleNamespace(roll=roll)), cast("Endpoint", SimpleNamespace(secure=repr))
+    return Daemon(Config(), stores, endpoint, cast("CallBook", None), ())
 
 
 def changed(**fields: Any) -> Config:
@@ -89,7 +88,8 @@ def test_a_reload_without_a_change_says_nothing_changed(bare: Daemon) -> None:
     assert said(lines()) == [("configuration read again", "nothing")]
 
 
-async def test_other_trunks_are_in_force_at_once(bare: Daemon, trunks: TrunkTable, targets: Targets) -> None:
+async def test_other_trunks_are_in_force_at_once(bare: Daemon, roll: TrunkRoll) -> None:
+    trunks, targets = roll.table, roll.targets
     with logged() as lines:
         bare.reload(changed(trunks=(CARRIER,)))
     assert said(lines()) == [("configuration read again", "trunks")]
@@ -97,6 +97,13 @@ async def test_other_trunks_are_in_force_at_once(bare: Daemon, trunks: TrunkTabl
     assert CARRIER.target is not None
     assert targets.address(CARRIER.target) == "192.0.2.7"
     assert bare.config.trunks == (CARRIER,)
+
+
+def test_trunks_in_each_other_s_way_change_nothing_of_a_reload(bare: Daemon, roll: TrunkRoll) -> None:
+    with pytest.raises(Invalid):
+        bare.reload(changed(trunks=(CARRIER, CARRIER), keep_days=7))
+    assert [trunk.name for trunk in roll.table] == ["loopback"]
+    assert bare.config == Config()
 
 
 def test_another_level_of_the_log_is_in_force_at_once(bare: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +115,7 @@ def test_another_level_of_the_log_is_in_force_at_once(bare: Daemon, capsys: pyte
         assert "changed=log" in capsys.readouterr().err
 
 
+ELSEWHERE = Config().sip.model_copy(update={"advertise": "192.0.2.1"})
 OTHERS = sorted(Config.model_fields.keys() - set(RELOADED))
 
 
@@ -118,7 +126,7 @@ def test_each_setting_is_one_or_the_other() -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_needs_a_restart_is_named_until_there_was_one(bare: Daemon, name: str) -> None:
-    new = changed(**{name: "another"}, keep_days=7)
+    new = changed(**{name: ELSEWHERE if name == "sip" else "another"}, keep_days=7)
     with logged() as lines:
         bare.reload(new)
         bare.reload(new)

@@ -37,6 +37,7 @@ from edge.api.recordings import Recordings
 from edge.api.section import ApiSection
 from edge.api.services import Services
 from edge.api.simulation import Simulation
+from edge.api.trunks import Trunks
 from edge.api.webhook_secrets import WebhookSecrets
 from edge.metrics import counter
 
@@ -47,9 +48,10 @@ MALFORMED = counter("http_malformed_total", "Requests that were not HTTP, answer
 def operations(services: Services) -> list[AnyOperation]:
     """Everything a client may ask for, in the order the documents show it."""
     binding = Binding(services.flows, services.numbers)
+    trunks = Trunks(services.stored_trunks, services.roll, services.numbers)
     ordering = Ordering(services.numbers, services.providers, services.clock)
     return [
-        *Numbers(services.numbers, binding, ordering).operations(),
+        *Numbers(services.numbers, binding, ordering, trunks.unknown).operations(),
         *AvailableNumbers(services.providers).operations(),
         *Flows(services.flows, services.numbers, binding, services.resources).operations(),
         *Simulation(
@@ -70,6 +72,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Deliveries(services.deliveries).operations(),
         *Events(services.events, services.customers, services.journal, services.telling, services.clock).operations(),
         *Explain(services.trunks, services.routes).operations(),
+        *trunks.operations(),
         *Customers(services.customers, services.http).operations(),
         *WebhookSecrets(services.secrets).operations(),
         *AccessKeys(services.keys, services.clock).operations(),

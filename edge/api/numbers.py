@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from edge.accounts.key import Identity
 from edge.api.auth import owner, scope
 from edge.api.binding import ALL_SLOTS, Binding
 from edge.api.field import E164, Change, Detail, Id, Line, Model, Result, changes
@@ -13,7 +15,8 @@ from edge.api.field import Binding as FlowSlot
 from edge.api.operation import Answer, AnyOperation, Ask, Nothing, Operation
 from edge.api.ordering import Ordering
 from edge.api.paging import Page, PageQuery
-from edge.errors import Conflict, Fault, Forbidden, NotFound
+from edge.errors import Conflict, Fault, Forbidden, Invalid, NotFound
+from edge.numbers.number import TRUNKS as TRUNKS_MAX
 from edge.numbers.number import Kind, NumberMetadata, Status
 from edge.numbers.number import Number as Stored
 from edge.numbers.release import VERSIONS, Share
@@ -21,10 +24,13 @@ from edge.numbers.release import Release as Released
 from edge.numbers.table import NumberTable
 from edge.store.metadata import NIL
 
+UnknownTrunks = Callable[[Sequence[str]], Awaitable[Collection[str]]]  # ids → those that are no trunk's
+
 FALLBACK = 'The flow that takes over when the flow of a call or message fails; "", null or the nil UUID is none.'
 UNBOUND = 'The flow of an incoming {}; "", null or the nil UUID is none.'
 
 
+TRUNKS = "The trunks that its calls and texts may come by; none: all of them."
 RELEASE = "The versions of the flow for {}s that run here; null is the newest one."
 
 
@@ -61,6 +67,7 @@ class Number(Result):
     t38_enabled: bool = Field(description="T.38 fax, as its provider says.")
     emergency_enabled: bool = Field(description="Emergency calls, as its provider says.")
     metadata: NumberMetadata = Field(description="Switches.")
+    trunk_ids: list[str] = Field(description=TRUNKS)
     tm_purchase: str | None = Field(description="When it was bought; null when it was not.")
     tm_renew: str | None = Field(description="When it was last renewed.")
     tm_create: str = Field(description="When it was created.")
@@ -86,6 +93,9 @@ class NumberCreate(Model):
     name: Line = Field(default="", description="Free text.")
     detail: Detail = Field(default="", description="Free text.")
     metadata: NumberMetadata = Field(default=NumberMetadata(), description="Switches.")
+    trunk_ids: Annotated[list[Id], Field(max_length=TRUNKS_MAX)] = Field(
+        default=[], description=f"{TRUNKS} Admin keys only."
+    )
     customer_id: Id | None = Field(
         default=None, description="The account to own it. A customer's key may leave it out; an admin key may not."
     )
@@ -111,6 +121,9 @@ class NumberChange(FlowIds):
     name: Line = Field(default_factory=str, description="Free text.")
     detail: Detail = Field(default_factory=str, description="Free text.")
     metadata: NumberMetadata = Field(default_factory=NumberMetadata, description="Switches.")
+    trunk_ids: Annotated[list[Id], Field(max_length=TRUNKS_MAX)] = Field(
+        default_factory=list, description=f"{TRUNKS} Admin keys only."
+    )
     status: Literal["active", "suspended"] = Field(
         default_factory=lambda: "active", description="Suspend it or take it up again. Admin keys only."
     )
@@ -132,8 +145,9 @@ def shown(number: Stored) -> Answer:
 class Numbers:
     """The operations on numbers."""
 
-    def __init__(self, table: NumberTable, binding: Binding, ordering: Ordering) -> None:
+    def __init__(self, table: NumberTable, binding: Binding, ordering: Ordering, unknown_trunks: UnknownTrunks) -> None:
         self._table = table
+        self._unknown_trunks = unknown_trunks
         self._binding = binding
         self._ordering = ordering
 
@@ -156,6 +170,7 @@ class Numbers:
         if ask.body.hosted and not ask.asker.admin:
             raise Forbidden("only an admin access key may host a number", reason="ADMIN_REQUIRED")
         fields = ask.body.model_dump(exclude={"customer_id", "hosted"}, exclude_unset=True)
+        await self._check_trunks(ask.asker, fields)
         await self._binding.check(customer_id, fields)
         number = await self._ordering.create(customer_id, fields, hosted=ask.body.hosted)
         await self._binding.confirm(customer_id, fields)
@@ -168,6 +183,7 @@ class Numbers:
         wanted = changes(ask.body)
         if "status" in wanted and not ask.asker.admin:
             raise Forbidden("only an admin access key may suspend a number", reason="ADMIN_REQUIRED")
+        await self._check_trunks(ask.asker, wanted)
         return await self._change(ask, wanted)
 
     async def bind(self, ask: Ask[Nothing, FlowIds]) -> Answer:
@@ -183,6 +199,18 @@ class Numbers:
         if ask.match not in (None, number.version):
             raise Conflict(f"{number.number} has changed meanwhile", reason="VERSION_MISMATCH")
         return shown(await self._ordering.release(number))
+
+    async def _check_trunks(self, asker: Identity, fields: Mapping[str, Any]) -> None:
+        """Trunks are the operator's. Raises Forbidden, Invalid for one that is not there."""
+        if not fields.get("trunk_ids") and (asker.admin or "trunk_ids" not in fields):
+            return
+        if not asker.admin:
+            raise Forbidden("only an admin access key may bind a number to trunks", reason="ADMIN_REQUIRED")
+        unknown = await self._unknown_trunks(fields["trunk_ids"])
+        if unknown:
+            places = enumerate(fields["trunk_ids"])
+            faults = [Fault(f"trunk_ids[{i}]", f"there is no trunk {one}") for i, one in places if one in unknown]
+            raise Invalid("the number cannot be bound to these trunks", faults=faults, reason="TRUNK_NOT_FOUND")
 
     async def _find(self, number_id: str, customer_id: str | None) -> Stored:
         number = await self._table.get(number_id, customer_id)

@@ -42,6 +42,8 @@ from edge.sessions.texts.posting import Posting
 from edge.sessions.texts.session import TextSending
 from edge.sms.carrier import Carrier
 from edge.sms.keywords import Keywords
+from edge.trunks.roll import TrunkRoll
+from edge.trunks.stored import StoredTrunks
 from edge.trunks.table import TrunkTable
 
 
@@ -83,6 +85,8 @@ class Services:
     journal: Journal
     telling: Telling
     trunks: TrunkTable
+    roll: TrunkRoll
+    stored_trunks: StoredTrunks
     routes: Routes
     carriers: Sequence[Carrier]
     keep: Keep

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edge.errors import Fault, Invalid
 from edge.numbers.release import Release
@@ -16,6 +16,7 @@ from edge.store.metadata import NIL, instant_text, is_id, new_id
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # the whole of a stored number, tested with `fullmatch`
 VIRTUAL = re.compile(r"\+899[0-9]{9}")
+TRUNKS: Final = 32  # that a number may be bound to, short of all of them
 RESERVED = "+899000"  # virtual numbers kept for the operator
 
 Status = Literal["pending", "active", "suspended", "failed", "released"]
@@ -35,9 +36,21 @@ RELEASES: Final[dict[str, tuple[str, Literal["call", "message"]]]] = {  # by slo
     "call_flow_id": ("call_flow_release", "call"),
     "message_flow_id": ("message_flow_release", "message"),
 }
-_JSON_COLUMNS: Final = ("metadata", "call_flow_release", "message_flow_release")
+_JSON_COLUMNS: Final = ("metadata", "call_flow_release", "message_flow_release", "trunk_ids")
+
+
+def read_trunk_ids(ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Each once."""
+    if any(not is_id(one) for one in ids):
+        raise ValueError("has what is no UUID")
+    return (*dict.fromkeys(ids),)
+
 
 FlowId = Annotated[str, BeforeValidator(read_flow_id)]
+
+
+# The trunks that a number answers on; empty: all.
+TrunkIds = Annotated[tuple[str, ...], Field(max_length=TRUNKS), AfterValidator(read_trunk_ids)]
 
 
 class NumberMetadata(BaseModel):
@@ -73,6 +86,7 @@ class Number(BaseModel):
     t38_enabled: bool = False
     emergency_enabled: bool = False
     metadata: NumberMetadata = NumberMetadata()
+    trunk_ids: TrunkIds = ()
     tm_purchase: datetime | None = None
     tm_renew: datetime | None = None
     tm_create: datetime
@@ -124,6 +138,7 @@ class NumberDraft(BaseModel):
     t38_enabled: bool = False
     emergency_enabled: bool = False
     metadata: NumberMetadata = NumberMetadata()
+    trunk_ids: TrunkIds = ()
     tm_purchase: datetime | None = None
     provider_name: str = ""
     provider_reference_id: str = ""

@@ -56,6 +56,7 @@ WRITABLE = frozenset(
             "detail",
             "status",
             "metadata",
+            "trunk_ids",
             "t38_enabled",
             "emergency_enabled",
         ),
@@ -64,6 +65,7 @@ WRITABLE = frozenset(
 )
 SLOTS = ("call_flow_id", "message_flow_id", "fallback_flow_id")
 RELEASED = "call_flow_release IS NOT NULL OR message_flow_release IS NOT NULL"
+ON_SOME = "trunk_ids <> '[]'"
 UNBIND_ROWS = 200  # numbers of one transaction when a flow is deleted: others write in between
 
 numbers = Table(
@@ -86,6 +88,7 @@ numbers = Table(
     Column("metadata", Json, nullable=False),
     Column("provider_name", Text, nullable=False),
     Column("provider_reference_id", Text, nullable=False),
+    Column("trunk_ids", Json, nullable=False, server_default="[]"),
     Column("version", BigInteger, nullable=False),
     Column("tm_purchase", Instant),
     Column("tm_renew", Instant),
@@ -110,6 +113,7 @@ numbers = Table(
     Index("ix_numbers_message_flow_id", "message_flow_id"),
     Index("ix_numbers_fallback_flow_id", "fallback_flow_id"),
     Index("ix_numbers_released", "number", sqlite_where=text(RELEASED), postgresql_where=text(RELEASED)),
+    Index("ix_numbers_trunk_ids", "number", sqlite_where=text(ON_SOME), postgresql_where=text(ON_SOME)),
 )
 
 number_versions = Table(
@@ -268,6 +272,12 @@ class NumberTable:
         either = or_(*(numbers.c[release].is_not(None) for release, _ in RELEASES.values()))
         async with reading(self._engine) as connection:
             return await _all(connection, _live(None).where(either).order_by(numbers.c.number))
+
+    async def on_trunk(self, trunk_id: str) -> Number | None:
+        """A live number that answers on that trunk and not on all."""
+        query = _live(None).where(text(ON_SOME), numbers.c.trunk_ids.cast(Text).contains(trunk_id, autoescape=True))
+        async with reading(self._engine) as connection:
+            return await _one(connection, query.order_by(numbers.c.number).limit(1))
 
     async def by_e164(self, e164: str) -> Number | None:
         """The live row, else the one released last, else None. (The directory answers the same, from its caches.)"""

@@ -18,6 +18,7 @@ SIP_PORT: Final = 5060  # RFC 3261 §19.1.2
 SIPS_PORT: Final = 5061  # over TLS
 TRANSPORTS: Final[dict[str, Transport]] = {"udp": "udp", "tcp": "tcp", "tls": "tls"}
 
+TARGET_PATTERN: Final = r"^[sS][iI][pP][sS]?:"  # for whom a rough word will do
 _FORM = re.compile(r"(sips?):(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?((?:;[^;]*)*)", re.IGNORECASE)
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?", re.IGNORECASE)
 

@@ -10,16 +10,16 @@ from uuid import UUID, uuid5
 import phonenumbers
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     PlainSerializer,
+    PlainValidator,
     PrivateAttr,
     WithJsonSchema,
     model_validator,
 )
 
 from edge.settings import Secret, Section
-from edge.trunks.target import Target, read_target
+from edge.trunks.target import TARGET_PATTERN, Target, read_target
 
 Network = IPv4Network | IPv6Network
 
@@ -35,7 +35,7 @@ DIGITS_MAX: Final = 15  # of a number (E.164)
 MAPPED = IPv6Network("::ffff:0:0/96")  # RFC 4291 §2.5.5.2
 
 
-def read_network(value: Any) -> Any:
+def read_network(value: Any) -> Network:
     """Read a network or a single address; an IPv4 network in IPv6 clothes becomes the IPv4 one."""
     if isinstance(value, IPv4Network | IPv6Network):
         return value
@@ -46,6 +46,28 @@ def read_network(value: Any) -> Any:
         mapped = network.network_address.ipv4_mapped
         return IPv4Network((int(mapped or 0), network.prefixlen - MAPPED.prefixlen))
     return network
+
+
+def read_sip_target(value: Any) -> Target:
+    """Read a target from its text."""
+    target = read_target(value)
+    if not isinstance(target, Target):
+        raise ValueError("a target is written as text")
+    return target
+
+
+SipNetwork = Annotated[
+    Network,
+    PlainValidator(read_network),
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "description": "An address or a network.", "examples": ["192.0.2.0/24"]}),
+]
+SipTarget = Annotated[
+    Target,
+    PlainValidator(read_sip_target),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": TARGET_PATTERN, "examples": ["sip:192.0.2.7:5060;transport=udp"]}),
+]
 
 
 def read_advertised(value: str | None) -> str | None:
@@ -145,12 +167,9 @@ class Credentials(Section):
 class Registration(Section):
     """We register at the carrier, and calls come to where we registered from."""
 
-    registrar: Annotated[
-        Target | None,
-        BeforeValidator(read_target),
-        PlainSerializer(lambda target: target and str(target), return_type=str | None),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
-    ] = Field(default=None, description="Where to register: sip:host[:port][;transport=…]. Empty: the trunk's target.")
+    registrar: SipTarget | None = Field(
+        default=None, description="Where to register: sip:host[:port][;transport=…]. Empty: the trunk's target."
+    )
     user: str = Field(
         default="", max_length=128, description="The user part of our address there. Empty: the user name."
     )
@@ -167,7 +186,7 @@ class Trunk(Section):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$", description="The trunk's name, as records and logs show it."
     )
     networks: Annotated[
-        tuple[Annotated[Network, BeforeValidator(read_network)], ...],
+        tuple[SipNetwork, ...],
         Field(
             min_length=1,
             max_length=NETWORKS,
@@ -182,12 +201,7 @@ class Trunk(Section):
         pattern=r"^[A-Z]{2}$",
         description="Country (ISO 3166, e.g. US) whose national forms this carrier writes numbers in, if it does.",
     )
-    target: Annotated[
-        Target | None,
-        BeforeValidator(read_target),
-        PlainSerializer(lambda target: target and str(target), return_type=str | None),
-        WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
-    ] = Field(
+    target: SipTarget | None = Field(
         default=None,
         description="Where requests to this carrier go: sip:host[:port][;transport=udp|tcp|tls], or sips:host[:port]."
         " Over TLS its certificate must name the host. Without it, a text can only be answered, at the address it came"
@@ -229,15 +243,7 @@ class Trunk(Section):
     registration: Registration | None = Field(
         default=None, description="Registering at this carrier, if it wants that."
     )
-    failover: tuple[
-        Annotated[
-            Target,
-            BeforeValidator(read_target),
-            PlainSerializer(str, return_type=str),
-            WithJsonSchema({"type": "string"}),
-        ],
-        ...,
-    ] = Field(
+    failover: tuple[SipTarget, ...] = Field(
         default=(),
         max_length=TARGETS,
         description="Further targets, tried in this order when one before does not answer, or says 503 or 408.",

@@ -33,7 +33,7 @@ PLATFORM = {
 }
 OURS = {
     "Step": {"failure_id"},
-    "Number": {"fallback_flow_id", "call_flow_release", "message_flow_release"},
+    "Number": {"fallback_flow_id", "call_flow_release", "message_flow_release", "trunk_ids"},
     "Flow": {"version", "media", "warnings", "unavailable"},
     "Call": {"edge"},
     "Message": {"edge"},

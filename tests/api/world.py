@@ -78,8 +78,8 @@ from edge.store.metadata import NIL, micros, new_id
 from edge.store.notice import Notices
 from edge.store.reader import Reader
 from edge.store.writer import Writer
-from edge.trunks.resolve import Targets
-from edge.trunks.table import TrunkTable
+from edge.trunks.roll import TrunkRoll
+from edge.trunks.stored import StoredTrunks
 from edge.trunks.trunk import Trunk
 
 load("edge.actions")
@@ -352,9 +352,10 @@ async def _running(
     pool = PoolRange(country="US", first=FREE, last="+14155550199", region="California")
     virtual = PoolRange(country="899", first="+899001000000", last="+899001000099", type="virtual", features=("voice",))
     providers: Sequence[Any] = (Pool(PoolSection(ranges=(pool, virtual)), numbers.taken), Fickle(shop))
-    trunks = TrunkTable([Trunk(name="carrier", networks=("192.0.2.0/24",), country="US")])
+    roll = TrunkRoll([Trunk(name="carrier", networks=("192.0.2.0/24",), country="US")], notices)
+    trunks = roll.table
     # its carriers only take texts in, and ask nothing
-    site: Any = Site(messages=None, post=None, trunks=trunks, targets=Targets(trunks), ask=None)  # type: ignore[arg-type]
+    site: Any = Site(messages=None, post=None, trunks=trunks, targets=roll.targets, ask=None)  # type: ignore[arg-type]
     writer = Writer(StoreSection(url=database_url))
     await writer.start()
     recordings = RecordingTable(engine, writer)
@@ -413,6 +414,8 @@ async def _running(
         secrets=secrets,
         http=guard,
         trunks=trunks,
+        roll=roll,
+        stored_trunks=StoredTrunks(engine, cache, roll.given, clock=clock),
         routes=routes,
         carriers=[loopback, bell],
         keep=mailbox,

@@ -58,7 +58,7 @@ async def test_a_database_is_behind_until_it_has_our_newest_revision(sql_url: st
 
 
 async def test_migrations_and_tables_are_equal(database_url: str) -> None:
-    for package in ("accounts", "numbers", "flows", "recordings", "sessions"):
+    for package in ("accounts", "numbers", "flows", "recordings", "sessions", "trunks"):
         for module in pkgutil.walk_packages(importlib.import_module(f"edge.{package}").__path__, f"edge.{package}."):
             importlib.import_module(module.name)
 
