@@ -164,10 +164,12 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         )
         ledger = stores.redis if config.redis.url is not None else None  # an embedded one is shared with nobody
         proofs = Proofs(nonces, realm=config.sip.realm, ledger=ledger)
+        admission = Admission(entrance, overload, lambda name: book.of_trunk(name), proofs)
         agent = Agent(
             lambda: take_chance(8).hex(),
             advertise=config.sip.advertised(),
-            admit=Admission(entrance, overload, lambda name: book.of_trunk(name), proofs),
+            admit=admission,
+            known=admission.known,
         )
         guests = Guests()
         endpoint = Endpoint(

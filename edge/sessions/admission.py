@@ -69,6 +69,11 @@ class Admission:
             known = self._rates[key] = Rate(rate)
         return known
 
+    def known(self, request: Request, peer: Peer) -> Terms:
+        """On which terms one from there would be let in."""
+        entry = self._entrance.find(request, peer)
+        return DEFAULT if entry is None else self._of(entry)
+
     def _of(self, entry: Entry) -> Terms:
         if entry.proxy:
             return terms_of(entry)
@@ -82,13 +87,17 @@ class Admission:
 
 
 def terms_of(entry: Entry) -> Terms:
+    """What was agreed with the carrier that a request came from."""
+    return agreed(entry.trunk, entry)
+
+
+def agreed(trunk: Trunk, whose: Entry | None = None) -> Terms:
     """What was agreed with a trunk's carrier."""
-    trunk = entry.trunk
     return Terms(
         reliable=trunk.reliable,
         session_expires=trunk.session_expires,
         min_se=trunk.min_se,
         advertise=trunk.advertise,
         login=None if trunk.credentials is None else login_of(trunk.credentials),
-        whose=entry,
+        whose=whose,
     )

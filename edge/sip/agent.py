@@ -32,7 +32,7 @@ from edge.sip.peer import Peer
 from edge.sip.prover import Prover
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import InviteServer
-from edge.sip.terms import DEFAULT, Admit, Refused, Terms, admit_all
+from edge.sip.terms import DEFAULT, Admit, Known, Refused, Terms, admit_all, known_to_nobody
 from edge.sip.text import Texts, name_addr
 from edge.sip.transaction import ServerKey, client_key, merge_key, server_key
 from edge.sip.uac import Uac
@@ -40,13 +40,13 @@ from edge.sip.uas import Uas
 from edge.sip.wire import Wire
 
 NO_ADDRESSES: Mapping[str, str] = {}
-INSIDE_ONLY = frozenset(("BYE", "INFO", "NOTIFY", "UPDATE"))  # methods that mean nothing outside of a dialog
+INSIDE_ONLY = frozenset(("BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"))  # methods that mean nothing outside of a dialog
 
 
 class Agent:
     """A user agent for many calls and texts at once."""
 
-    __slots__ = ("_admit", "_asked", "_calls", "_draining", "_texts", "_uac", "_uas", "_wire")
+    __slots__ = ("_admit", "_asked", "_calls", "_draining", "_known", "_texts", "_uac", "_uas", "_wire")
 
     def __init__(
         self,
@@ -55,11 +55,14 @@ class Agent:
         prefix: str = "",
         advertise: Mapping[str, str] = NO_ADDRESSES,
         admit: Admit = admit_all,
+        known: Known = known_to_nobody,
     ) -> None:
         """`token` gives a fresh random token each time (§19.3: 32 bits at the least); all names of ours begin with
         `prefix`. `advertise` says for a local address which one to write in Via and Contact instead. `admit` is asked
-        about each INVITE and MESSAGE outside of a dialog that did not come from ourselves (`terms.py`)."""
+        about each INVITE and MESSAGE outside of a dialog that did not come from ourselves (`terms.py`), `known` on
+        which terms one would be let in from where an OPTIONS came from."""
         self._admit = admit
+        self._known = known
         self._wire = Wire(token, prefix, advertise)
         self._calls = Calls(self._wire)
         self._uas = Uas(self._wire, self._calls)
@@ -220,7 +223,9 @@ class Agent:
             else:
                 terms = answer
         if refusal is None:
-            refusal = screen.needs(request)
+            refusal = screen.needs(request, terms)
+        if refusal is None and method == "INVITE":
+            refusal = screen.wants(request, terms)
         if refusal is not None:
             wire.respond_statelessly(request, peer, *refusal)
             if method == "INVITE":
@@ -232,7 +237,7 @@ class Agent:
         elif method == "MESSAGE":
             self._texts.offered(request, key, merge, peer, now, terms)
         else:
-            wire.respond_statelessly(request, peer, 200, screen.OPTIONS)  # §11.2
+            wire.respond_statelessly(request, peer, 200, screen.options(self._known(request, peer)))
 
     def stats(self) -> dict[str, int]:
         """How many of each there are; all 0 some time after the last call."""
@@ -250,11 +255,11 @@ class Agent:
 
     def ring(self, offer: Offer, now: float) -> None:
         """180."""
-        self._uas.provisional(offer, 180, b"")
+        self._uas.provisional(offer, 180, b"", now)
 
     def progress(self, offer: Offer, sdp: bytes, now: float) -> None:
         """183 with a session description: early media."""
-        self._uas.provisional(offer, 183, sdp)
+        self._uas.provisional(offer, 183, sdp, now)
 
     def answer(self, offer: Offer, sdp: bytes, now: float) -> Call:
         """200, repeated until its ACK. The call of an offer that is over has ended already."""
@@ -294,12 +299,12 @@ class Agent:
         self._calls.refer(call, target, now)
 
     def accept(self, reoffer: Reoffer, sdp: bytes, now: float) -> None:
-        """200 to a re-INVITE."""
-        self._calls.accept(reoffer, sdp, now)
+        """200 to a re-INVITE, UPDATE or PRACK."""
+        self._calls.reoffers.accept(reoffer, sdp, now)
 
     def refuse(self, reoffer: Reoffer, status: int, now: float, *, fields: Sequence[tuple[str, str]] = ()) -> None:
         """The session goes on as it was."""
-        self._calls.refuse(reoffer, status, now, fields)
+        self._calls.reoffers.refuse(reoffer, status, now, fields)
 
     def reinvite(self, call: Call, sdp: bytes, now: float) -> None:
         """Offer the other side a changed session; `ReinviteAnswered` or `ReinviteFailed` tells what came of it. What is

@@ -37,6 +37,8 @@ COMPLETED: Final = "completed"
 ACCEPTED: Final = "accepted"
 TERMINATED: Final = "terminated"
 
+UNANSWERED: Final = 'Q.850;cause=19;text="no answer"'  # RFC 3326: why we give up by ourselves
+
 OnResponse = Callable[["Response", float], None]
 OnFailure = Callable[[int, float], None]  # 408 or 503, and the time
 
@@ -124,7 +126,7 @@ class ClientTransaction(Timed):
 
 
 class InviteClient(ClientTransaction):
-    __slots__ = ("_ack", "_invitation", "_patience", "_reason", "cancelled")
+    __slots__ = ("_ack", "_invitation", "_patience", "cancelled", "reason")
 
     def __init__(
         self,
@@ -145,7 +147,7 @@ class InviteClient(ClientTransaction):
         self._invitation = invitation
         self._patience = patience
         self._ack: bytes | None = None
-        self._reason: str | None = None  # of a CANCEL
+        self.reason: str | None = None  # of a CANCEL
         self.cancelled = False
 
     def received(self, response: Response, now: float) -> None:
@@ -185,13 +187,13 @@ class InviteClient(ClientTransaction):
         """CANCEL, once there is a 1xx. Without effect after the final answer."""
         if self.waits and not self.cancelled:
             self.cancelled = True
-            self._reason = reason
+            self.reason = reason
             if self.state is PROCEEDING:
                 self._send_cancel(now)
 
     def _send_cancel(self, now: float) -> None:
         key = (self.key[0], "CANCEL")
-        PlainClient(self.wire, key, self.peer, self._invitation.cancel(self._reason), now, _ignore, _ignore)
+        PlainClient(self.wire, key, self.peer, self._invitation.cancel(self.reason), now, _ignore, _ignore)
         self.wire.timers.set(self, now, GIVE_UP)
 
     def abandon(self, now: float) -> None:
@@ -204,7 +206,7 @@ class InviteClient(ClientTransaction):
         if self.state is TRYING and now < self._stop:
             self._repeat(now, 2 * self._interval)
         elif self.state is PROCEEDING and not self.cancelled:
-            self.cancel(now)
+            self.cancel(now, UNANSWERED)
         elif self.waits:
             self._fail(408, now)
         else:

@@ -121,6 +121,11 @@ class Dialog:
         dialog.local_seq = response.cseq.number
         return dialog
 
+    def counts_on(self, early: Dialog) -> None:
+        """It was an early one: the numbers go on from there."""
+        self.local_seq = max(self.local_seq, early.local_seq)
+        self.remote_seq = early.remote_seq
+
     @property
     def key(self) -> DialogKey:
         return self.call_id, self.local_tag, self.remote_tag
@@ -138,7 +143,7 @@ class Dialog:
         return True
 
     def refresh(self, request: Request, source: Peer) -> None:
-        """A re-INVITE may bring another target (§12.2.2); the route set stays."""
+        """A re-INVITE or UPDATE may bring another target (§12.2.2); the route set stays."""
         if "contact" in request.headers:
             self.source = source
             self.target = remote_target(request, source)
@@ -146,7 +151,7 @@ class Dialog:
             self.peer = source if source.connection else self.fresh_peer()
 
     def retarget(self, response: Response) -> None:
-        """So may the 2xx to a re-INVITE of ours (§12.2.1.2)."""
+        """So may the 2xx to one of ours (§12.2.1.2)."""
         if "contact" in response.headers:
             target = remote_target(response, self.source)
             self.masked = self.masked and target.host == self.target.host
@@ -195,6 +200,10 @@ class Dialog:
     def proof(self, method: str, uri: str, body: bytes = b"") -> tuple[tuple[str, str], ...]:
         """The fields that prove who sends a request. An ACK has those of its INVITE instead (§22.1)."""
         return () if self.prover is None or method == "ACK" else self.prover.fields(method, uri, body)
+
+    def contact(self, wire: Wire, peer: Peer | None = None) -> tuple[str, str]:
+        """The field that says where we are, towards `peer` or where our requests go."""
+        return "Contact", wire.contact(peer or self.peer, secure=self.secure)
 
     def opening(self, wire: Wire, branch: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         """The Request-URI of a request of ours, and the fields that say which dialog and way are meant (§12.2.1.1)."""

@@ -39,12 +39,21 @@ class CallRefused:
 
 @dataclass(frozen=True, slots=True)
 class OfferCancelled:
-    """The caller gave up before the answer, or nobody decided for `limits.UNANSWERED`. Verbs on the offer have no
-    effect.
+    """The caller gave up before the answer, nobody decided for `limits.UNANSWERED`, or a provisional answer got no
+    PRACK. Verbs on the offer have no effect.
     """
 
     offer: Offer
-    reason: str | None = None  # the Reason of the CANCEL or BYE, as written
+    reason: str | None = None  # the Reason of the CANCEL or BYE, as written, or one of ours
+    status: int = 487  # how the INVITE was answered
+
+
+@dataclass(frozen=True, slots=True)
+class OfferConfirmed:
+    """The PRACK to our 183 brought the answer to the offer in it. (To an answer in a 183 no PRACK brings anything.)"""
+
+    offer: Offer
+    sdp: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class Reoffered:
-    """A re-INVITE came."""
+    """A re-INVITE came, or an UPDATE or PRACK with an offer."""
 
     reoffer: Reoffer
 
@@ -78,7 +87,7 @@ class Reoffered:
 class DigitsReceived:
     """Keys by SIP INFO, of a call or of one still ringing."""
 
-    call: Call | Offer
+    call: Call | Offer | OutgoingCall
     digits: str
     duration_ms: int | None = None  # None: not said
 
@@ -174,6 +183,7 @@ Event = (
     CallOffered
     | CallRefused
     | OfferCancelled
+    | OfferConfirmed
     | CallConfirmed
     | CallEnded
     | Reoffered
@@ -204,6 +214,7 @@ __all__ = [
     "Event",
     "Offer",
     "OfferCancelled",
+    "OfferConfirmed",
     "OutgoingCall",
     "ReferProgress",
     "ReinviteAnswered",

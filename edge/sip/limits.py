@@ -26,6 +26,14 @@ ANSWERLESS = 5.0  # s a call goes on whose ACK brought no answer to our offer, i
 REOFFER = 30.0  # s until a re-INVITE nobody decides on gets a 500
 REINVITE = 60.0  # s a re-INVITE of ours may be pondered over before we cancel it
 RINGING = 180.0  # s an INVITE of ours may ring before we cancel it (Timer C of §16.6)
+UPDATE = 20.0  # s until an UPDATE or PRACK nobody decides on is refused: well before its sender gives up (Timer F)
+SESSION_MAX = 86_400  # s of a session interval (RFC 4028); longer ones are made that
+REFRESH_AGAIN = 10.0  # s between tries of a session refresh that was refused
+FORKS = 16  # early dialogs of one INVITE of ours; phones beyond that are heard when one answers
+WAITING_1XX = 4  # reliable provisional answers that wait for the PRACK of one before; more are left out
+UPGRADE = 1300  # octets of a request over UDP; a larger one goes by TCP (RFC 3261 §18.1.1)
+NO_TCP = 600.0  # s until TCP is tried again where it was refused
+NO_TCP_PEERS = 1_024  # addresses that are known to refuse it
 SUBSCRIPTION = 180.0  # s a REFER of ours may stay without a NOTIFY, whatever Expires the peer writes
 RETRY_AFTER = (2, 10)  # s, the span of Retry-After in a 503: longer ones make carriers take us out of service
 

@@ -21,12 +21,14 @@ from edge.sip import screen
 from edge.sip.client_transaction import InviteClient
 from edge.sip.counts import REQUESTS_SENT
 from edge.sip.events import ReinviteAnswered, ReinviteFailed
+from edge.sip.extension import SUPPORTED
 from edge.sip.handle import Call, sdp_of
 from edge.sip.invitation import Invitation
 from edge.sip.limits import CLIENT_TRANSACTIONS, REINVITE
 from edge.sip.message import Response
 from edge.sip.peer import Peer
 from edge.sip.prover import Rounds
+from edge.sip.session_timer import TOO_SMALL, SessionTimers
 from edge.sip.timers import Timed
 from edge.sip.wire import Wire
 
@@ -66,11 +68,12 @@ class _Sent:
 class Reinvites:
     """The re-INVITEs of one agent."""
 
-    __slots__ = ("_lost", "_wire")
+    __slots__ = ("_lost", "_timers", "_wire")
 
-    def __init__(self, wire: Wire, lost: Callable[[Call, float], None]) -> None:
+    def __init__(self, wire: Wire, timers: SessionTimers, lost: Callable[[Call, float], None]) -> None:
         """`lost` ends a call whose other side is gone."""
         self._wire = wire
+        self._timers = timers
         self._lost = lost
 
     def want(self, call: Call, sdp: bytes, now: float) -> None:
@@ -86,7 +89,7 @@ class Reinvites:
         change = call._change
         if change is None or change.transaction is not None or change.due != inf:
             return
-        if call._answer is not None or call._reoffer is not None or call._refused is not None:
+        if call._answer is not None or call._reoffer is not None or call._refused is not None or call._late is not None:
             return
         if change.wanted is None:
             call._change = None
@@ -97,6 +100,7 @@ class Reinvites:
         else:
             call._change = None
             self._wire.events.append(ReinviteFailed(call, 503, sdp))
+            self._unrefreshed(call, now)
 
     def _send(self, call: Call, sdp: bytes, now: float, rounds: Rounds | None = None) -> InviteClient:
         wire, dialog = self._wire, call._dialog
@@ -104,8 +108,13 @@ class Reinvites:
         branch = wire.branch()
         uri, lines = dialog.opening(wire, branch)
         invitation = Invitation(uri, lines, dialog.local_seq, dialog.proof("INVITE", uri, sdp))
-        contact = wire.contact(dialog.peer, secure=dialog.secure)
-        fields = (("Contact", contact), screen.ALLOW, screen.SUPPORTED, screen.SDP_TYPE)
+        fields = (
+            dialog.contact(wire),
+            screen.ALLOW,
+            SUPPORTED,  # without 100rel, for there is nothing to ring
+            *self._timers.asking(call),
+            screen.SDP_TYPE,
+        )
         sent = _Sent(call, invitation, sdp, rounds or Rounds())
         return InviteClient(
             wire,
@@ -121,7 +130,9 @@ class Reinvites:
         )
 
     def _responded(self, sent: _Sent, response: Response, now: float) -> None:
-        if response.status >= 300:
+        if response.status == TOO_SMALL and self._timers.raised(sent.call, response):
+            self._send_more(sent, now)
+        elif response.status >= 300:
             change, prover = sent.call._change, sent.call._dialog.prover
             if change is not None and prover is not None and prover.takes(response, sent.rounds):
                 change.transaction = self._send(sent.call, sent.sdp, now, sent.rounds)
@@ -146,6 +157,8 @@ class Reinvites:
         if change is not None:
             change.transaction = None
             call._agreed()
+            call._said = sent.sdp
+            self._timers.answered(call, response, now)
             wire.events.append(ReinviteAnswered(call, sdp_of(response), sent.sdp))
             self.go_on(call, now)
 
@@ -164,7 +177,21 @@ class Reinvites:
             self._lost(call, now)
         else:
             self._wire.events.append(ReinviteFailed(call, status, sent.sdp))
+            self._unrefreshed(call, now)
             self.go_on(call, now)
+
+    def _send_more(self, sent: _Sent, now: float) -> None:
+        """The session interval in it was too small: the same once more with a larger one (RFC 4028 §7.3)."""
+        change = sent.call._change
+        if change is not None:
+            change.transaction = None
+            change.wanted = change.wanted if change.wanted is not None else sent.sdp
+            self.go_on(sent.call, now)
+
+    def _unrefreshed(self, call: Call, now: float) -> None:
+        """A re-INVITE that came to nothing refreshed nothing."""
+        if call._session is not None:
+            call._session.again(now)
 
     def _pause(self, call: Call) -> float:
         """Seconds, in steps of 10 ms: 2.1 to 4 when we made the Call-ID, else 0 to 2."""

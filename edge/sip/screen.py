@@ -9,19 +9,21 @@ from __future__ import annotations
 from typing import Final
 
 from edge.sip.body import SDP
+from edge.sip.extension import RELIABLE, supported, supports, unserved
 from edge.sip.limits import BODY
 from edge.sip.message import KNOWN_METHODS, Message, Params, Request, Unreadable, media_type
+from edge.sip.session_timer import too_small
+from edge.sip.terms import Terms
 
-SERVED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "NOTIFY", "MESSAGE")
+SERVED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "NOTIFY", "MESSAGE", "UPDATE", "PRACK")
 ALLOW: Final = ("Allow", ", ".join(SERVED))
 ACCEPT: Final = ("Accept", "application/sdp, text/plain, message/cpim")  # in answers to OPTIONS
-SUPPORTED: Final = ("Supported", "")  # no extension so far (§20.37: an empty list says so)
 SDP_TYPE: Final = ("Content-Type", SDP)
-OPTIONS: Final = (ALLOW, ACCEPT, SUPPORTED)
 DTMF_TYPES: Final = ("application/dtmf-relay", "application/dtmf")
 
 Refusal = tuple[int, tuple[tuple[str, str], ...]]  # a status, and fields that go with it
 
+_DESCRIBING: Final = frozenset({"INVITE", "UPDATE", "PRACK"})
 _SCHEMES: Final = ("sip", "sips", "tel")
 _served: Final = frozenset(SERVED)
 
@@ -41,18 +43,31 @@ def target(request: Request) -> Refusal | None:
     return 416, ()
 
 
-def needs(request: Request) -> Refusal | None:
-    """What must be understood (§8.2.2.3: no extension is), and for INVITE what must come back (§8.2.3); what its body
-    holds is for `body.py`."""
+def needs(request: Request, terms: Terms) -> Refusal | None:
+    """What must be understood (§8.2.2.3), which session interval is long enough (RFC 4028 §9), and for what describes a
+    session what must come back (§8.2.3); what its body holds is for `body.py`."""
     first = request.headers.first
-    if "require" in first and (wanted := request.headers.values("require")):
-        return 420, (("Unsupported", ", ".join(wanted)),)
-    if request.method == "INVITE":
-        if len(request.body) > BODY:
-            return 513, ()
-        if "accept" in first and not _accepts_sdp(request):
-            return 406, ()
+    if "require" in first and (unknown := unserved(request, terms)):
+        return 420, (("Unsupported", ", ".join(unknown)),)
+    if request.method not in _DESCRIBING:
+        return None
+    if len(request.body) > BODY:
+        return 513, ()
+    if "accept" in first and not _accepts_sdp(request):
+        return 406, ()
+    return too_small(request, terms) if "session-expires" in first else None
+
+
+def wants(request: Request, terms: Terms) -> Refusal | None:
+    """What a new INVITE must bring along because these terms say so (§21.4.16)."""
+    if terms.reliable == "required" and not supports(request, RELIABLE):
+        return 421, (("Require", RELIABLE),)
     return None
+
+
+def options(terms: Terms) -> tuple[tuple[str, str], ...]:
+    """The fields of an answer to OPTIONS (§11.2)."""
+    return ALLOW, ACCEPT, supported(terms)
 
 
 def content_type(message: Message, default: str) -> tuple[str, Params]:

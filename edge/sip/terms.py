@@ -43,9 +43,15 @@ class Refused(NamedTuple):
     later: bool = False  # with a Retry-After of the agent's: another time, or another edge, may do
 
 
+Known = Callable[[Request, Peer], Terms]
 Admit = Callable[[Request, Peer, float], Terms | Refused]  # the request, where it came from, now
 
 
 def admit_all(_request: Request, _peer: Peer, _now: float) -> Terms:
     """Everybody, on no special terms."""
+    return DEFAULT
+
+
+def known_to_nobody(_request: Request, _peer: Peer) -> Terms:
+    """No special terms with anybody."""
     return DEFAULT

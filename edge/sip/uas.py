@@ -7,18 +7,20 @@ Verbs on an offer that is over have no effect.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from edge.sip import screen
 from edge.sip.body import sdp_body
 from edge.sip.call import Calls
 from edge.sip.dialog import Dialog
 from edge.sip.events import CallOffered
+from edge.sip.extension import RELIABLE, supported
 from edge.sip.handle import Call, Offer, Reoffer
 from edge.sip.limits import REOFFER, UNANSWERED, UNANSWERED_REPEAT
 from edge.sip.message import Request
 from edge.sip.peer import Peer
 from edge.sip.prover import Prover
+from edge.sip.reliable import Reliable
 from edge.sip.server_transaction import PROCEEDING, InviteServer, PlainServer, ServerTransaction
 from edge.sip.terms import Terms
 from edge.sip.transaction import merge_key, server_key
@@ -59,7 +61,7 @@ class Uas:
                     asked._since = now
                     transaction.patience(self, now, UNANSWERED_REPEAT)
                 else:
-                    transaction.patience(self._calls, now, REOFFER)
+                    transaction.patience(self._calls.reoffers, now, REOFFER)
         wire.fresh.clear()
 
     def waited(self, transaction: ServerTransaction, now: float) -> None:
@@ -70,19 +72,32 @@ class Uas:
         if offer._since is not None and now >= offer._since + UNANSWERED:
             self._calls.withdraw(offer, now, None, 480)
             return
-        if offer._tag is not None:  # a 100 would not get past a proxy
+        if offer._tag is not None and offer._reliable is None:  # a 100 would not get past a proxy
             transaction.repeated()
         else:
-            self._provisional(offer, 180, b"")
+            self._provisional(offer, 180, b"", now)
         transaction.patience(self, now, UNANSWERED_REPEAT)
 
-    def provisional(self, offer: Offer, status: int, sdp: bytes) -> None:
-        if offer._transaction.state is PROCEEDING:
-            self._provisional(offer, status, sdp)
+    def provisional(self, offer: Offer, status: int, sdp: bytes, now: float) -> None:
+        if offer._transaction.state is PROCEEDING and offer._call is None:
+            self._provisional(offer, status, sdp, now)
 
-    def _provisional(self, offer: Offer, status: int, sdp: bytes) -> None:
+    def _provisional(self, offer: Offer, status: int, sdp: bytes, now: float) -> None:
         self._dialog(offer)
-        offer._transaction.provisional(self._dialog_answer(offer, status, sdp))
+        transaction = offer._transaction
+        if offer._reliable is None and offer.reliable and isinstance(transaction, InviteServer):
+            say = partial(self._numbered, offer)
+            number = offer.request.cseq.number
+            offer._reliable = Reliable(self._wire, transaction, number, say, partial(self._calls.lapsed, offer))
+        if offer._reliable is None:
+            transaction.provisional(self._calls.dialog_answer(offer, status, sdp))
+        else:
+            offer._reliable.send(status, sdp, now, offers=offer.sdp is None)
+
+    def _numbered(self, offer: Offer, rseq: int, status: int, sdp: bytes) -> bytes:
+        """A provisional answer that wants a PRACK (RFC 3262 §3)."""
+        fields = (supported(offer.terms), ("Require", RELIABLE), ("RSeq", str(rseq)))
+        return self._calls.dialog_answer(offer, status, sdp, fields)
 
     def _dialog(self, offer: Offer) -> Dialog:
         """The dialog, early at first (§12.1.1)."""
@@ -94,37 +109,26 @@ class Uas:
             self._calls.enter(offer._dialog, offer)
         return offer._dialog
 
-    def _dialog_answer(self, offer: Offer, status: int, sdp: bytes, fields: Fields = ()) -> bytes:
-        """An answer that makes a dialog copies the route it has to take, and says where we are (§12.1.1)."""
-        request = offer.request
-        lines = [("Record-Route", route) for route in request.headers.all("record-route")]
-        lines.append(("Contact", self._wire.contact(offer.peer, secure=offer.request.uri[:5].lower() == "sips:")))
-        lines.append(screen.ALLOW)
-        lines.extend(fields)
-        if sdp:
-            lines.append(screen.SDP_TYPE)
-        return self._wire.respond(request, offer.peer, status, tag=offer._tag, fields=lines, body=sdp)
-
     def answer(self, offer: Offer, sdp: bytes, now: float) -> Call:
         transaction = offer._transaction
-        open_still = transaction.state is PROCEEDING and isinstance(transaction, InviteServer)
+        open_still = transaction.state is PROCEEDING and offer._call is None
         dialog = self._dialog(offer) if open_still else Dialog.answering(offer.request, "", offer.peer)
-        call = Call(dialog, offer.peer, offer.allow)
-        if not isinstance(transaction, InviteServer) or not open_still:
+        call = Call(dialog, offer.peer, offer.allow, offer.terms, sdp)
+        if not open_still:
             call._ended = True
             return call
         call._unconfirmed = True
-        data = self._dialog_answer(offer, 200, sdp, (screen.SUPPORTED,))
         self._calls.enter(dialog, call)
-        self._calls.answer(call, transaction, data, offer.request, now, offered=offer.sdp is None)
+        self._calls.pick_up(call, offer, sdp, now)
         return call
 
     def refuse(self, offer: Offer, status: int, now: float, reason: str | None = None, fields: Fields = ()) -> None:
         """300–699."""
         transaction = offer._transaction
-        if transaction.state is not PROCEEDING:
+        if transaction.state is not PROCEEDING or offer._call is not None:
             return
         wire = self._wire
+        self._calls.reoffers.drop(offer, now)
         tag = offer._tag or wire.token()
         if status >= 400 and not offer.peer.inside:
             fields = tuple(fields)
@@ -132,8 +136,7 @@ class Uas:
         data = wire.respond(offer.request, offer.peer, status, reason, tag=tag, fields=fields)
         transaction.tag = tag
         transaction.respond(data, now)
-        if offer._dialog is not None:
-            self._calls.leave(offer._dialog)
+        self._calls.leave_early(offer, now)
 
     def redirect(self, offer: Offer, contacts: Sequence[str], now: float) -> None:
         if offer.request.max_forwards == 0:  # RFC 7332 §3: who sends a call on counts as a hop
@@ -157,6 +160,6 @@ class Uas:
         data = wire.respond(request, peer, 200, tag=invite.tag)  # §9.2: the tag of the answer to the INVITE
         PlainServer(wire, key, request, back(request, peer)).respond(data, now)
         if isinstance(asked, Offer):
-            self._calls.withdraw(asked, now, request.headers.get("reason"))
+            self._calls.withdraw(asked, now, ",".join(request.headers.all("reason")) or None)
         elif isinstance(asked, Reoffer):
-            self._calls.refuse(asked, 487, now)
+            self._calls.reoffers.refuse(asked, 487, now)

@@ -11,7 +11,7 @@ from edge.sip.peer import Peer
 from edge.sip.terms import Admit, Refused, Terms
 from tests.sip.ladder import Ladder, invite, request
 
-TERMS = Terms(reliable="required", whose="carrier")
+TERMS = Terms(reliable="supported", whose="carrier")
 
 
 def ladder(admit: Admit) -> Ladder:

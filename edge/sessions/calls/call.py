@@ -28,6 +28,7 @@ from edge.media.transport.engine import MediaEngine
 from edge.media.transport.stream import Stream
 from edge.recordings.recorder import Recorder
 from edge.recordings.take import Wish
+from edge.sessions.calls.causes import CAUSE_OF_REASON, NORMAL_CAUSE, reason_of, word_of
 from edge.sessions.calls.events import Tell, silent
 from edge.sessions.calls.external_media.desk import ForkDesk
 from edge.sessions.calls.keys import Gathering, Keys
@@ -39,24 +40,13 @@ from edge.sessions.outside import Made, Outside, Reach
 from edge.sip.events import By, Reoffer
 from edge.sip.events import Call as Dialog
 from edge.sip.peer import Peer
+from edge.sip.reason import read_cause, read_text
 from edge.sip.transport import Endpoint
 from edge.store.metadata import new_id
 
 T = TypeVar("T")
 
 REFER_SECONDS: Final = 40.0  # a REFER whose NOTIFYs say nothing final in this time has failed (a ring timeout and more)
-
-NORMAL_CAUSE: Final = 16
-CAUSE_OF_REASON: Final[dict[str, int]] = {  # Q.850
-    "normal": 16,
-    "cancel": 16,
-    "timeout": 16,
-    "amd": 16,
-    "failed": 18,
-    "busy": 17,
-    "noanswer": 19,
-    "dialout": 19,
-}
 
 Fields = Sequence[tuple[str, str]]
 
@@ -342,7 +332,8 @@ class Call:
             self._give_up(reason, status, cause)
             return
         endpoint = self._desk.endpoint
-        endpoint.agent.end(self._dialog, endpoint.now(), reason=f"Q.850;cause={cause}")
+        self.attempt.hangup_cause = cause
+        endpoint.agent.end(self._dialog, endpoint.now(), reason=reason_of(cause))
         self._end("local", reason)
 
     def let_go(self) -> None:
@@ -436,8 +427,12 @@ class Call:
     # What the wire says
 
     def closed(self, by: By, reason: str | None) -> None:
-        """The dialog is over: by a BYE, for want of an ACK, because the other side is gone."""
-        self._end("remote" if by == "remote" else "local", reason or ("normal" if by == "remote" else by))
+        """The dialog is over: by a BYE or a CANCEL, for want of an ACK or a refresh, because the other side is gone."""
+        if by == "remote":
+            self._end("remote", word_of(read_cause(reason), "normal"), reason)
+        else:
+            self.attempt.error = self.attempt.error or read_text(reason)
+            self._end("local", by, reason)
 
     def confirmed(self, body: bytes | None) -> None:
         """The ACK came; when the offer was ours it brings the answer (RFC 3261 §13.2.2.4). Without one nothing new is
@@ -589,10 +584,12 @@ class Call:
         await self._waiting.until(lambda: self._refer_status is not None, REFER_SECONDS)
         return 408 if self._refer_status is None else self._refer_status
 
-    def _end(self, by: Literal["remote", "local"], reason: str) -> SessionEnded:
-        """The session is over. Only the first end counts."""
+    def _end(self, by: Literal["remote", "local"], reason: str, said: str | None = None) -> SessionEnded:
+        """The session is over. Only the first end counts. `said`: a Reason field that tells more (RFC 3326)."""
         if self.ended is not None:
             return self.ended
+        if said is not None:
+            self.attempt.hangup_cause = read_cause(said) or 0
         self._waiting.ended = ended = SessionEnded(by, reason)
         self.attempt.hangup_by, self.attempt.hangup_reason = by, reason
         self.close()

@@ -21,6 +21,7 @@ from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Call as Dialog
 from edge.sip.events import OutgoingCall
 from edge.sip.peer import Peer, shown
+from edge.sip.terms import DEFAULT, Terms
 from edge.store.metadata import new_id
 
 ELSEWHERE = "elsewhere"  # why a call is given up: another one was answered
@@ -41,6 +42,7 @@ class Way(NamedTuple):
     source: str  # who calls, as the record has it
     destination: str  # E.164, or the URI where there is no number
     max_calls: int | None = None  # that the trunk may have at once
+    terms: Terms = DEFAULT  # how we deal with the other side
     stranger: bool = False  # the host of a URI: what it says of its addresses is believed as far as the Internet goes
 
 
@@ -116,6 +118,7 @@ class Leg(Call):
             fields=way.fields,
             max_forwards=way.hops,
             stranger=way.stranger,
+            terms=way.terms,
         )
         outgoing.owner = self
         self.attempt.call_id = outgoing.call_id

@@ -11,11 +11,14 @@ from edge.media import sdp
 from edge.media.g711 import Codec
 from edge.sessions.calls import limits
 from edge.sessions.calls.call import Call, Desk, Fields, warning
+from edge.sessions.calls.causes import reason_of
 from edge.sessions.calls.record import Attempt, wall_micros
 from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Offer
+from edge.sip.reason import read_text
 
 DECLINED: Final = 603
+GIVEN_UP: Final = 487
 WITHHELD: Final = frozenset({"id", "user", "header"})  # words of Privacy that want the number kept from the called
 PATH_FIELD: Final = "x-edge-path"  # the numbers of ours a call passed through; from within the edge only
 NOBODYS_HOST: Final = "anonymous.invalid"  # RFC 3323 §4.1.1.3
@@ -95,7 +98,8 @@ class OfferedCall(Call):
         if self.ended is not None or self._dialog is not None:
             return
         if cause is not None:  # RFC 3326
-            fields = (("Reason", f"Q.850;cause={cause}" + (f';text="{text}"' if text else "")), *fields)
+            self.attempt.hangup_cause = cause
+            fields = (("Reason", reason_of(cause, text)), *fields)
         self.attempt.sip_code, self.attempt.outcome = status, "rejected"
         if not self.attempt.reason:
             self.attempt.reason = "Flow"
@@ -103,10 +107,18 @@ class OfferedCall(Call):
         endpoint.agent.reject(self.offer, status, endpoint.now(), fields=fields)
         self._end("local", "rejected")
 
-    def cancelled(self) -> None:
-        """The caller gave up before the answer, and the agent has said 487; or nobody answered for very long."""
-        self.attempt.sip_code, self.attempt.outcome, self.attempt.reason = 487, "cancelled", "Cancelled"
-        self._end("remote", "cancel")
+    def cancelled(self, status: int, reason: str | None) -> None:
+        """The caller gave up before the answer, and the agent has said 487. Or it has given up itself: nobody answered
+        for very long, or a provisional answer was not acknowledged."""
+        self.attempt.sip_code = status
+        if status == GIVEN_UP:
+            self.attempt.outcome, self.attempt.reason = "cancelled", "Cancelled"
+            self._end("remote", "cancel", reason)
+        else:
+            self.attempt.outcome = "failed" if status >= 500 else "rejected"
+            self.attempt.reason = "Timeout"
+            self.attempt.error = self.attempt.error or read_text(reason)
+            self._end("local", "timeout", reason)
 
     def let_go(self) -> None:
         super().let_go()

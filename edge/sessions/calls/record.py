@@ -79,6 +79,7 @@ class Attempt:
     status = "hangup"
     hangup_by = ""
     hangup_reason = ""
+    hangup_cause = 0  # of Q.850, as the side that ended it said; 0: not said
     sip_code = 0
     lookup_source = ""
     outcome: Outcome = "failed"

@@ -48,6 +48,7 @@ from edge.sip.events import (
     Event,
     Offer,
     OfferCancelled,
+    OfferConfirmed,
     ReferProgress,
     ReinviteAnswered,
     ReinviteFailed,
@@ -106,9 +107,12 @@ class Router:
                 self._turned_away(event)
             case TextOffered(text):
                 self._take_text(text)
-            case OfferCancelled(offer):
+            case OfferCancelled(offer, reason, status):
                 if offer.owner is not None:
-                    offer.owner.cancelled()
+                    offer.owner.cancelled(status, reason)
+            case OfferConfirmed(offer, body):
+                if offer.owner is not None:
+                    offer.owner.confirmed(body)
             case DigitsReceived(handle) | CallConfirmed(handle) | CallEnded(handle):
                 self._tell(handle.owner, event)
             case Reoffered(reoffer):

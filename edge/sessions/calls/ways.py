@@ -30,6 +30,7 @@ from edge.flows.dial import Dial
 from edge.http import embedded, is_public
 from edge.numbers.e164 import read_dialed
 from edge.numbers.number import E164, Number
+from edge.sessions.admission import agreed
 from edge.sessions.calls import limits
 from edge.sessions.calls.leg import Way
 from edge.sessions.calls.offered import PATH_FIELD
@@ -38,6 +39,7 @@ from edge.sessions.origin import Origin
 from edge.sessions.route import Owns
 from edge.sip.grammar import print_host
 from edge.sip.peer import LOOP, Peer
+from edge.sip.terms import DEFAULT, Terms
 from edge.sip.transport import Endpoint, is_address
 from edge.sip.uri import Uri
 from edge.store.tiers import Found
@@ -49,6 +51,7 @@ from edge.trunks.trunk import Network, Trunk
 ANY_LOCAL: Final = ("", 0)
 INSIDE: Final = Peer(LOOP, ("127.0.0.1", 5060), ("127.0.0.1", 5060))  # media of such calls stay on this machine
 OURS: Final = frozenset({"active", "suspended"})  # a released number may be somebody else's by now
+ANYBODY: Final = Terms(reliable="supported")  # how we deal with the host of a URI
 NOBODY: Final = '"Anonymous" <sip:anonymous@anonymous.invalid>'  # RFC 3323 §4.1.1.3
 
 
@@ -191,10 +194,11 @@ class Ways:
             to=f"<{uri}>",
             fields=fields,
             hops=origin.hops,
-            trunk="" if trunk is None else trunk.name,
+            trunk=trunk.name if trunk is not None else "",
             source=source,
             destination=destination,
             max_calls=None if trunk is None else trunk.max_calls,
+            terms=agreed(trunk) if trunk is not None else ANYBODY if not trusted else DEFAULT,
             stranger=not trusted and is_public(ip_address(peer.remote[0])),
         )
 

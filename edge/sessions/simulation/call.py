@@ -21,7 +21,7 @@ from edge.media.dtmf import PAUSE, PAUSE_MS
 from edge.media.tone import BEEP_SECONDS
 from edge.numbers.number import Number
 from edge.recordings.take import Wish
-from edge.sessions.calls.call import CAUSE_OF_REASON
+from edge.sessions.calls.causes import CAUSE_OF_REASON
 from edge.sessions.calls.dialing import CAUSE_OF_STATUS, NO_ANSWER
 from edge.sessions.calls.keys import Gathering, Keys
 from edge.sessions.calls.offered import STATUS_OF_REASON

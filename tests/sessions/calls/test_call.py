@@ -16,7 +16,8 @@ import pytest
 
 from edge.errors import Invalid, Unavailable
 from edge.flows.session import HangupReason, SessionEnded
-from edge.sessions.calls.call import CAUSE_OF_REASON, Call
+from edge.sessions.calls.call import Call
+from edge.sessions.calls.causes import CAUSE_OF_REASON
 from edge.sessions.calls.keys import TYPE_AHEAD
 from edge.sessions.calls.offered import STATUS_OF_REASON, OfferedCall
 from tests.media.conftest import sine, wav
@@ -147,7 +148,8 @@ async def test_an_answer_that_is_never_acknowledged_ends_the_call(line: Line) ->
     await asyncio.sleep(0)
     line.later(40)
     end = await ended(waiting)
-    assert (end.by, end.reason) == ("local", 'Q.850;cause=102;text="no ACK"')
+    assert (end.by, end.reason) == ("local", "timeout")
+    assert (call.attempt.error, call.attempt.hangup_cause) == ("no ACK", 102)
     assert (call.attempt.outcome, call.attempt.hangup_by) == ("answered", "local")
 
 
