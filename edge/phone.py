@@ -35,6 +35,7 @@ from edge.sip.events import (
     TextDone,
     TextOffered,
 )
+from edge.sip.ladder import first_line, printable
 from edge.sip.peer import Peer
 from edge.sip.transport import Endpoint
 
@@ -67,12 +68,10 @@ class Ladder:
     started: float = field(default_factory=time.monotonic)
 
     def trace(self, sent: bool, _peer: Peer, data: bytes) -> None:
-        first = data.split(b"\r\n", 1)[0].decode("utf-8", "replace")
-        self.note("→" if sent else "←", first.removesuffix(" SIP/2.0").removeprefix("SIP/2.0 "))
+        self.note("→" if sent else "←", first_line(data))
 
     def note(self, mark: str, what: str) -> None:
-        shown = "".join(c if c.isprintable() else "·" for c in what)
-        self.say(f"{time.monotonic() - self.started:8.3f} s  {mark} {shown}")
+        self.say(f"{time.monotonic() - self.started:8.3f} s  {mark} {printable(what)}")
 
 
 def read_server(text: str, transport: Transport) -> Peer:

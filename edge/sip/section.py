@@ -61,6 +61,11 @@ class SipSection(Section):
         " Datagrams ban nobody. 0: never.",
     )
     ban_seconds: float = Field(default=600.0, gt=0, description="How long such an address is banned.")
+    trace_mb: int = Field(
+        default=16,
+        ge=0,
+        description="The SIP messages of recent calls stay in so much memory, for `edge explain --ladder`. 0: none.",
+    )
     allow_private: list[IPvAnyNetwork] = Field(
         default_factory=list,
         description="Private networks that SIP URIs in flows may lead to all the same, e.g. that of a PBX next door.",
