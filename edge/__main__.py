@@ -20,12 +20,9 @@ from edge import config as configuration
 from edge.config import Config
 from edge.console import checked, fail, run
 from edge.errors import Invalid
-from edge.offline import show, simulate
+from edge.offline import records, show, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from edge.sessions.texts.message import Message
     from edge.sip.peer import Peer
 
 app = typer.Typer(
@@ -40,8 +37,7 @@ keys = typer.Typer(help="Access keys of the API.", no_args_is_help=True)
 app.add_typer(keys, name="key")
 simulate.add_to(app)
 show.add_to(app)
-
-STEPS_SHOWN = 12  # of a call or a text, the last ones
+records.add_to(app)
 
 ConfigFile = Annotated[
     Path | None,
@@ -200,112 +196,6 @@ def explain(
             return await Explain(TrunkTable(loaded.trunks), stores.routes).of(query, None)
 
     print(json.dumps(run(ask()).model_dump(mode="json"), indent=2))
-
-
-@app.command()
-def calls(
-    config: ConfigFile = None,
-    number: Annotated[str | None, typer.Option(help="Only calls to this number of ours, in E.164.")] = None,
-    call_id: Annotated[str | None, typer.Option(help="Only the call with this SIP Call-ID.")] = None,
-    last: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 10,
-) -> None:
-    """Say what became of the last calls, and why; newest first."""
-    loaded = checked(lambda: configuration.load(config))
-
-    async def look() -> list[dict[str, Any]]:
-        from edge.sessions.calls.record import CallTable
-        from edge.store.engine import open_engine
-
-        engine = await open_engine(loaded.store.url)
-        try:
-            return await CallTable(engine).list(None, number=number, call_id=call_id, size=last)
-        finally:
-            await engine.dispose()
-
-    found = run(look())
-    if not found:
-        fail("there is no such call")
-    for one in found:
-        print(_story(one))
-
-
-def _story(call: dict[str, Any]) -> str:
-    """One call: when, who, whom, how it ended and why, by which trunk, and what the last steps of its flow came to."""
-    from edge.store.metadata import NIL
-
-    known = call["edge"]
-    why = known["error"] or (f"cut: {known['cut_by']}" if known["cut_by"] else "") or call["hangup_reason"]
-    lines = [
-        f"{call['tm_create']}  {call['source']['target']} → {call['destination']['target']}",
-        f"  {known['sip_code']} {known['outcome']}, ended by {call['hangup_by'] or 'nobody'}: {why}",
-    ]
-    where = f"to {known['dialed']}" if call["direction"] == "outgoing" else f"from {known['remote']}"
-    lines.append(f"  trunk {known['trunk'] or '(none)'} {where}, Call-ID {known['call_id']}")
-    lines.append(
-        f"  call {call['id']}" + (f", made by call {call['master_call_id']}" if call["master_call_id"] != NIL else "")
-    )
-    lines += _steps(call["flow_id"], known["flow_version"], known["steps"])
-    return "\n".join(lines)
-
-
-@app.command()
-def messages(
-    config: ConfigFile = None,
-    number: Annotated[str | None, typer.Option(help="Only texts to and from this number of ours, in E.164.")] = None,
-    peer: Annotated[str | None, typer.Option(help="Only texts to and from this number of theirs.")] = None,
-    dead: Annotated[bool, typer.Option("--dead", help="Only dead letters: what failed.")] = False,
-    last: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 10,
-) -> None:
-    """Say what became of the last texts, and why; newest first."""
-    loaded = checked(lambda: configuration.load(config))
-
-    async def look() -> Sequence[Message]:
-        from edge.sessions.texts.message import MessageTable
-        from edge.store.engine import open_engine
-
-        engine = await open_engine(loaded.store.url)
-        try:
-            table = MessageTable(engine)
-            return await (table.dead if dead else table.list)(None, number=number, peer=peer, size=last)
-        finally:
-            await engine.dispose()
-
-    found = run(look())
-    if not found:
-        fail("there is no such message")
-    for one in found:
-        print(_letter(one))
-
-
-def _letter(message: Message) -> str:
-    """One text: when, from whom to whom, how far it got and why, by which carrier, and what the last steps of its flow
-    came to."""
-    from edge.sessions.texts.opting import OUTCOMES
-
-    known, (target,) = message.edge, message.targets
-    came_out = f", its flow {known.outcome or known.flow_state}" if known.flow_state not in ("", "none") else ""
-    if known.outcome in OUTCOMES.values():
-        came_out = f", taken as a keyword: {known.outcome}"
-    why = ": " + " ".join(filter(None, (known.code, known.reason))) if known.code or known.reason else ""
-    lines = [
-        f"{message.tm_create}  {message.source.target} → {target.destination.target}",
-        f"  {target.status}{came_out}{why}",
-        f"  carrier {known.carrier}, which calls it {known.carrier_id or '(nothing)'}; {known.attempts} tries",
-        f"  message {message.id}",
-    ]
-    lines += [f"  part {part.carrier_id}: {part.status} {part.code} {part.reason}".rstrip() for part in known.receipts]
-    lines += _steps(known.flow_id, known.flow_version, known.steps)
-    return "\n".join(lines)
-
-
-def _steps(flow_id: str, version: int, steps: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """The last steps of a flow, and what they came to."""
-    if steps:
-        last = f", its last {STEPS_SHOWN} steps" if len(steps) > STEPS_SHOWN else ""
-        yield f"  flow {flow_id} version {version}{last}"
-    for step in steps[-STEPS_SHOWN:]:
-        note = f": {step['note']}" if step["note"] else ""
-        yield f"    {step['type']} (id {step['step']}) {step['outcome']}{note}"
 
 
 @app.command()

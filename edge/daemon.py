@@ -97,6 +97,7 @@ from edge.sessions.texts.session import TextSending
 from edge.sessions.texts.sip_door import SipDoor
 from edge.sessions.texts.sip_messages import SipMessages
 from edge.sip.agent import Agent
+from edge.sip.capture import Capture
 from edge.sip.nonce import MAKER, Nonces
 from edge.sip.strangers import Strangers
 from edge.sip.transport import Endpoint
@@ -172,11 +173,14 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             known=admission.known,
         )
         guests = Guests()
+        capture = Capture(config.sip.trace_mb * 1_000_000, _micros) if config.sip.trace_mb else None
+        strangers = Strangers(config.sip.ban_after, config.sip.ban_seconds)
         endpoint = Endpoint(
             agent,
             lambda event: router.handle(event),
             lambda address, transport: entrance.admits(address, transport) or guests.admits(address),
-            strangers=Strangers(config.sip.ban_after, config.sip.ban_seconds),
+            strangers=strangers,
+            trace=capture,
             tls=tls,
         )
         stack.push_async_callback(endpoint.close)
@@ -317,6 +321,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     step_counts=StepCounts(stores.engine),
                     calls=calls,
                     placing=placing,
+                    capture=capture,
+                    strangers=strangers,
                     messages=records,
                     posting=Posting(sending, records),
                     dead_letters=DeadLetters(

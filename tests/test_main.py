@@ -440,3 +440,11 @@ def test_calls_says_what_became_of_the_last_ones_and_why(config: str, tmp_path: 
     for words in (["--number", "+14155550101"], ["--call-id", "0@carrier"]):
         assert run("calls", "--config", config, *words).stdout == f"2026-09-21T14:13:2{oldest}"
     assert run("calls", "--config", config, "--last", "1").stdout == f"2026-09-21T14:13:2{leg}"
+    assert run("calls", "--config", config, "--direction", "outgoing").stdout == f"2026-09-21T14:13:2{leg}"
+    span = ["--since", "2026-09-21T16:13:21 Europe/Berlin", "--until", "2026-09-21T14:13:22"]
+    assert run("calls", "--config", config, *span).stdout == f"2026-09-21T14:13:2{newest}"
+    lines = [json.loads(line) for line in run("calls", "--config", config, "--json").stdout.splitlines()]
+    assert [line["edge"]["call_id"] for line in lines] == ["2@edge", "1@carrier", "0@carrier"]
+    assert run("calls", "--config", config, "--json", "--since", "2h", "--sip-code", "200").stdout == ""
+    wrong = run("calls", "--config", config, "--since", "yesterday")
+    assert (wrong.exit_code, wrong.stderr.startswith("--since: is no time like")) == (2, True)

@@ -26,6 +26,7 @@ from edge.api.explain import Explain
 from edge.api.flows import Flows
 from edge.api.graph import Graphs
 from edge.api.host import around, mount, mount_plain
+from edge.api.ladders import Ladders
 from edge.api.message_orders import MessageOrders
 from edge.api.messages import Messages
 from edge.api.numbers import Numbers
@@ -62,6 +63,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Graphs(services.flows, services.step_counts).operations(),
         *Activeflows(services.book).operations(),
         *Calls(services.calls, services.book, services.recordings).operations(),
+        *Ladders(services.calls, services.book, services.capture).operations(),
         *CallOrders(services.placing, services.routes.library).operations(),
         *Messages(services.messages).operations(),
         *MessageOrders(services.posting, services.dead_letters).operations(),

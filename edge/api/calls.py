@@ -6,20 +6,21 @@ below `edge`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from edge.api.auth import scope
-from edge.api.field import E164, Line, Moment, Result
-from edge.api.operation import AnyOperation, Ask, Nothing, Operation
+from edge.api.field import E164, Id, Line, Moment, Result
+from edge.api.operation import AnyOperation, Ask, Lines, Nothing, Operation
 from edge.api.paging import Page, PageQuery, place_of
 from edge.errors import NotFound
 from edge.recordings.table import RecordingTable
 from edge.sessions.calls.book import CallBook
 from edge.sessions.calls.call import Call as Session
-from edge.sessions.calls.record import CallTable
+from edge.sessions.calls.record import CallTable, Outcome, Wanted
 from edge.sessions.texts.message import Address
 from edge.store.metadata import NIL
 from edge.store.page import cut, read_token
@@ -123,12 +124,31 @@ def _missing() -> NotFound:
     return NotFound("there is no such call", reason="CALL_NOT_FOUND")
 
 
-class CallQuery(RecordQuery):
+class CallFilter(RecordQuery):
+    """Which calls; all that is given has to fit."""
+
     call_id: Line | None = Field(default=None, description="Only with this SIP Call-ID.")
+    source: Annotated[Line | None, BeforeValidator(read_plus)] = Field(
+        default=None, description="Only from this caller, as the record has it."
+    )
+    trunk: Line | None = Field(default=None, description="Only by the trunk of this name.")
+    outcome: Outcome | None = Field(default=None, description="Only those that came out so.")
+    sip_code: int | None = Field(default=None, ge=0, le=699, description="Only with this final SIP status.")
+    reason: Line | None = Field(default=None, description="Only those that this error or rule refused.")
+    direction: Literal["incoming", "outgoing"] | None = Field(default=None, description="Only these.")
+    flow_id: Id | None = Field(default=None, description="Only those that ran this flow.")
+    customer_id: Id | None = Field(default=None, description="Only of this account.")
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(**{name: getattr(self, name) for name in Wanted._fields})
+
+
+class CallQuery(CallFilter):
     live: bool = Field(
         default=False,
         description="Those that ring or are up at this edge now, instead of the records of those that are over; all at"
-        " once, and of the other filters only number and call_id.",
+        " once, whenever they began.",
     )
 
 
@@ -146,8 +166,7 @@ class Calls:
             return Page[Call](result=await self._shown(self._up(query, scope(ask.asker))), next_page_token="")
         rows = await self._table.list(
             scope(ask.asker),
-            number=query.number,
-            call_id=query.call_id,
+            wanted=query.wanted,
             since=query.since,
             until=query.until,
             after=read_token(query.page_token),
@@ -155,6 +174,16 @@ class Calls:
         )
         page = cut(await self._shown(rows), query.page_size, place_of)
         return Page[Call](result=list(page.items), next_page_token=page.next_token)
+
+    async def lines(self, ask: Ask[CallFilter, Nothing]) -> Lines:
+        query, mine = ask.query, scope(ask.asker)
+
+        async def read() -> AsyncGenerator[Call, None]:
+            async with aclosing(self._table.all(mine, query.wanted, query.since, query.until)) as rows:
+                async for row in rows:
+                    yield Call.model_validate(row)
+
+        return Lines(read)
 
     async def get(self, ask: Ask[Nothing, Nothing]) -> Call:
         call = self._live(ask)
@@ -173,12 +202,8 @@ class Calls:
     def _up(self, query: CallQuery, mine: str | None) -> list[Mapping[str, Any]]:
         """The calls of an account that are up, newest first."""
         attempts = [call.attempt for call in self._book if mine in (None, call.customer_id)]
-        wanted = [
-            attempt
-            for attempt in attempts
-            if query.number in (None, attempt.number) and query.call_id in (None, attempt.call_id)
-        ]
-        return [attempt.public() for attempt in sorted(wanted, key=lambda attempt: attempt.tm_create, reverse=True)]
+        found = filter(query.wanted.fits, attempts)
+        return [attempt.public() for attempt in sorted(found, key=lambda attempt: attempt.tm_create, reverse=True)]
 
     def _live(self, ask: Ask[Nothing, Nothing]) -> Session | None:
         """A call that rings or is up at this edge, if it is the asker's."""
@@ -206,6 +231,18 @@ class Calls:
                 body=Nothing,
                 result=Page[Call],
                 handler=self.page,
+            ),
+            Operation(
+                method="GET",
+                path="/v1.0/calls.jsonl",
+                tag="calls",
+                summary="All calls as lines of JSON, newest first",
+                detail="Without their recordings.",
+                query=CallFilter,
+                body=Nothing,
+                result=Call,
+                lines=True,
+                handler=self.lines,
             ),
             Operation(
                 method="GET",

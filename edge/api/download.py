@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from edge.api.operation import Download
+from edge.api.operation import Download, Lines
 from edge.api.refusal import RangeRefused
 from edge.errors import EdgeError
 from edge.log import get_logger
 
+NDJSON: Final = "application/x-ndjson"
+CHUNK: Final = 32_768  # bytes of lines that are sent together
 SEND_SECONDS: Final = 3600.0  # for one file: a client that takes longer is gone
 
 _RANGE: Final = re.compile(r"^bytes=(?:(\d{1,18})-(\d{1,18})?|-(\d{1,18}))$", re.IGNORECASE)
 _log = get_logger("api")
+
+
+def held(filename: str, content_type: str, body: bytes) -> Download:
+    """A file that is in memory."""
+
+    async def read(first: int, count: int) -> AsyncGenerator[bytes, None]:
+        yield body[first : first + count]
+
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    return Download(filename=filename, content_type=content_type, size=len(body), tag=tag, read=read)
 
 
 class Part(NamedTuple):
@@ -83,4 +96,35 @@ async def send(request: web.Request, file: Download, headers: Mapping[str, str])
             _log.error("file not sent to its end", path=request.path, error=str(error) or type(error).__name__)
     if count and request.transport is not None:
         request.transport.abort()
+    return response
+
+
+async def send_lines(request: web.Request, found: Lines, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Send values as they are read, many lines at once. Raises EdgeError as long as nothing was sent; what fails later
+    closes the connection."""
+    response = web.StreamResponse(headers=headers)
+    response.content_type = NDJSON
+    response.headers["Cache-Control"] = "private"
+    if request.method == "HEAD":
+        await response.prepare(request)
+        return response
+    async with aclosing(found.read()) as values:
+        value = await anext(values, None)
+        await response.prepare(request)
+        waiting = bytearray()
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                while value is not None:
+                    waiting += value.model_dump_json().encode() + b"\n"
+                    if len(waiting) >= CHUNK:
+                        await response.write(bytes(waiting))
+                        waiting.clear()
+                    value = await anext(values, None)
+                await response.write(bytes(waiting))
+        except ConnectionError:  # the client went away
+            raise
+        except (EdgeError, OSError) as error:
+            _log.error("lines not sent to their end", path=request.path, error=str(error) or type(error).__name__)
+            if request.transport is not None:
+                request.transport.abort()
     return response

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from pydantic import Field
 
 from edge.api.auth import scope
+from edge.api.download import held
 from edge.api.field import Model
 from edge.api.operation import AnyOperation, Ask, Download, Nothing, Operation
 from edge.errors import NotFound
@@ -53,13 +52,7 @@ class Graphs:
         counts = await self._counts.of(flow) if ask.query.counts else None
         graph: Graph = graph_of(flow)
         text: str = await asyncio.to_thread(draw, graph, counts)  # a large one takes a while
-        body = text.encode()
-
-        async def read(first: int, count: int) -> AsyncGenerator[bytes, None]:
-            yield body[first : first + count]
-
-        tag = hashlib.sha256(body).hexdigest()[:32]
-        return Download(filename=filename, content_type=kind, size=len(body), tag=tag, read=read)
+        return held(filename, kind, text.encode())
 
     def operations(self) -> list[AnyOperation]:
         detail = "Of a stored flow; a step that nothing leads to is dashed."

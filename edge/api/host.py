@@ -22,9 +22,9 @@ from pydantic import BaseModel
 
 from edge.api import refusal
 from edge.api.auth import Door
-from edge.api.download import send
+from edge.api.download import send, send_lines
 from edge.api.openapi import PARAMETERS
-from edge.api.operation import Answer, AnyOperation, Ask, Came, Download, Nothing
+from edge.api.operation import Answer, AnyOperation, Ask, Came, Download, Lines, Nothing
 from edge.api.proxies import Proxies
 from edge.api.reading import read_body, read_key, read_match, read_query
 from edge.errors import Conflict, EdgeError, Fault, Internal, Invalid, TooLarge, Unavailable
@@ -154,6 +154,8 @@ def _endpoint(
             raise
         if isinstance(found, Download):
             return await send(request, found, {"X-Request-Id": ask.request_id})
+        if isinstance(found, Lines):
+            return await send_lines(request, found, {"X-Request-Id": ask.request_id})
         headers = {}
         if isinstance(found, Answer):
             headers["ETag"] = f'"{found.version}"'

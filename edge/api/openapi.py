@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from edge.api.download import NDJSON
 from edge.api.operation import AnyOperation, Nothing
 from edge.api.refusal import Draining, Envelope, MethodRefused, RangeRefused, Stale, TypeRefused
 from edge.errors import EdgeError, Forbidden, Internal, Invalid, NotFound, TooLarge, Unauthenticated, Unavailable
@@ -160,7 +161,8 @@ def _responses(operation: AnyOperation, schemas: _Schemas) -> Iterator[tuple[str
     elif operation.raw is not None:
         success = {"description": "Kept; the carrier need not send it again."}
     else:
-        content = {"application/json": {"schema": schemas.ref(operation.result, "serialization")}}
+        kind = NDJSON if operation.lines else "application/json"
+        content = {kind: {"schema": schemas.ref(operation.result, "serialization")}}
         success = {"description": "Done.", "content": content}
     if operation.versioned:
         success["headers"] = {"ETag": {"description": "The version.", "schema": {"type": "string"}}}

@@ -94,7 +94,14 @@ class Download:
     read: Callable[[int, int], AsyncGenerator[bytes, None]]
 
 
-Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer | Download | Said]]
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Values as a result that has no end to be foreseen, each a line of JSON."""
+
+    read: Callable[[], AsyncGenerator[BaseModel, None]]
+
+
+Handler: TypeAlias = Callable[[Ask[Q, B]], Awaitable[BaseModel | Answer | Download | Lines | Said]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,7 @@ class Operation(Generic[Q, B]):
     errors: tuple[type[EdgeError], ...] = ()
     who: Who = "customer"
     versioned: bool = False  # answers carry an ETag with the version
+    lines: bool = False  # the result is Lines, each a `result`
     files: tuple[str, ...] = ()  # the result is a file of one of these content types, and `result` is Nothing
     raw: Raw | None = None  # the handler gets `Ask.came`, and returns Said
     repeatable: bool = False  # an Idempotency-Key is honoured: the same request again does nothing new

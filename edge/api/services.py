@@ -40,6 +40,8 @@ from edge.sessions.texts.message import MessageTable
 from edge.sessions.texts.opt_outs import OptOuts
 from edge.sessions.texts.posting import Posting
 from edge.sessions.texts.session import TextSending
+from edge.sip.capture import Capture
+from edge.sip.strangers import Strangers
 from edge.sms.carrier import Carrier
 from edge.sms.keywords import Keywords
 from edge.trunks.roll import TrunkRoll
@@ -70,6 +72,8 @@ class Services:
     calls: CallTable
     book: CallBook
     placing: Placing
+    capture: Capture | None
+    strangers: Strangers
     messages: MessageTable
     posting: Posting
     dead_letters: DeadLetters

@@ -1,6 +1,7 @@
-"""Flows worked on without a daemon: tried out, compared with what they did before, drawn.
+"""Commands for people: flows tried out, compared with what they did before and drawn; what became of calls and texts.
 
 source.py     a flow by its file, or by its id or name in the database
 command.py    `edge simulate` and `edge flow show`
+records.py    `edge calls` and `edge messages`
 golden.py     transcripts that are kept beside flows, and compared
 """

@@ -17,6 +17,9 @@ import sqlalchemy as sa
 
 from edge.store.metadata import NIL, Instant, Json, Uuid, metadata
 
+REFUSED: Final = "reason <> ''"
+FAILED: Final = "sip_code >= 400"
+MADE_FOR_ANOTHER: Final = f"master_call_id <> '{NIL}'"
 DEAD: Final = "direction = 'inbound' AND (flow_state = 'failed' OR outcome = 'failed' OR outcome = 'cut')"
 
 calls = sa.Table(
@@ -77,6 +80,27 @@ calls = sa.Table(
     sa.Index("ix_calls_number_tm_create", "number", "tm_create"),
     sa.Index("ix_calls_tm_create", "tm_create"),
     sa.Index("ix_calls_call_id", "call_id", postgresql_using="hash"),  # a Call-ID may be longer than a B-tree takes
+    sa.Index("ix_calls_source_tm_create", "source", "tm_create"),
+    sa.Index(
+        "ix_calls_reason_tm_create",
+        "reason",
+        "tm_create",
+        sqlite_where=sa.text(REFUSED),
+        postgresql_where=sa.text(REFUSED),
+    ),
+    sa.Index(
+        "ix_calls_sip_code_tm_create",
+        "sip_code",
+        "tm_create",
+        sqlite_where=sa.text(FAILED),
+        postgresql_where=sa.text(FAILED),
+    ),
+    sa.Index(
+        "ix_calls_master_call_id",
+        "master_call_id",
+        sqlite_where=sa.text(MADE_FOR_ANOTHER),
+        postgresql_where=sa.text(MADE_FOR_ANOTHER),
+    ),
 )
 
 messages = sa.Table(

@@ -66,6 +66,18 @@ async def test_calls(each_world: World) -> None:
     assert await found(f"?number={FREE}") == ids[2::-1]  # a plus that is not escaped is a blank in a query
     assert await found(f"?since={at(1)}&until={at(3)}") == [ids[2], ids[1]]
     assert await found("?call_id=1@192.0.2.7") == [ids[1]]
+    assert await found("?outcome=answered&sip_code=200") == ids[2::-1]
+    assert await found("?outcome=failed&source=%2B14155550199") == [ids[3]]
+    assert await found(f"?customer_id={world.a}", key=world.key_admin) == ids[3::-1]
+    assert await found(f"?customer_id={world.b}") == []
+    for nobody in ("trunk=x", "reason=x", "direction=outgoing", f"flow_id={world.a}"):
+        assert await found(f"?{nobody}") == []
+    _, told, response = await world.ask("GET", f"/v1.0/calls.jsonl?since={at(1)}")
+    assert (response.content_type, response.headers["Cache-Control"]) == ("application/x-ndjson", "private")
+    said = [json.loads(line) for line in told.splitlines()]
+    assert [one["id"] for one in said] == ids[3:0:-1]
+    assert said[0] == await world.did("GET", f"/v1.0/calls/{ids[3]}")
+    assert (await world.ask("GET", "/v1.0/calls.jsonl?number=%2B15550000000"))[1] == ""
     shown = await world.did("GET", f"/v1.0/calls/{ids[0]}")
     assert shown["source"] == {
         "type": "tel", "target": "+14155550199", "target_name": "Ann", "name": "", "detail": ""

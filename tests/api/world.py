@@ -65,7 +65,9 @@ from edge.sessions.texts.outbox import Outbox, OutboxSection
 from edge.sessions.texts.posting import Posting
 from edge.sessions.texts.routes import TextRoutes
 from edge.sessions.texts.session import TextSending
+from edge.sip.capture import Capture
 from edge.sip.peer import Peer
+from edge.sip.strangers import Strangers
 from edge.sms.carrier import Called, Carrier, Hook, Said
 from edge.sms.keywords import Keywords
 from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
@@ -397,6 +399,8 @@ async def _running(
         step_counts=StepCounts(engine),
         calls=CallTable(engine),
         placing=cast("Placing", Phones()),
+        capture=Capture(1_000_000, lambda: micros(clock())),
+        strangers=Strangers(),
         messages=messages,
         posting=Posting(sending, messages),
         dead_letters=DeadLetters(messages, writer, outbox, outbox, sending.may_again, clock),

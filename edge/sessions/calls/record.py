@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -21,7 +21,7 @@ from edge.accounts.customer import Customer
 from edge.flows.session import CallStatus
 from edge.metrics import tally
 from edge.recordings.table import Recording
-from edge.sessions.tables import calls
+from edge.sessions.tables import FAILED, MADE_FOR_ANOTHER, REFUSED, calls
 from edge.store.engine import reading, writing
 from edge.store.metadata import NIL, instant_text, storable, with_times
 from edge.store.page import SIZE_MAX, Place, newest
@@ -163,6 +163,39 @@ class CallRecords:
             self._writer.put_later(KEEP, [_values(attempt)])
 
 
+class Wanted(NamedTuple):
+    """Which records somebody asks for; None: any. All that is given has to fit."""
+
+    number: str | None = None
+    source: str | None = None
+    trunk: str | None = None
+    outcome: str | None = None
+    sip_code: int | None = None
+    reason: str | None = None
+    direction: str | None = None
+    flow_id: str | None = None
+    call_id: str | None = None
+    customer_id: str | None = None
+
+    def fits(self, attempt: Attempt) -> bool:
+        """Whether that call is one of them as it stands."""
+        return all(value is None or getattr(attempt, name) == value for name, value in self._asdict().items())
+
+    def narrowed(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        """The query for these only; it says which partial index will do."""
+        for name, value in self._asdict().items():
+            if value is not None:
+                query = query.where(calls.c[name] == value)
+        if self.reason:
+            query = query.where(sa.text(REFUSED))
+        if self.sip_code is not None and self.sip_code >= 400:
+            query = query.where(sa.text(FAILED))
+        return query
+
+
+ANY: Final = Wanted()
+
+
 class CallTable:
     """The records as the API reads them. All methods raise Unavailable."""
 
@@ -178,12 +211,18 @@ class CallTable:
             row = (await connection.execute(query)).mappings().first()
         return public(row) if row is not None else None
 
+    async def made_for(self, id: str) -> list[dict[str, Any]]:
+        """The calls that were made for a call, oldest first."""
+        query = sa.select(calls).where(calls.c.master_call_id == id, sa.text(MADE_FOR_ANOTHER))
+        async with reading(self._engine) as connection:
+            found = await connection.execute(query.order_by(calls.c.tm_create, calls.c.id).limit(SIZE_MAX))
+            return [public(row) for row in found.mappings()]
+
     async def list(
         self,
         customer_id: str | None,
         *,
-        number: str | None = None,
-        call_id: str | None = None,
+        wanted: Wanted = ANY,
         since: datetime | None = None,
         until: datetime | None = None,
         after: Place | None = None,
@@ -193,13 +232,23 @@ class CallTable:
         query = sa.select(calls)
         if customer_id is not None:
             query = query.where(calls.c.customer_id == customer_id)
-        if number is not None:
-            query = query.where(calls.c.number == number)
-        if call_id is not None:
-            query = query.where(calls.c.call_id == call_id)
+        query = wanted.narrowed(query)
         query = newest(query, calls.c.tm_create, calls.c.id, since=since, until=until, behind=after, size=size)
         async with reading(self._engine) as connection:
             return [public(row) for row in (await connection.execute(query)).mappings()]
+
+    async def all(
+        self, customer_id: str | None, wanted: Wanted, since: datetime | None, until: datetime | None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Every record, newest first, page by page: what is written meanwhile is not among them."""
+        after: Place | None = None
+        while True:
+            page = await self.list(customer_id, wanted=wanted, since=since, until=until, after=after)
+            for one in page:
+                yield one
+            if len(page) < SIZE_MAX:
+                return
+            after = Place(datetime.fromisoformat(page[-1]["tm_create"]), page[-1]["id"])
 
     async def purge(self, before: datetime, batch: int) -> int:
         """Delete up to `batch` records older than `before`; returns how many went."""

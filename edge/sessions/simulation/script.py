@@ -42,7 +42,7 @@ def _keys(text: str) -> str:
         raise ValueError(error.message) from None
 
 
-def _moment(value: Any) -> Any:
+def read_time(value: Any) -> Any:
     """A time of ISO 8601, as aware as it is written; a zone may stand behind it: `2026-12-25T09:00 Europe/Berlin`."""
     if not isinstance(value, str):
         return value
@@ -101,7 +101,7 @@ class Script(BaseModel):
         default=(), max_length=MEDIA_LIMIT, description="URLs of pictures and other media that come with each text."
     )
     every: float = Field(default=5.0, ge=0, le=SECONDS_MAX, description="Seconds between two texts.")
-    at: Annotated[datetime | None, BeforeValidator(_moment), AfterValidator(_in_our_times)] = Field(
+    at: Annotated[datetime | None, BeforeValidator(read_time), AfterValidator(_in_our_times)] = Field(
         default=None, description="When it begins; without it now. A zone may stand behind it by its name."
     )
     variables: dict[str, Value] = Field(

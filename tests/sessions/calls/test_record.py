@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from edge.errors import Unavailable
-from edge.sessions.calls.record import CALLS, OUTCOMES, Attempt, CallRecords, CallTable, Outcome, kind_of, wall_micros
+from edge.sessions.calls.record import (
+    CALLS,
+    OUTCOMES,
+    Attempt,
+    CallRecords,
+    CallTable,
+    Outcome,
+    Wanted,
+    kind_of,
+    wall_micros,
+)
 from edge.sessions.tables import calls
 from edge.store.engine import open_engine
 from edge.store.metadata import NIL, from_micros, instant_text, json_text, micros, new_id
@@ -167,12 +177,54 @@ async def test_lists_are_newest_first_and_filtered(ground: Ground) -> None:
 
     assert await found() == [3, 2, 1, 0]
     assert await found(None) == [4, 3, 2, 1, 0]
-    assert await found(number=OURS) == [2, 1, 0]
-    assert await found(call_id="1@192.0.2.9") == [1]
+    assert await found(wanted=Wanted(number=OURS)) == [2, 1, 0]
+    assert await found(wanted=Wanted(call_id="1@192.0.2.9")) == [1]
     assert await found(since=at(1), until=at(3)) == [2, 1]  # from the one, before the other
     assert await found(size=2) == [3, 2]
     assert await found(after=Place(at(2), ids[2])) == [1, 0]
-    assert await found(STRANGER, number=OTHER) == []
+    assert await found(STRANGER, wanted=Wanted(number=OTHER)) == []
+
+
+NOBODYS = "33333333-3333-4333-8333-333333333333"
+
+
+async def test_records_are_narrowed_by_all_that_is_asked(ground: Ground) -> None:
+    rows = [
+        attempt(0, source="+14155550111", trunk="a", reason="NumberUnknown", sip_code=404, outcome="rejected"),
+        attempt(1, trunk="a", reason="NumberUnknown", sip_code=404, outcome="rejected"),
+        attempt(2, trunk="b", sip_code=200, outcome="answered", flow_id=OWNER),
+        attempt(3, direction="outgoing", sip_code=486, outcome="rejected", reason="Refused", master_call_id=OWNER),
+        attempt(4, trunk="b", sip_code=302, outcome="redirected", customer_id=STRANGER),
+    ]
+    table = await kept(ground, *rows)
+    ids = [row.id for row in rows]
+
+    async def found(**asked: Any) -> list[int]:
+        wanted = Wanted(**asked)
+        read = [ids.index(row["id"]) for row in await table.list(None, wanted=wanted)]
+        assert read == [place for place in reversed(range(len(rows))) if wanted.fits(rows[place])]  # of live calls too
+        return read
+
+    assert await found(trunk="a") == [1, 0]
+    assert await found(trunk="a", source="+14155550111") == [0]
+    assert await found(reason="NumberUnknown") == [1, 0]
+    assert await found(reason="") == [4, 2]
+    assert await found(sip_code=404) == [1, 0]
+    assert await found(sip_code=200) == [2]
+    assert await found(outcome="rejected", direction="outgoing") == [3]
+    assert await found(flow_id=OWNER) == [2]
+    assert await found(customer_id=STRANGER) == [4]
+    assert await found(flow_id=NOBODYS) == []
+    assert [row["id"] for row in await table.made_for(OWNER)] == [ids[3]]
+    assert await table.made_for(NIL) == []
+
+
+async def test_all_records_come_page_by_page(ground: Ground) -> None:
+    rows = [attempt(minute // 50) for minute in range(205)]
+    table = await kept(ground, *rows)
+    found = [row["id"] async for row in table.all(None, Wanted(), None, None)]
+    assert (len(found), set(found)) == (205, {row.id for row in rows})
+    assert [row["id"] async for row in table.all(None, Wanted(), START + timedelta(minutes=4), None)] == found[:5]
 
 
 async def test_pages_part_calls_of_the_same_moment(ground: Ground) -> None:
