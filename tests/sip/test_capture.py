@@ -212,7 +212,7 @@ def packets(data: bytes) -> list[tuple[int, bytes]]:
 def adds_up(data: bytes) -> bool:
     """Whether a sum in which its checksum stands is right (RFC 1071)."""
     data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total == 0xFFFF

@@ -1,6 +1,7 @@
 """Calls: from an INVITE to a flow and to a record, calls of our own making, and two that hear each other.
 
-in        `router.py` takes what the SIP agent tells, `offered.py` is a call until its final answer
+in        `router.py` takes what the SIP agent tells, `arrival.py` reads what an INVITE says
+          `offered.py` is a call until its final answer
 flow      `call.py` is what the flow runs on, by `waiting.py` and `keys.py`; `variables.py` is what it reads
           `after_call.py` is what a flow runs on when nobody is on the line any more
 out       `leg.py` is a call that we make until its final answer, `ways.py` where it goes, `limits.py` how many may be,

@@ -21,13 +21,12 @@ from edge.flows.run import Run
 from edge.flows.session import SessionEnded
 from edge.log import get_logger
 from edge.metrics import tally
-from edge.numbers.e164 import read_dialed
 from edge.sessions.calls.after_call import AfterCall
+from edge.sessions.calls.arrival import arrived, dialed, entered, salvaged
 from edge.sessions.calls.book import CallBook
 from edge.sessions.calls.call import Call, Desk
 from edge.sessions.calls.leg import Leg
 from edge.sessions.calls.offered import OfferedCall
-from edge.sessions.calls.record import Attempt, wall_micros
 from edge.sessions.calls.unproven import Unproven
 from edge.sessions.calls.variables import CallVariables
 from edge.sessions.entrance import Entrance, Entry
@@ -56,9 +55,8 @@ from edge.sip.events import (
     TextOffer,
     TextOffered,
 )
-from edge.sip.message import Malformed, Request
-from edge.sip.peer import Peer, shown
-from edge.store.metadata import NIL, new_id
+from edge.sip.message import Malformed
+from edge.store.metadata import NIL
 
 log = get_logger("calls")
 
@@ -163,10 +161,10 @@ class Router:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _offered(self, offer: Offer) -> None:
-        attempt = _attempt(offer.request, offer.peer)
+        attempt = arrived(offer.request, offer.peer)
         entry: Entry | None = offer.terms.whose
         if entry is not None:
-            _entered(attempt, entry)
+            entered(attempt, entry)
             if entry.auth and self._unproven:
                 self._unproven.back(attempt.call_id)
         call = offer.owner = OfferedCall(offer, self._desk, attempt)
@@ -177,14 +175,14 @@ class Router:
         """An INVITE that came no further than the agent leaves a record all the same."""
         request, peer = refused.request, refused.peer
         try:
-            attempt = _attempt(request, peer)
+            attempt = arrived(request, peer)
             entry = self._entrance.find(request, peer)
         except Malformed:
-            attempt, entry = _salvaged(request, peer), None
+            attempt, entry = salvaged(request, peer), None
         if entry is not None:
-            _entered(attempt, entry)
+            entered(attempt, entry)
         try:
-            attempt.number = attempt.destination = read_dialed(attempt.dialed, attempt.country)
+            dialed(attempt)
         except EdgeError:
             pass
         attempt.sip_code, attempt.outcome = refused.status, "rejected"
@@ -294,8 +292,7 @@ class Router:
             await self._proofs.settle(call.offer.request, entry)
         if entry is None and not inside:  # who is rung by its URI may answer, and not call
             raise Forbidden("calls are taken from trunks only")
-        trunk = entry.trunk if entry is not None else None
-        e164 = attempt.number = attempt.destination = read_dialed(attempt.dialed, trunk.country if trunk else None)
+        e164 = dialed(attempt)
         found = await self._routes.number(e164)
         attempt.lookup_source = found.source
         if found.value is not None and found.value.status in OURS:
@@ -347,48 +344,6 @@ class Router:
         call.hang_up("failed", status=500)
         if unanswered:
             call.attempt.outcome = "failed"
-
-
-def _attempt(request: Request, peer: Peer) -> Attempt:
-    """What is known of a call by its INVITE alone."""
-    source, name = request.caller
-    attempt = Attempt(
-        id=new_id(),
-        call_id=request.call_id,
-        remote=peer.remote[0],
-        dialed=request.uri,
-        source=source,
-        source_name=name,
-        tm_create=wall_micros(),
-    )
-    attempt.transport, attempt.local = peer.transport, shown(peer.local)
-    return attempt
-
-
-def _salvaged(request: Request, peer: Peer) -> Attempt:
-    """The same of an INVITE that cannot be read in full."""
-    try:
-        source, name = request.caller
-    except Malformed:
-        source, name = request.headers.get("from") or "", ""
-    attempt = Attempt(
-        id=new_id(),
-        call_id=request.headers.get("call-id") or "",
-        remote=peer.remote[0],
-        dialed=request.uri,
-        source=source,
-        source_name=name,
-        tm_create=wall_micros(),
-    )
-    attempt.transport, attempt.local = peer.transport, shown(peer.local)
-    return attempt
-
-
-def _entered(attempt: Attempt, entry: Entry) -> None:
-    """By which trunk it came."""
-    trunk = entry.trunk
-    attempt.trunk, attempt.trunk_id, attempt.country = trunk.name, trunk.id, trunk.country
-    attempt.proxy, attempt.auth = entry.proxy, entry.auth
 
 
 def _note(call: Call, run: Run) -> None:
