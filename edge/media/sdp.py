@@ -7,6 +7,8 @@
 - The codec is the first of the offerer's list that we speak, and the answer names only it, so that nobody has to guess
   which one comes; beside it telephone-event, when it was offered with our clock.
 - The packet time is the offer's, if it is one we can keep.
+- A line may be encrypted (RTP/SAVP with `a=crypto`, RFC 4568) or not, as `Local.srtp` has it, and is answered in kind.
+  Of several lines the first that may be is taken. Our keys stay the same as long as the session lasts.
 
 Not nice: a `c=` with a host name is accepted, but nobody waits for a name server here. It counts as no address at all,
 and the stream sends once it hears where the other side is.
@@ -19,6 +21,7 @@ from ipaddress import ip_address
 from typing import Literal, NamedTuple, get_args
 
 from edge.errors import EdgeError
+from edge.media.crypto import Keyring, Sdes, Srtp
 from edge.media.description import NUMBER, RTPMAP, Attribute, BadSdp, Connection, Description, Media, Origin, read
 from edge.media.g711 import CODECS, RATE, STATIC_TYPE, Codec
 
@@ -60,6 +63,7 @@ MIN_PTIME_MS, MAX_PTIME_MS, PTIME_MS = 10, 60, 20  # what we send; any packet ti
 OFFERED_EVENT_TYPE = 101  # telephone-event in our own offers
 EVENTS = "0-15"
 PROTOCOL = "RTP/AVP"
+SECURE_PROTOCOL = "RTP/SAVP"
 
 Address = tuple[str, int]  # host, port
 
@@ -80,13 +84,18 @@ class NoCommonCodec(EdgeError):
 
 
 class Local(NamedTuple):
-    """Our side of a session. `host` is the address that others reach us at; the session id stays, the version grows."""
+    """Our side of a session. `host` is the address that others reach us at; the session id stays, the version grows.
+
+    `srtp` says whether media may or must be encrypted. Without `keys` they cannot be.
+    """
 
     host: str
     port: int
     session_id: int
     session_version: int
     ptime_default: int = PTIME_MS
+    srtp: Srtp = "off"
+    keys: Keyring | None = None
 
 
 class Negotiated(NamedTuple):
@@ -94,7 +103,7 @@ class Negotiated(NamedTuple):
 
     `remote` is where our RTP goes: None while we are on hold by address, or when its host is a name or no single
     host. `rtcp` is where our RTCP goes (RFC 3605, else the next port). `direction` is ours: `recvonly` means that we
-    are held.
+    are held. `sdes` has the keys, if the media are encrypted.
     """
 
     codec: Codec
@@ -104,6 +113,7 @@ class Negotiated(NamedTuple):
     remote: Address | None
     direction: Direction
     rtcp: Address | None = None
+    sdes: Sdes | None = None
 
     @property
     def sends(self) -> bool:
@@ -119,14 +129,15 @@ def answer(offer: Description, local: Local) -> tuple[bytes, Negotiated]:
     negotiated: Negotiated | None = None
     lines: list[str] = []
     for media in offer.media:
-        types = _types(media) if negotiated is None else None
+        types = _types(media) if negotiated is None and _may_be(media, local) else None
         if types is None:
             lines.append(_refused(media))
             continue
-        negotiated = _negotiated(offer, media, *types, local.ptime_default)
+        sdes = local.keys.choose(_keys(media)) if local.keys is not None and _is_secure(media) else None
+        negotiated = _negotiated(offer, media, *types, local.ptime_default)._replace(sdes=sdes)
         lines += _audio_lines(local.port, negotiated)
     if negotiated is None:
-        raise _nothing_common(offer)
+        raise _nothing_common(offer, local)
     return _body(local, offer.times or ("0 0",), lines), negotiated
 
 
@@ -161,11 +172,21 @@ def preferred(offer: Description) -> Codec | None:
     return None if types is None else types[0]
 
 
-def offer(local: Local, *, first: Codec = CODECS[0], direction: Direction = "sendrecv") -> bytes:
-    """Our own offer: both codecs, `first` before the other, and telephone-event."""
+def offer(
+    local: Local, *, first: Codec = CODECS[0], direction: Direction = "sendrecv", agreed: Negotiated | None = None
+) -> bytes:
+    """Our own offer: both codecs, `first` before the other, and telephone-event. Encrypted as was `agreed`; at the
+    beginning wherever that may be."""
+    keys: list[str] = []
+    if local.keys is not None and local.srtp != "off":
+        if agreed is None:
+            keys = local.keys.lines()
+        elif agreed.sdes is not None:
+            keys = local.keys.lines(agreed.sdes.suite)
     codecs = sorted(CODECS, key=lambda codec: codec != first)
     types = [str(STATIC_TYPE[codec]) for codec in codecs]
-    lines = [f"m=audio {local.port} {PROTOCOL} {' '.join(types)} {OFFERED_EVENT_TYPE}"]
+    protocol = SECURE_PROTOCOL if keys else PROTOCOL
+    lines = [f"m=audio {local.port} {protocol} {' '.join(types)} {OFFERED_EVENT_TYPE}", *keys]
     lines += [f"a=rtpmap:{STATIC_TYPE[codec]} {codec}/{RATE}" for codec in codecs]
     lines += _event_lines(OFFERED_EVENT_TYPE)
     lines += [f"a=ptime:{local.ptime_default}", f"a={direction}"]
@@ -176,10 +197,14 @@ def accept(local: Local, answer: Description) -> Negotiated:
     """What is agreed by the answer to `offer(local)`. Raises NoCommonCodec, or BadSdp when it is no answer to it."""
     if len(answer.media) != 1:
         raise BadSdp(1, f"the answer has {len(answer.media)} media lines, the offer had one")  # RFC 3264 §6
-    types = _types(answer.media[0])
+    media = answer.media[0]
+    types = _types(media)
+    sdes = local.keys.accept(_keys(media)) if local.keys is not None and _is_secure(media) else None
     if types is None:
-        raise _nothing_common(answer)
-    return _negotiated(answer, answer.media[0], *types, local.ptime_default)
+        raise _nothing_common(answer, local)
+    if sdes is None and (_is_secure(media) or local.srtp == "required"):
+        raise NoCommonCodec(305, "Incompatible media format: the answer has no a=crypto that was offered")
+    return _negotiated(answer, media, *types, local.ptime_default)._replace(sdes=sdes)
 
 
 @lru_cache(maxsize=1024)
@@ -194,7 +219,7 @@ def _single(host: str) -> str | None:
 
 def _types(media: Media) -> tuple[Codec, int, int | None] | None:
     """Codec, its payload type and that of telephone-event; None when this line cannot be served."""
-    if media.kind != "audio" or media.protocol != PROTOCOL or media.port == 0:
+    if not _is_audio(media):
         return None
     named: dict[str, tuple[str, str, str | None]] = {}
     for key, value in media.attributes:
@@ -278,17 +303,44 @@ def _refused(media: Media) -> str:
     return f"m={media.kind} 0 {media.protocol} {media.formats[0]}"
 
 
-def _nothing_common(description: Description) -> NoCommonCodec:
-    for media in description.media:
-        if media.kind == "audio" and media.protocol == PROTOCOL and media.port:
-            return NoCommonCodec(305, f"Incompatible media format: {' and '.join(CODECS)} are spoken here")
-    return NoCommonCodec(304, f"Media type not available: audio over {PROTOCOL} is served here")
+def _is_audio(media: Media) -> bool:
+    return media.kind == "audio" and media.protocol in (PROTOCOL, SECURE_PROTOCOL) and media.port != 0
+
+
+def _is_secure(media: Media) -> bool:
+    return media.protocol == SECURE_PROTOCOL
+
+
+def _keys(media: Media) -> list[str]:
+    return [value for key, value in media.attributes if key == "crypto" and value is not None]
+
+
+def _may_be(media: Media, local: Local) -> bool:
+    """Whether a line is as encrypted as it may or must be."""
+    if not _is_secure(media):
+        return local.srtp != "required"
+    return local.srtp != "off" and local.keys is not None and local.keys.choose(_keys(media)) is not None
+
+
+def _nothing_common(description: Description, local: Local) -> NoCommonCodec:
+    audio = [media for media in description.media if _is_audio(media)]
+    if any(_may_be(media, local) for media in audio):
+        return NoCommonCodec(305, f"Incompatible media format: {' and '.join(CODECS)} are spoken here")
+    if local.srtp == "required" and local.keys is None:
+        return NoCommonCodec(304, "Media type not available: audio must be encrypted here, and its keys need TLS")
+    if local.srtp != "off" and local.keys is not None and any(map(_is_secure, audio)):
+        return NoCommonCodec(305, "Incompatible media format: no a=crypto that can be served here")
+    protocol = SECURE_PROTOCOL if local.srtp == "required" else PROTOCOL
+    return NoCommonCodec(304, f"Media type not available: audio over {protocol} is served here")
 
 
 def _audio_lines(port: int, agreed: Negotiated) -> list[str]:
-    codec, codec_type, event_type, ptime, _, direction, _ = agreed
+    codec, codec_type, event_type, ptime, _, direction, _, sdes = agreed
     types = f"{codec_type}" if event_type is None else f"{codec_type} {event_type}"
-    lines = [f"m=audio {port} {PROTOCOL} {types}", f"a=rtpmap:{codec_type} {codec}/{RATE}"]
+    protocol = PROTOCOL if sdes is None else SECURE_PROTOCOL
+    lines = [f"m=audio {port} {protocol} {types}", f"a=rtpmap:{codec_type} {codec}/{RATE}"]
+    if sdes is not None:
+        lines.append(sdes.line)
     if event_type is not None:
         lines += _event_lines(event_type)
     lines += [f"a=ptime:{ptime}", f"a={direction}"]
@@ -300,7 +352,7 @@ def _event_lines(payload_type: int) -> list[str]:
 
 
 def _body(local: Local, times: tuple[str, ...], media: list[str]) -> bytes:
-    host, _, session_id, version, _ = local
+    host, session_id, version = local.host, local.session_id, local.session_version
     family = "IP6" if ":" in host else "IP4"
     lines = [
         "v=0",

@@ -289,7 +289,13 @@ class Trunk(Section):
         description="How keys are sent to it: as RTP events, by SIP INFO, or both. All are understood.",
     )
     srtp: Literal["off", "optional", "required"] = Field(
-        default="off", description="Encrypted media (SRTP, RFC 4568 SDES). Keys are only safe over TLS."
+        default="off",
+        description="Encrypted media (SRTP, RFC 4568 SDES): none, where it asks for them and in calls to it, or no call"
+        " without. Only over TLS, which keeps the keys.",
+    )
+    srtp_without_tls: bool = Field(
+        default=False,
+        description="Whether keys of SRTP may pass over UDP and TCP, where anybody on the way can read them.",
     )
     stir: Literal["off", "annotate", "refuse"] = Field(
         default="annotate",

@@ -10,6 +10,9 @@ LATE = counter("rtp_late_packets_total", "RTP packets sent more than 5 ms after 
 UNSENT = counter("rtp_unsent_packets_total", "RTP packets that the system did not take.")
 STRANGE = counter("rtp_strange_packets_total", "Datagrams that were of no session, or not from its source.")
 EXHAUSTED = counter("media_ports_exhausted_total", "Streams refused because no pair of ports was free.")
+UNAUTHENTIC = counter(
+    "rtp_unauthentic_packets_total", "SRTP and SRTCP packets whose signature was wrong, or that came a second time."
+)
 TIMEOUTS = counter("media_timeouts_total", "Streams whose other side fell silent.")
 
 SENT, RECEIVED = PACKETS.labels("sent"), PACKETS.labels("received")

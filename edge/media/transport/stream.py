@@ -62,6 +62,8 @@ class Stream(Wire):
             return
         now = time.monotonic()
         self._negotiated = negotiated
+        if negotiated.sdes != (before.sdes if before is not None else None):
+            self._secure(negotiated.sdes)
         if before is None:
             self._listen()
             self._engine.listen(self._rtcp, self._hear_report)
@@ -192,7 +194,8 @@ class Stream(Wire):
         self._group = self._playing = self._pressing = None
         self._taps = ()
         self.receiver.sink = self.sender.live = None
-        self._send = len
+        self._send = self._raw = len
+        self._cipher = None
         self.line = (_no_packet, len)  # a bound method of the stream would keep it alive
 
 

@@ -4,6 +4,9 @@ Its socket hears anybody until the first packet that could be of its session; fr
 connected to where that came from, whatever the SDP said (symmetric RTP, RFC 4961), so that the kernel drops what others
 send, unseen, and sending is cheaper. A new remote address in a later offer undoes the lock.
 
+What is encrypted (SRTP) is opened before anything looks at it, so the first packet that could be of the session is one
+that has its key; what is not of it is dropped and counted. Taps and relays see what was said, not what was sent.
+
 Not nice: one who guesses the port can be the first. And a source that moves in the middle of a call without an offer is
 not followed; the silence timeout ends such a call.
 """
@@ -18,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge.log import get_logger
 from edge.media import rtcp
+from edge.media.crypto import Sdes
 from edge.media.g711 import decode
 from edge.media.group import Group
 from edge.media.receiver import Receiver, Sink
@@ -25,9 +29,10 @@ from edge.media.relay import Relay
 from edge.media.rtp import HEADER, HEADER_BYTES, MARKER
 from edge.media.sdp import Address, Negotiated
 from edge.media.sender import Sender
+from edge.media.srtp import Cipher
 from edge.media.stream import StreamClosed, report
 from edge.media.tap import Tap
-from edge.media.transport.counts import TIMEOUTS, UNSENT
+from edge.media.transport.counts import TIMEOUTS, UNAUTHENTIC, UNSENT
 
 if TYPE_CHECKING:
     from edge.media.transport.engine import MediaEngine
@@ -45,6 +50,7 @@ class Wire:
 
     __slots__ = (
         "__weakref__",
+        "_cipher",
         "_engine",
         "_group",
         "_locked",
@@ -54,6 +60,7 @@ class Wire:
         "_onward",
         "_other",
         "_passing",
+        "_raw",
         "_remote",
         "_report_at",
         "_reports_to",
@@ -86,11 +93,14 @@ class Wire:
         self._on_digit = on_digit
         self._on_timeout = on_timeout
         bits = random.getrandbits(80)
-        self.sender = Sender(bits & 0xFFFFFFFF, bits >> 32 & 0xFFFF, bits >> 48)
+        # a sequence that does not begin near its end: who misses our first packets still knows how often it rolled over
+        self.sender = Sender(bits & 0xFFFFFFFF, bits >> 32 & 0x7FFF, bits >> 48)
         self.receiver = Receiver(now)
         self._other: Wire | None = None  # to which it is relayed,
         self._onward: Relay | None = None  # and what makes the other's packets of what comes here
-        self._send: Callable[[bytes], int] = self._send_unlocked
+        self._cipher: Cipher | None = None  # once it is agreed that media are encrypted
+        self._raw: Callable[[bytes], int] = self._send_unlocked
+        self._send: Callable[[bytes], int] = self._raw  # or through the cipher
         self._taps: tuple[Tap, ...] = ()
         self.line: Line = (self.sender.packet, self._send)
         self.closed = False
@@ -140,6 +150,11 @@ class Wire:
             data = self._rtp.recv(MAX_DATAGRAM)
         except OSError:  # an ICMP message about one of ours; the silence timeout sees to it
             return 0
+        if self._cipher is not None:
+            opened = self._open(data)
+            if opened is None:
+                return 1
+            data = opened
         digits = self.receiver.receive(data, now)
         if digits:
             self._digits(digits)
@@ -150,7 +165,10 @@ class Wire:
             data = self._rtp.recv(MAX_DATAGRAM)
         except OSError:
             return 0
-        self._take(data, now)
+        if self._cipher is None:
+            self._take(data, now)
+        elif (opened := self._open(data)) is not None:
+            self._take(opened, now)
         return 1
 
     def _take(self, data: bytes, now: float) -> None:
@@ -172,6 +190,11 @@ class Wire:
             data, source = self._rtp.recvfrom(MAX_DATAGRAM)
         except OSError:
             return 0
+        if self._cipher is not None:
+            opened = self._open(data)
+            if opened is None:
+                return 1
+            data = opened
         if not self.receiver.plausible(data):
             self.receiver.strange += 1
             return 1
@@ -180,8 +203,7 @@ class Wire:
     def _lock(self, source: tuple[Any, ...], first: bytes, now: float) -> int:
         """From now on hear this source only, and send to it. Returns how many more datagrams were read."""
         self._rtp.connect(source)
-        self._send = self._rtp.send
-        self._set_line()
+        self._set_way(self._rtp.send)
         self._locked = self._remote = (source[0], source[1])
         if self._told != self._locked:
             self._reports_to = (source[0], source[1] + 1) if source[1] < 65535 else None
@@ -193,10 +215,11 @@ class Wire:
                 data, other = self._rtp.recvfrom(MAX_DATAGRAM)
             except OSError:
                 return count
-            if other == source:
-                self._take(data, now)
-            else:
+            opened = data if self._cipher is None or other != source else self._open(data)
+            if other != source:
                 self.receiver.strange += 1
+            elif opened is not None:
+                self._take(opened, now)
         return STRANGERS
 
     def _unlock(self) -> None:
@@ -205,8 +228,7 @@ class Wire:
         Raises Internal when some program was quicker.
         """
         self._locked = None
-        self._send = self._send_unlocked
-        self._set_line()
+        self._set_way(self._send_unlocked)
         self._rtp = self._engine.rebind(self._rtp)
         self._listen()
 
@@ -218,6 +240,12 @@ class Wire:
         if self._reports_to is None or source[0] != self._reports_to[0]:
             self.receiver.strange += 1
             return 0
+        if self._cipher is not None:
+            opened = self._cipher.open_report(data)
+            if opened is None:
+                UNAUTHENTIC.inc()
+                return 0
+            data = opened
         try:
             found = rtcp.read(data)
         except rtcp.BadRtcp:
@@ -269,6 +297,36 @@ class Wire:
         if self._group is not None and self in self._group.members:
             self._group.members[self] = self.line
 
+    def _set_way(self, raw: Callable[[bytes], int]) -> None:
+        """How what is sent leaves from now on."""
+        self._raw = raw
+        self._send = raw if self._cipher is None else self._send_sealed
+        self._set_line()
+
+    def _secure(self, sdes: Sdes | None) -> None:
+        """Encrypt and decrypt as was agreed."""
+        if sdes is None:
+            self._cipher = None
+        elif self._cipher is None:
+            self._cipher = Cipher(sdes)
+        else:
+            self._cipher.agree(sdes)
+        self._set_way(self._raw)
+
+    def _open(self, data: bytes) -> bytes | None:
+        opened = self._cipher.open(data) if self._cipher is not None else data
+        if opened is None:
+            UNAUTHENTIC.inc()
+            self.receiver.strange += 1
+        return opened
+
+    def _send_sealed(self, packet: bytes) -> int:
+        sealed = self._cipher.seal(packet) if self._cipher is not None else packet
+        if sealed is None:
+            UNSENT.inc()
+            return 0
+        return self._raw(sealed)
+
     def _send_unlocked(self, packet: bytes) -> int:
         assert self._remote is not None
         return self._rtp.sendto(packet, self._remote)
@@ -288,7 +346,13 @@ class Wire:
         if self._reports_to is None:
             return
         due = report(self.sender, self.receiver, now, rtcp.ntp(time.time()))
+        packet: bytes | None = rtcp.compound(due, self._engine.cname, bye=bye)
+        if self._cipher is not None and packet is not None:
+            packet = self._cipher.seal_report(packet)
+        if packet is None:
+            UNSENT.inc()
+            return
         try:
-            self._rtcp.sendto(rtcp.compound(due, self._engine.cname, bye=bye), self._reports_to)
+            self._rtcp.sendto(packet, self._reports_to)
         except OSError:
             UNSENT.inc()

@@ -19,6 +19,7 @@ from edge.flows.external_media import ExternalMedia
 from edge.flows.session import CallStatus, EndKey, HangupReason, RecordingFormat, Session, SessionEnded
 from edge.media import sdp
 from edge.media.audio import Audio
+from edge.media.crypto import Keyring, Srtp
 from edge.media.g711 import CODECS, Codec
 from edge.media.prompt import Prompts
 from edge.media.speech import Speech
@@ -42,7 +43,8 @@ from edge.sip.events import Call as Dialog
 from edge.sip.peer import Peer
 from edge.sip.reason import read_cause, read_text
 from edge.sip.transport import Endpoint
-from edge.store.metadata import new_id
+from edge.store.metadata import new_id, take_chance
+from edge.trunks.trunk import Trunk
 
 T = TypeVar("T")
 
@@ -419,7 +421,7 @@ class Call:
         if self._dialog is None or self._local is None:
             return
         self._local = self._local._replace(session_version=self._local.session_version + 1)
-        self._body = sdp.offer(self._local, first=self.codec or CODECS[0], direction=direction)
+        self._body = sdp.offer(self._local, first=self.codec or CODECS[0], direction=direction, agreed=self._agreed)
         endpoint = self._desk.endpoint
         endpoint.agent.reinvite(self._dialog, self._body, endpoint.now())
         endpoint.flush()
@@ -459,7 +461,7 @@ class Call:
         agreed: sdp.Negotiated | None = None
         if reoffer.sdp is None:
             self._offering = self._local = self._local._replace(session_version=self._local.session_version + 1)
-            self._body = sdp.offer(self._local)
+            self._body = sdp.offer(self._local, agreed=self._agreed)
         else:
             try:
                 offered = sdp.read(reoffer.sdp)
@@ -529,13 +531,16 @@ class Call:
         assert self._stream is not None
         self._stream.connect(agreed)
         self.attempt.codec = agreed.codec
+        self.attempt.security = agreed.sdes.suite if agreed.sdes is not None else ""
         if self._agreed is None:
             self._waiting.wake()
         self._agreed = agreed
 
-    def _local_side(self, stream: Stream, peer: Peer) -> sdp.Local:
+    def _local_side(self, stream: Stream, peer: Peer, trunk: Trunk | None) -> sdp.Local:
         """Our side of a session at its beginning. Who calls within the edge reaches us where nobody else would."""
         host, port = stream.local
+        srtp: Srtp = "off" if trunk is None else trunk.srtp
+        keeps = trunk is not None and (peer.transport == "tls" or trunk.srtp_without_tls)  # keys from others' eyes
         ptime = self._desk.media.section.ptime_ms
         return sdp.Local(
             peer.local[0] if peer.inside else host,
@@ -543,6 +548,8 @@ class Call:
             session_id=stream.sender.ssrc,
             session_version=1,
             ptime_default=ptime,
+            srtp=srtp,
+            keys=Keyring(take_chance) if srtp != "off" and keeps else None,
         )
 
     def _describe(self, agreed: sdp.Negotiated) -> None:

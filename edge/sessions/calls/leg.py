@@ -23,6 +23,7 @@ from edge.sip.events import OutgoingCall
 from edge.sip.peer import Peer, shown
 from edge.sip.terms import DEFAULT, Terms
 from edge.store.metadata import new_id
+from edge.trunks.trunk import Trunk
 
 ELSEWHERE = "elsewhere"  # why a call is given up: another one was answered
 ELSEWHERE_SAID = 'SIP;cause=200;text="Call completed elsewhere"'  # RFC 3326 §3.1: so that no phone calls it missed
@@ -43,6 +44,7 @@ class Way(NamedTuple):
     destination: str  # E.164, or the URI where there is no number
     max_calls: int | None = None  # that the trunk may have at once
     terms: Terms = DEFAULT  # how we deal with the other side
+    carrier: Trunk | None = None  # whose the trunk is, and what was agreed with him
     stranger: bool = False  # the host of a URI: what it says of its addresses is believed as far as the Internet goes
 
 
@@ -106,7 +108,7 @@ class Leg(Call):
         endpoint, media = self._desk.endpoint, self._desk.media
         self._stranger = way.peer.remote[0] if way.stranger else ""
         stream = self._stream = media.open(way.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
-        self._local = self._local_side(stream, way.peer)
+        self._local = self._local_side(stream, way.peer, way.carrier)
         self._body = sdp.offer(self._local, first=codec or CODECS[0])
         outgoing = self._outgoing = endpoint.agent.invite(
             peer=way.peer,

@@ -13,6 +13,7 @@ from edge.sessions.calls import limits
 from edge.sessions.calls.call import Call, Desk, Fields, warning
 from edge.sessions.calls.causes import reason_of
 from edge.sessions.calls.record import Attempt, wall_micros
+from edge.sessions.entrance import Entry
 from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Offer
 from edge.sip.reason import read_text
@@ -170,7 +171,8 @@ class OfferedCall(Call):
             stream = media.open(self.offer.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
         except EdgeError as error:
             raise self._impossible(error, "") from None
-        local = self._local_side(stream, self.offer.peer)
+        entry: Entry | None = self.offer.terms.whose
+        local = self._local_side(stream, self.offer.peer, entry.trunk if entry is not None else None)
         try:
             if offered is None:
                 self._offering, self._body = local, sdp.offer(local)

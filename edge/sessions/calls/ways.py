@@ -199,6 +199,7 @@ class Ways:
             destination=destination,
             max_calls=None if trunk is None else trunk.max_calls,
             terms=agreed(trunk) if trunk is not None else ANYBODY if not trusted else DEFAULT,
+            carrier=trunk,
             stranger=not trusted and is_public(ip_address(peer.remote[0])),
         )
 
