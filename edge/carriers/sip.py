@@ -91,11 +91,16 @@ class Sip(Carrier):
         self._site = site
         self._life = new_id()
 
-    def read(self, offer: TextOffer, trunk: Trunk, received_at: datetime) -> Text:
-        """The text in a MESSAGE that came by a trunk. Raises Invalid for one that cannot be kept."""
+    def read(self, offer: TextOffer, trunk: Trunk, received_at: datetime, dialed: str = "") -> Text:
+        """The text in a MESSAGE that came by a trunk, for whom `dialed` says or else its Request-URI.
+
+        Raises Invalid for one that cannot be kept.
+        """
         request, peer, sender, wrapped = offer.request, offer.peer, offer.from_.uri, offer.wrapped
         source = _source(sender)
-        destination = request.uri if request.to_tag is None else str(offer.to.uri)  # within a call it is our Contact
+        destination = (
+            dialed or request.uri if request.to_tag is None else str(offer.to.uri)
+        )  # within a call it is our Contact
         if wrapped is not None and trunk.trust_cpim:
             source = _said(wrapped.source) or source
             destination = _said(wrapped.destination) or destination
@@ -118,6 +123,7 @@ class Sip(Carrier):
             received_at=received_at,
             country=trunk.country,
             route=route.model_dump_json(),
+            trunk_id=trunk.id,
         )
 
     async def send(self, text: OutgoingText) -> Receipt:

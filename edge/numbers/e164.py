@@ -70,6 +70,12 @@ def read_dialed(dialed: str, default_country: str | None) -> str:
     return _local(digits, default_country.upper() if default_country else None)
 
 
+def user_of(dialed: str) -> str:
+    """The digits as they were dialed, in a number or a URI, without separators; empty for what is too long. Raises
+    NumberIncomplete, SchemeUnsupported."""
+    return _user_of(dialed.strip())[0].translate(_SEPARATORS) if len(dialed) <= LENGTH_MAX else ""
+
+
 def _user_of(dialed: str) -> tuple[str, str]:
     """What was dialed without scheme, host, password and parameters, and its `phone-context` (RFC 3966 §5.1.5)."""
     scheme = _SCHEME.match(dialed)

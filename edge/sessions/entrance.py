@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
+from edge.numbers.number import Number
 from edge.sip.authentication import Proof
 from edge.sip.message import Malformed, Request, Via
 from edge.sip.peer import Peer
@@ -61,6 +62,12 @@ class Entrance:
             or (bool(self._proxies) and self.is_proxy(address))
             or (self._targets is not None and self._targets.reach(address))
         )
+
+    def nearest(self, number: Number, trunk: Trunk) -> str:
+        """In words, where a number answers that does not on that trunk."""
+        trunks = ((self._trunks.of_id(one), one) for one in number.trunk_ids)
+        names = " and ".join(known.name if known is not None else one for known, one in trunks)
+        return f"{number.number} is bound on trunk {names}, not {trunk.name}"
 
     def is_proxy(self, address: str) -> bool:
         """Whether that is a proxy that we trust."""

@@ -17,12 +17,17 @@ from edge.errors import FlowUnbound, NumberReleased, NumberSuspended, NumberUnkn
 from edge.flows.flow import Flow
 from edge.flows.library import Library
 from edge.flows.session import Medium
+from edge.metrics import counter
 from edge.numbers.directory import Directory
 from edge.numbers.number import Number
 from edge.store.metadata import NIL
 from edge.store.tiers import Found
 
 Owns = Callable[[str, str], Awaitable[Number | None]]  # number, customer → the live number, if it is that customer's
+
+ELSEWHERE = counter(
+    "numbers_elsewhere_total", "Calls and texts for a number that answers on other trunks than the one they came by."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,14 @@ def reachable(found: Found[Number], e164: str) -> Number:
             raise NumberReleased(f"{e164} was released")
         case other:
             raise NumberUnknown(f"{e164} is not in service: {other}")
+
+
+def answers_on(number: Number, trunk_id: str) -> bool:
+    """Whether a number may be reached by that trunk; where it may not, calls and texts are counted."""
+    if not number.trunk_ids or trunk_id in number.trunk_ids:
+        return True
+    ELSEWHERE.inc()
+    return False
 
 
 def bound(number: Number, medium: Medium) -> str:

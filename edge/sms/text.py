@@ -40,6 +40,7 @@ class Text:
     country: str | None = None  # whose national forms source and destination may be written in
     account: str | None = None  # when set, only numbers of this customer can be reached
     route: str = ""
+    trunk_id: str = ""  # of the trunk it came by, where it did by one
     media: tuple[str, ...] = ()  # URLs of what came beside the words: pictures, sounds (MMS)
     parts: int = 1  # that it came in
     keyword: Literal["", "stop", "start", "help"] = ""  # what its carrier took it for, and acted upon

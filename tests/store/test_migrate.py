@@ -61,6 +61,7 @@ async def test_migrations_and_tables_are_equal(database_url: str) -> None:
     for package in ("accounts", "numbers", "flows", "recordings", "sessions", "trunks"):
         for module in pkgutil.walk_packages(importlib.import_module(f"edge.{package}").__path__, f"edge.{package}."):
             importlib.import_module(module.name)
+    importlib.import_module("edge.store.shared_key")
 
     def differences(connection: Connection) -> list[Any]:
         return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))

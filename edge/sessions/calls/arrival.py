@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from edge.numbers.e164 import read_dialed
 from edge.sessions.calls.record import Attempt, wall_micros
+from edge.sessions.dialed import PLAIN, by_rules, caller, read_field
 from edge.sessions.entrance import Entry
 from edge.sip.message import Malformed, Request
 from edge.sip.peer import Peer, shown
-from edge.store.metadata import new_id
+from edge.store.metadata import new_id, storable
 
 
 def arrived(request: Request, peer: Peer) -> Attempt:
@@ -42,14 +43,24 @@ def _begun(request: Request, peer: Peer, source: str, name: str) -> Attempt:
     return attempt
 
 
-def entered(attempt: Attempt, entry: Entry) -> None:
-    """By which trunk it came."""
+def entered(attempt: Attempt, entry: Entry, request: Request | None = None) -> None:
+    """By which trunk it came, and what the trunk's rules make of it. Without a request what was dialed is what the
+    attempt says."""
     trunk = entry.trunk
     attempt.trunk, attempt.trunk_id, attempt.country = trunk.name, trunk.id, trunk.country
     attempt.remote, attempt.proxy, attempt.auth = entry.address, entry.proxy, entry.auth
+    if request is not None and trunk.dialed_from != PLAIN:
+        text, attempt.dialed_from = read_field(request, trunk.dialed_from)
+        attempt.dialed = storable(text)
+    if trunk.dialed_rules:
+        attempt.dialed_rewritten = by_rules(attempt.dialed, trunk.dialed_rules)
+    source = caller(attempt.source, trunk)
+    if source != attempt.source:
+        attempt.source, attempt.source_raw = source, attempt.source
 
 
 def dialed(attempt: Attempt) -> str:
     """The number that was dialed, in E.164. Raises EdgeError for what is none."""
-    attempt.number = attempt.destination = read_dialed(attempt.dialed, attempt.country)
+    wanted = attempt.dialed_rewritten or attempt.dialed
+    attempt.number = attempt.destination = read_dialed(wanted, attempt.country)
     return attempt.number

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from edge import errors
-from edge.errors import EdgeError, FlowUnbound, Forbidden
+from edge.errors import EdgeError, FlowUnbound, Forbidden, NumberUnknown
 from edge.flows.eager import start
 from edge.flows.executor import execute
 from edge.flows.flow import Flow, require_medium
@@ -21,19 +21,21 @@ from edge.flows.run import Run
 from edge.flows.session import SessionEnded
 from edge.log import get_logger
 from edge.metrics import tally
+from edge.numbers.number import Number
 from edge.sessions.calls.after_call import AfterCall
 from edge.sessions.calls.arrival import arrived, dialed, entered, salvaged
 from edge.sessions.calls.book import CallBook
 from edge.sessions.calls.call import Call, Desk
 from edge.sessions.calls.leg import Leg
 from edge.sessions.calls.offered import OfferedCall
+from edge.sessions.calls.record import Attempt
 from edge.sessions.calls.unproven import Unproven
 from edge.sessions.calls.variables import CallVariables
 from edge.sessions.entrance import Entrance, Entry
 from edge.sessions.following import complete, fall_back
 from edge.sessions.memory import peer_of, recall
 from edge.sessions.proofs import NotProven, Proofs
-from edge.sessions.route import Routes, bound, reachable
+from edge.sessions.route import Routes, answers_on, bound, reachable
 from edge.sip.authentication import FAILED, REQUIRED
 from edge.sip.events import (
     CallAnswered,
@@ -57,6 +59,7 @@ from edge.sip.events import (
 )
 from edge.sip.message import Malformed
 from edge.store.metadata import NIL
+from edge.trunks.trunk import Trunk
 
 log = get_logger("calls")
 
@@ -164,7 +167,7 @@ class Router:
         attempt = arrived(offer.request, offer.peer)
         entry: Entry | None = offer.terms.whose
         if entry is not None:
-            entered(attempt, entry)
+            entered(attempt, entry, offer.request)
             if entry.auth and self._unproven:
                 self._unproven.back(attempt.call_id)
         call = offer.owner = OfferedCall(offer, self._desk, attempt)
@@ -180,7 +183,7 @@ class Router:
         except Malformed:
             attempt, entry = salvaged(request, peer), None
         if entry is not None:
-            entered(attempt, entry)
+            entered(attempt, entry, request)
         try:
             dialed(attempt)
         except EdgeError:
@@ -295,6 +298,8 @@ class Router:
         e164 = dialed(attempt)
         found = await self._routes.number(e164)
         attempt.lookup_source = found.source
+        if entry is not None and found.value is not None and found.value.trunk_ids:
+            self._require_trunk(attempt, found.value, entry.trunk)
         if found.value is not None and found.value.status in OURS:
             attempt.number_id, attempt.customer_id = found.value.id, found.value.customer_id
         if inside:
@@ -328,6 +333,12 @@ class Router:
             attempt.peer = peer_of(attempt.source, attempt.country)
             await recall(run, call)
         return run, fallback
+
+    def _require_trunk(self, attempt: Attempt, number: Number, trunk: Trunk) -> None:
+        """Raises NumberUnknown for a number that does not answer on that trunk: for its carrier it is none of ours."""
+        if not answers_on(number, trunk.id):
+            attempt.nearest = self._entrance.nearest(number, trunk)
+            raise NumberUnknown(attempt.nearest)
 
     def _conclude(self, call: Call, run: Run) -> None:
         """The flow is over; so is the call, if it is still up."""

@@ -30,6 +30,7 @@ from edge.sessions.conversation import conversation_id
 from edge.sessions.following import complete, fall_back
 from edge.sessions.memory import peer_of, recall
 from edge.sessions.outside import Reach
+from edge.sessions.route import answers_on
 from edge.sessions.texts.inbox import Inbox
 from edge.sessions.texts.incoming import Incoming, Performed
 from edge.sessions.texts.opting import Opting
@@ -113,7 +114,7 @@ class TextDesk:
             dialed, refusal = text.destination, type(error)
         else:
             number, source = await self._numbers.find(dialed)
-            refusal = _refusal(number, text.account)
+            refusal = _refusal(number, text)
             if number is not None and refusal is None and self._account is not None:
                 try:
                     await self._account(number)
@@ -145,8 +146,10 @@ class TextDesk:
         )
 
 
-def _refusal(number: Number | None, account: str | None) -> type[EdgeError] | None:
-    if number is None or (account is not None and number.customer_id != account):
+def _refusal(number: Number | None, text: Text) -> type[EdgeError] | None:
+    if number is None or (text.account is not None and number.customer_id != text.account):
+        return NumberUnknown
+    if text.trunk_id and not answers_on(number, text.trunk_id):
         return NumberUnknown
     match number.status:
         case "active":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from edge.carriers.sip import Sip
 from edge.errors import EdgeError
 from edge.log import get_logger
 from edge.metrics import counter
+from edge.sessions.dialed import caller, dialed
 from edge.sessions.entrance import Entrance, Entry
 from edge.sessions.proofs import NotProven, Proofs
 from edge.sessions.texts.desk import TextDesk
@@ -86,8 +88,11 @@ class SipDoor:
         if entry is None:
             _REFUSED["no_trunk"].inc()
             return NO_CARRIER
-        verdict = await self._desk.receive(self._carrier.read(offer, entry.trunk, self._clock()))
-        return verdict.sip
+        trunk = entry.trunk
+        text = self._carrier.read(offer, trunk, self._clock(), dialed(offer.request, trunk))
+        if trunk.caller_rules:
+            text = replace(text, source=caller(text.source, trunk))
+        return (await self._desk.receive(text)).sip
 
     def _say(self) -> None:
         _REFUSED["no_carrier"].inc()

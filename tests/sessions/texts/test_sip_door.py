@@ -214,3 +214,27 @@ async def test_waiting_for_the_idle_door_is_waiting_for_every_answer(office: Off
     await door.idle()
     assert len(office.line.out) == 3
     assert len(await office.kept()) == 3
+
+
+async def test_a_text_is_for_whom_its_trunk_s_rules_say(office: Office) -> None:
+    line = office.line
+    rules = [{"prefix": "99", "strip": 2, "add": "+"}]
+    more = {"dialed_from": ["to"], "dialed_rules": rules, "caller_rules": [{"prefix": "7", "strip": 1}]}
+    trunk = Trunk.model_validate({"name": "t", "networks": ["127.0.0.0/8"], "country": "US", **more})
+    await bound(line)
+    office.open(trunk=trunk)
+    fields = {"To": "<sip:9914155550100@edge>", "From": "<sip:74155550199@them>;tag=them"}
+    line >> message(uri="sip:pilot@edge", fields=fields)
+    await line.comes(202)
+    (row,) = await office.kept()
+    assert (row["number"], row["peer"], row["refusal"]) == (NUMBER, "+14155550199", "")
+
+
+async def test_a_text_for_a_number_on_another_trunk_is_404(office: Office) -> None:
+    number = await bound(office.line)
+    await office.line.stores.numbers.update(number.id, None, {"trunk_ids": [OTHERS.id]})
+    office.open()
+    office.line >> message()
+    await office.line.comes(404)
+    (row,) = await office.kept()
+    assert (row["refusal"], row["flow_state"]) == ("NumberUnknown", "none")
