@@ -5,6 +5,7 @@
 #   make unit     unit and story tests, on all cores, under a minute, no servers
 #   make test     lint, then every test, with a real Redis, PostgreSQL, SIPp, sipsak and promtool
 #   make lint     formatting, ruff, mypy --strict; `make format` puts right what can be put right
+#   make fuzz     broken input for all that reads what strangers send; SECONDS=600 TARGET=sdp for longer, or for one
 #   make bench    measured beside Kamailio, Sippy and others; writes bench/results.json
 
 # Debian's own Python first: it is built with optimisations that one compiled by hand mostly lacks, a third faster.
@@ -18,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # what is compiled is kept, or each process that a test starts would compile it again
 
 .NOTPARALLEL:
-.PHONY: run unit test lint format bench clean
+.PHONY: run unit test lint format fuzz bench clean
 
 LISTEN = ["udp:$(SIP)","tcp:$(SIP)"]
 run: $(VENV)/.run
@@ -43,6 +44,10 @@ lint: $(VENV)/.test
 format: $(VENV)/.test
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
+
+fuzz: $(VENV)/.test
+	@$(BIN)/pip install --quiet 'atheris>=2.3'
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(TARGET)
 
 bench: $(VENV)/.test
 	@.ci/need kamailio kamailio kamailio-redis-modules ndb_redis.so redis-server redis-server sip-tester sipp kannel bearerbox gcc cc
