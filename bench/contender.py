@@ -31,6 +31,7 @@ class Server:
     processes: Sequence[Process]
     targets: Sequence[int] = ()
     form: Callable[[texts.Text], bytes] = texts.to_edge  # of a text by webhook
+    commits: Callable[[], float] | None = None  # so far, of a server that says so
 
     def cpu_seconds(self) -> float:
         return sum(process.cpu_seconds() for process in self.processes)
@@ -110,7 +111,7 @@ reconnect_seconds = 0.5
     @contextlib.contextmanager
     def start(folder: Path) -> Iterator[Server]:
         with _edge(folder, webhook if way == "webhook" else smpp) as (plan, processes):
-            yield Server(plan.http_port, processes)
+            yield Server(plan.http_port, processes, commits=plan.commits)
 
     return start
 

@@ -62,6 +62,7 @@ class Round:
     retransmissions: int
     pacing: Pacing | None = None
     heard: Heard | None = None
+    acknowledged: texts.Acknowledged | None = None
     cores: float | None = None  # how much of them was used while it was measured
     note: str = ""  # what else a person should know
 
@@ -277,6 +278,7 @@ def take_texts(server: Server, folder: Path, *, way: texts.Way, answered: bool, 
     them = [*texts.texts(count, answered=answered)]
     with contextlib.ExitStack() as stack:
         smsc = stack.enter_context(texts.smsc(folder, rate=rate, replies=replies)) if way == "smpp" else None
+        commits = server.commits() if server.commits else 0.0
         before = server.cpu_seconds()
         if smsc is not None:
             taken = smsc.deliver([texts.to_esme(text) for text in them])
@@ -285,9 +287,12 @@ def take_texts(server: Server, folder: Path, *, way: texts.Way, answered: bool, 
         time.sleep(SETTLE_SECONDS)  # what was begun comes to its end before it is measured
         cpu = server.cpu_seconds() - before
     failed = count - taken.accepted + max(0, replies - taken.replies)
-    heard = Heard(taken.sent, taken.accepted, 0, taken.p50_ms, taken.p99_ms)
-    cores = cpu * 1000 / max(taken.ms, 1)
-    return Round(taken.p99_ms if rate else cpu / count * 1e6, count, failed, 0, heard=heard, cores=cores)
+    seconds = max(taken.ms, 1) / 1000
+    if not rate:
+        return Round(cpu / count * 1e6, count, failed, 0, cores=cpu / seconds)
+    a_second = (server.commits() - commits) / seconds if server.commits else None
+    acknowledged = texts.Acknowledged(taken.p50_ms, taken.p99_ms, taken.most_ms, a_second)
+    return Round(taken.p99_ms, count, failed, 0, acknowledged=acknowledged, cores=cpu / seconds)
 
 
 def step(server: Server, folder: Path) -> Round:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import re
 import socket
 import struct
 import urllib.request
@@ -159,6 +160,12 @@ port = {self.http_port}
                 return bool(response.status == 200)
         except OSError:
             return False
+
+    def commits(self) -> float:
+        """Of the writer so far, as its metrics say."""
+        with urllib.request.urlopen(f"http://{HOST}:{self.http_port}/metrics", timeout=5) as response:
+            found = re.search(rb"^edge_store_commit_seconds_count (\S+)", response.read(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
 
 
 async def _fill(config: Config, *, fresh: bool) -> None:

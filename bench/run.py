@@ -148,8 +148,8 @@ def rows(done: Sequence[Job]) -> Iterator[dict[str, object]]:
                 "floor": _rounded(floor),
                 "ratio": round(ours / theirs, 3) if ours is not None and theirs else None,
             }
-        for unit, pick in PACING.items():
-            values = {name: [pick(r) for r in found if r.pacing] for name, found in each.found.items()}
+        for unit, pick in ALSO.items():
+            values = {name: [v for r in found if (v := pick(r)) is not None] for name, found in each.found.items()}
             known = {name: statistics.median(v) for name, v in values.items() if v}
             for peer in peers if known else ():
                 ours, theirs = known.get(OURS), known.get(peer)
@@ -170,9 +170,12 @@ def merged(before: Sequence[dict[str, object]], done: Sequence[Job]) -> list[dic
     return [*(row for row in before if row["job"] not in names), *rows(done)]
 
 
-PACING: dict[str, Callable[[Round], float]] = {
-    "ms pacing error p99": lambda r: r.pacing.error_p99_ms if r.pacing else 0.0,
-    "late packets per 1000": lambda r: 1000 * r.pacing.late / max(r.pacing.packets, 1) if r.pacing else 0.0,
+ALSO: dict[str, Callable[[Round], float | None]] = {  # what some jobs have beside their value, by unit
+    "ms pacing error p99": lambda r: r.pacing.error_p99_ms if r.pacing else None,
+    "late packets per 1000": lambda r: 1000 * r.pacing.late / max(r.pacing.packets, 1) if r.pacing else None,
+    "ms p50": lambda r: r.acknowledged.p50_ms if r.acknowledged else None,
+    "ms at most": lambda r: r.acknowledged.most_ms if r.acknowledged else None,
+    "commits/s": lambda r: r.acknowledged.commits if r.acknowledged else None,
 }
 
 
@@ -203,6 +206,11 @@ def _story(found: Sequence[Round]) -> str:
     if way := [r.heard for r in found if r.heard]:
         p50, p99 = (statistics.median(times) for times in zip(*((h.p50_ms, h.p99_ms) for h in way), strict=True))
         words.append(f"on the way p50 {p50:.1f} ms, p99 {p99:.1f} ms")
+    if waits := [r.acknowledged for r in found if r.acknowledged]:
+        p50, p99, most = (statistics.median(times) for times in zip(*(wait[:3] for wait in waits), strict=True))
+        words.append(f"acknowledged after p50 {p50:.1f} ms, p99 {p99:.1f} ms, at most {most:.1f} ms")
+        if commits := [wait.commits for wait in waits if wait.commits is not None]:
+            words.append(f"{statistics.median(commits):.0f} commits/s")
     if cores := [r.cores for r in found if r.cores is not None]:
         words.append(f"{100 * statistics.median(cores):.0f} % of a core")
     words += [r.note for r in found if r.note]

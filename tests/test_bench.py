@@ -123,6 +123,24 @@ def test_a_relay_is_told_of_with_the_time_on_the_way() -> None:
     assert list(run.table([one]))[1].endswith("10.0 10.0 10.0; on the way p50 2.0 ms, p99 9.0 ms; 50 % of a core")
 
 
+def test_texts_at_a_rate_are_told_of_with_their_waits_and_our_commits() -> None:
+    waits = {"edge": texts.Acknowledged(5.0, 20.0, 40.0, 150.0), "Kannel": texts.Acknowledged(2.0, 10.0, 30.0, None)}
+    one = Job("texts", "ms p99", lambda *_: Round(0, 0, 0, 0), dict.fromkeys(waits, contender.edge))
+    one.found = {name: [Round(wait.p99_ms, 5000, 0, 0, acknowledged=wait, cores=0.5)] for name, wait in waits.items()}
+    ours, theirs = list(run.table([one]))[1:]
+    assert ours.endswith(
+        "20.0; acknowledged after p50 5.0 ms, p99 20.0 ms, at most 40.0 ms; 150 commits/s; 50 % of a core"
+    )
+    assert theirs.endswith("10.0; acknowledged after p50 2.0 ms, p99 10.0 ms, at most 30.0 ms; 50 % of a core")
+    found = [(row["unit"], row["ours"], row["peer_value"]) for row in run.rows([one])]
+    assert found == [
+        ("ms p99", 20.0, 10.0),
+        ("ms p50", 5.0, 2.0),
+        ("ms at most", 40.0, 30.0),
+        ("commits/s", 150.0, None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "data"),
     [
