@@ -1,9 +1,10 @@
 """The one SQL writer: rows go to the database's driver in groups, past SQLAlchemy.
 
 *Urgent* rows (`put`, `put_each`) are durable when the call returns: whoever waits at the same time shares one commit,
-and a commit begins as soon as the queue is drained. *Lazy* rows (`put_later`: call records) go with the next urgent
-commit, or when 250 ms have passed or 500 are waiting. Rows are written in the order in which they were handed in; what
-belongs to a row (`put_with`) may come after other rows of its group.
+and a commit begins as soon as the queue is drained, on SQLite some milliseconds after the last one at the earliest.
+*Lazy* rows (`put_later`: call records) go with the next urgent commit, or when 250 ms have passed or 500 are waiting.
+Rows are written in the order in which they were handed in; what belongs to a row (`put_with`) may come after other rows
+of its group.
 
 While the database is away, locked or full, urgent rows fail at once with `Unavailable`, and lazy ones wait in memory
 up to a bound; what is over the bound is dropped and counted. A row that the database refuses (a broken constraint)

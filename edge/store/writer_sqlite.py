@@ -3,7 +3,7 @@
 The thread takes all that waits, runs it in one transaction, commits, and reports to the loop once. While it sits in the
 commit's fsync (without the interpreter's lock), the next group gathers by itself; and from the beginning of one to that
 of the next some milliseconds pass, in which it gathers too. So a row that comes alone is written at once, and many that
-come one by one share commits, each of which costs half a millisecond of CPU here and wakes thread and loop.
+come one by one share commits, each of which costs as much as several rows and wakes thread and loop.
 """
 
 from __future__ import annotations
