@@ -96,8 +96,12 @@ from edge.sessions.texts.serving import Serving
 from edge.sessions.texts.session import TextSending
 from edge.sessions.texts.sip_door import SipDoor
 from edge.sessions.texts.sip_messages import SipMessages
+from edge.sessions.trunks.asking import Asking
+from edge.sessions.trunks.probes import Probes
+from edge.sessions.trunks.registrations import Registrations
 from edge.sip.agent import Agent
 from edge.sip.capture import Capture
+from edge.sip.events import Event
 from edge.sip.nonce import MAKER, Nonces
 from edge.sip.strangers import Strangers
 from edge.sip.transport import Endpoint
@@ -185,6 +189,13 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         )
         stack.push_async_callback(endpoint.close)
         messages = SipMessages(endpoint)
+        asking = Asking(endpoint, targets)
+        registrations, probes = Registrations(asking), Probes(asking)
+
+        def others(event: Event) -> None:
+            messages.handle(event)
+            asking.handle(event)
+
         site = Site(
             messages=messages,
             post=guard.post,
@@ -292,14 +303,14 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             desk=desk,
             book=book,
             take_text=door.take,
-            other=messages.handle,
+            other=others,
             proofs=proofs,
             unproven=unproven,
         )
         tables = calls, records, conversations, opt_outs, delivered, told, memory, parking
 
         async def leave() -> None:
-            await asyncio.gather(owning.close(), serving.close())
+            await asyncio.gather(owning.close(), serving.close(), registrations.close())
 
         daemon = Daemon(config, stores, endpoint, book, tables, leave)
         server = Server(
@@ -343,6 +354,8 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     secrets=stores.secrets,
                     http=guard,
                     trunks=trunks,
+                    registrations=registrations,
+                    probes=probes,
                     roll=stores.roll,
                     stored_trunks=stores.trunks,
                     routes=stores.routes,
@@ -378,12 +391,16 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         stack.push_async_callback(owning.close)
         await serving.start()
         stack.push_async_callback(serving.close)
+        stack.push_async_callback(registrations.close)
+        stack.push_async_callback(probes.close)
         for work in (
             daemon.measure_lag(overload),
             daemon.feed_watchdog(),
             daemon.purge(),
             targets.keep_fresh(),
             stores.roll.watch(stores.trunks),
+            registrations.watch(trunks),
+            probes.watch(trunks),
             canary.watch(asyncio.sleep),
             parking.watch(inbox.accept, asyncio.sleep),
             opt_outs.watch(asyncio.sleep),

@@ -65,6 +65,36 @@ tests:
           exp_annotations: {summary: "The SIP certificate of a expires at 1970-01-16 00:00:00 +0000 UTC."}}]}
 """
 
+TRUNKS = """
+rule_files: [RULES]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - {series: 'edge_trunk_registered{instance="a", trunk="acme"}', values: '1x20 0x20 1x20'}
+      - {series: 'edge_trunk_registered{instance="b", trunk="acme"}', values: '1x60'}
+      - {series: 'edge_trunk_target_up{instance="a", trunk="acme", target="one"}', values: '1x20 0x40'}
+      - {series: 'edge_trunk_target_up{instance="a", trunk="acme", target="two"}', values: '1x40 0x20'}
+      - {series: 'edge_sip_digest_total{instance="a", result="wrong"}', values: '0x20 50x40'}
+      - {series: 'edge_sip_digest_total{instance="a", result="asked"}', values: '0+100x60'}
+    alert_rule_test:
+      - {alertname: EdgeTrunkNotRegistered, eval_time: 20m, exp_alerts: []}
+      - {alertname: EdgeTrunkNotRegistered, eval_time: 30m, exp_alerts: [{exp_labels:
+          {severity: page, instance: a, trunk: acme},
+          exp_annotations: {summary: "a is not registered at acme: its calls do not come there."}}]}
+      - {alertname: EdgeTrunkNotRegistered, eval_time: 50m, exp_alerts: []}
+      - {alertname: EdgeTrunkDown, eval_time: 30m, exp_alerts: []}
+      - {alertname: EdgeTargetDown, eval_time: 30m, exp_alerts: [{exp_labels:
+          {severity: ticket, instance: a, trunk: acme, target: one},
+          exp_annotations: {summary: "one of acme does not answer a; others do."}}]}
+      - {alertname: EdgeTrunkDown, eval_time: 50m, exp_alerts: [{exp_labels: {severity: page, instance: a, trunk: acme},
+          exp_annotations: {summary: "No target of acme answers a."}}]}
+      - {alertname: EdgeTargetDown, eval_time: 50m, exp_alerts: []}
+      - {alertname: EdgeDigestWrong, eval_time: 20m, exp_alerts: []}
+      - {alertname: EdgeDigestWrong, eval_time: 30m, exp_alerts: [{exp_labels: {severity: ticket, instance: a},
+          exp_annotations: {summary: "a was shown 50 wrong proofs of trunks in 15 minutes."}}]}
+"""
+
 
 def expressions() -> Iterator[str]:
     """Every PromQL expression of the rules and the dashboard."""
@@ -98,7 +128,7 @@ def test_promtool_accepts_it(arguments: list[str]) -> None:
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("stories", [MANNERS, CERTIFICATE], ids=["manners", "certificate"])
+@pytest.mark.parametrize("stories", [MANNERS, CERTIFICATE, TRUNKS], ids=["manners", "certificate", "trunks"])
 def test_alerts_fire_when_they_should(tmp_path: Path, stories: str) -> None:
     if shutil.which("promtool") is None:
         pytest.skip("promtool is not here: apt-get install prometheus")

@@ -38,6 +38,7 @@ from edge.api.recordings import Recordings
 from edge.api.section import ApiSection
 from edge.api.services import Services
 from edge.api.simulation import Simulation
+from edge.api.trunk_status import TrunkStates
 from edge.api.trunks import Trunks
 from edge.api.webhook_secrets import WebhookSecrets
 from edge.metrics import counter
@@ -75,6 +76,7 @@ def operations(services: Services) -> list[AnyOperation]:
         *Events(services.events, services.customers, services.journal, services.telling, services.clock).operations(),
         *Explain(services.trunks, services.routes).operations(),
         *trunks.operations(),
+        *TrunkStates(services.trunks, services.registrations, services.probes).operations(),
         *Customers(services.customers, services.http).operations(),
         *WebhookSecrets(services.secrets).operations(),
         *AccessKeys(services.keys, services.clock).operations(),

@@ -40,6 +40,8 @@ from edge.sessions.texts.message import MessageTable
 from edge.sessions.texts.opt_outs import OptOuts
 from edge.sessions.texts.posting import Posting
 from edge.sessions.texts.session import TextSending
+from edge.sessions.trunks.probes import Probes
+from edge.sessions.trunks.registrations import Registrations
 from edge.sip.capture import Capture
 from edge.sip.strangers import Strangers
 from edge.sms.carrier import Carrier
@@ -90,6 +92,8 @@ class Services:
     telling: Telling
     trunks: TrunkTable
     roll: TrunkRoll
+    registrations: Registrations
+    probes: Probes
     stored_trunks: StoredTrunks
     routes: Routes
     carriers: Sequence[Carrier]

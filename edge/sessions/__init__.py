@@ -6,6 +6,8 @@ those above it, none knows those below it, and calls and texts do not know each 
     tables.py                        what happened, in SQL
     memory.py · conversation.py      what is kept of a number of ours and a peer
     entrance.py · admission.py       whom a request is from, and whether it is let in
+    proofs.py                        whether it proves that, where its trunk has to
+    trunks/                          registering at carriers, and seeing whether their targets answer
     overload.py · proofs.py          not when there is too much to do, and some only with a proof of who they are
     route.py · origin.py             which flow runs, and on whose behalf
     following.py                     what runs after it

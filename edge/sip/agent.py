@@ -46,7 +46,7 @@ INSIDE_ONLY = frozenset(("BYE", "INFO", "NOTIFY", "PRACK", "UPDATE"))  # methods
 class Agent:
     """A user agent for many calls and texts at once."""
 
-    __slots__ = ("_admit", "_asked", "_calls", "_draining", "_known", "_texts", "_uac", "_uas", "_wire")
+    __slots__ = ("_admit", "_asked", "_calls", "_draining", "_errands", "_known", "_texts", "_uac", "_uas", "_wire")
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class Agent:
         self._texts = Texts(self._wire)
         self._draining = False
         self._asked = 0  # requests of ours that belong to no call, ever
+        self._errands: dict[int, Errand] = {}  # and those without their final answer
 
     # The six verbs
 
@@ -375,16 +376,24 @@ class Agent:
             fields=tuple(fields),
             prover=prover,
         )
+        self._errands[self._asked] = errand
         errand.send(now)
         return self._asked
 
+    def drop(self, id: int) -> None:
+        """Wait no more for the answer to an `ask`; it is not sent again. Without effect once there was one."""
+        errand = self._errands.pop(id, None)
+        if errand is not None:
+            errand.drop()
+
     def _ask_done(self, id: int, errand: Errand, outcome: Response | int) -> None:
+        self._errands.pop(id, None)
         status, response = (outcome, None) if isinstance(outcome, int) else (outcome.status, outcome)
         self._wire.events.append(AskDone(id, status, errand.number, response))
 
-    def contact(self, peer: Peer, user: str = "") -> str:
-        """Our Contact towards `peer`, for a REGISTER."""
-        return self._wire.contact(peer, user)
+    def contact(self, peer: Peer, user: str = "", advertise: str | None = None) -> str:
+        """Our Contact towards `peer`, for a REGISTER; `advertise` is the address that the other side knows us by."""
+        return self._wire.contact(peer, user, advertise=advertise)
 
     # Calls of ours
 

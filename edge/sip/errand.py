@@ -33,6 +33,7 @@ class Errand:
         "_peer",
         "_prover",
         "_rounds",
+        "_transaction",
         "_uri",
         "_wire",
         "number",
@@ -65,6 +66,7 @@ class Errand:
         self._done = done
         self._prover = prover
         self._rounds = Rounds()
+        self._transaction: PlainClient | None = None
 
     def send(self, now: float) -> None:
         wire, method, peer, prover = self._wire, self._method, self._peer, self._prover
@@ -81,7 +83,14 @@ class Errand:
             *self._fields,
         ]
         data = request_bytes(method, self._uri, lines, self._body)
-        PlainClient(wire, (branch, method), peer, data, now, self._responded, self._failed, peer._replace(connection=0))
+        self._transaction = PlainClient(
+            wire, (branch, method), peer, data, now, self._responded, self._failed, peer._replace(connection=0)
+        )
+
+    def drop(self) -> None:
+        """Nobody waits for the answer any more: it is not sent again, and `done` is not called."""
+        if self._transaction is not None:
+            self._transaction.forget()
 
     def _responded(self, response: Response, now: float) -> None:
         if self._prover is not None and self._prover.takes(response, self._rounds):

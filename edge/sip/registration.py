@@ -52,6 +52,7 @@ class Registration:
         self._tried = 0  # places that failed in this round
         self._rounds = 0  # that failed, one after another
         self._brief = False  # the last answer was 423
+        self._asking = False  # an answer is still to come
 
     def state(self, now: float) -> State:
         """`failed`: it is not registered, and not for want of trying."""
@@ -62,18 +63,23 @@ class Registration:
     def next(self) -> Ask:
         """What to send now. Nothing is due until its answer."""
         self.due = inf
+        self._asking = True
         return Ask(self.place, self._expires)
 
-    def leave(self, now: float) -> Ask | None:
-        """What to send last, if it is registered anywhere. It is over after that."""
-        self.due = inf
-        registered = now < self._until
-        self._until = -inf
-        return Ask(self._home, 0) if registered else None
+    def leave(self, now: float) -> list[Ask]:
+        """What to send last: wherever it is registered, or may be by a request whose answer is still to come. It is
+        over after that.
+        """
+        places = {self._home} if now < self._until else set()
+        if self._asking:
+            places.add(self.place)
+        self.due, self._until, self._asking = inf, -inf, False
+        return [Ask(place, 0) for place in sorted(places)]
 
     def answered(self, status: int, response: Response | None, contact: str, now: float) -> None:
         """The final answer to what `next` gave: 408 and 503 are also said of none. `contact` is ours, as we sent it."""
         self.status = status
+        self._asking = False
         if 200 <= status < 300 and response is not None:
             granted = min(_granted(response, contact, self._expires), EXPIRES_MAX)
             if granted > 0:
@@ -90,6 +96,7 @@ class Registration:
     def unreachable(self, now: float) -> None:
         """Nothing could be sent to the place: it has no address, or none of ours fits."""
         self.status = 503
+        self._asking = False
         self._failed(None, now)
 
     def _took(self, granted: int, now: float) -> None:

@@ -108,20 +108,23 @@ class Wire:
         """A number from 0 to less than 1, as random as the tokens are."""
         return zlib.crc32(self._token().encode()) / (1 << 32)
 
-    def sent_by(self, peer: Peer) -> str:
-        """Our side of `peer`, as the outside has to write it: `host:port`."""
+    def sent_by(self, peer: Peer, advertise: str | None = None) -> str:
+        """Our side of `peer`, as the outside has to write it: `host:port`. `advertise` is the host, if it is known."""
         host, port = peer.local
-        if self._advertise and not peer.inside:
+        if advertise is not None:
+            host = advertise
+        elif self._advertise and not peer.inside:
             everywhere = self._advertise.get("::" if ":" in host else "0.0.0.0", host)  # as a socket may be bound
             host = self._advertise.get(host, everywhere)
         return f"{print_host(host)}:{port}"
 
-    def contact(self, peer: Peer, user: str = "", *, secure: bool = False) -> str:
+    def contact(self, peer: Peer, user: str = "", *, secure: bool = False, advertise: str | None = None) -> str:
         """Our Contact towards `peer`; `secure`: a sips URI, where theirs is one (§12.1.1)."""
         whose = f"{user}@" if user else ""
+        where = self.sent_by(peer, advertise)
         if secure and peer.transport == "tls":
-            return f"<sips:{whose}{self.sent_by(peer)}>"
-        return f"<sip:{whose}{self.sent_by(peer)}{'' if peer.transport == 'udp' else f';transport={peer.transport}'}>"
+            return f"<sips:{whose}{where}>"
+        return f"<sip:{whose}{where}{'' if peer.transport == 'udp' else f';transport={peer.transport}'}>"
 
     def via(self, peer: Peer, branch: str) -> str:
         """The Via of a request of ours; `rport` asks for the answer where we sent from (RFC 3581 §3)."""

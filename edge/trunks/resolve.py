@@ -40,7 +40,7 @@ class Targets:
 
     def replace(self, trunks: Iterable[Trunk]) -> None:
         """Other trunks, for all who hold this. A new name has no address until the next `refresh`."""
-        targets = {target for trunk in trunks for target in trunk.targets}
+        targets = {target for trunk in trunks for target in (*trunk.targets, *trunk.registrars)}
         self._names = sorted((target for target in targets if target.is_name), key=str)
         known = {target: address for target, address in self._addresses.items() if target in targets}
         self._addresses = known | {target: target.host for target in targets if not target.is_name}

@@ -168,7 +168,9 @@ class Registration(Section):
     """We register at the carrier, and calls come to where we registered from."""
 
     registrar: SipTarget | None = Field(
-        default=None, description="Where to register: sip:host[:port][;transport=…]. Empty: the trunk's target."
+        default=None,
+        description="Where to register: sip:host[:port][;transport=…]. Empty: the trunk's target. The trunk's failover"
+        " follows.",
     )
     user: str = Field(
         default="", max_length=128, description="The user part of our address there. Empty: the user name."
@@ -325,6 +327,14 @@ class Trunk(Section):
         """Where requests go, in order; none without a target."""
         return () if self.target is None else tuple(dict.fromkeys((self.target, *self.failover)))
 
+    @property
+    def registrars(self) -> tuple[Target, ...]:
+        """Where we register, in order; none where we do not."""
+        if self.registration is None:
+            return ()
+        first = self.registration.registrar or self.target
+        return () if first is None else tuple(dict.fromkeys((first, *self.failover)))
+
     @model_validator(mode="after")
     def _fits_together(self) -> Trunk:
         if self.dial_as == "national" and self.country is None:
@@ -333,6 +343,11 @@ class Trunk(Section):
             raise ValueError("a trunk that calls go out by needs a target")
         if self.failover and self.target is None:
             raise ValueError("failover needs a target that goes before")
+        if self.registration is not None:
+            if not self.registrars:
+                raise ValueError("registration needs a registrar, or the trunk's target")
+            if not self.registration.user and self.credentials is None:
+                raise ValueError("registration needs a user, or credentials whose user name it is")
         for field in ("diversion", "history-info"):
             if field in self.dialed_from and field not in self.trusted_headers:
                 raise ValueError(

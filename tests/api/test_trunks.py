@@ -230,3 +230,24 @@ async def test_with_the_database_away_the_trunks_known_stay(world: World, monkey
     monkeypatch.setattr(world.services.stored_trunks, "revision", away)
     await world.services.roll._look(world.services.stored_trunks)
     assert admin.in_force() == ["carrier", "acme"]
+
+
+async def test_how_one_is_here(admin: Admin) -> None:
+    """What nobody registered and nobody asked; what is seen is in tests/sessions/trunks and tests/calls."""
+    made = await admin.did("POST", body=ACME)
+    status = await admin.did("GET", f"{PATH}/{made['id']}/status")
+    assert status == {
+        "id": made["id"],
+        "name": "acme",
+        "registration": None,
+        "targets": [
+            {
+                "target": "sip:203.0.113.7:5080;transport=tcp",
+                "state": "unknown",
+                "since": None,
+                "status": 0,
+                "milliseconds": None,
+            }
+        ],
+    }
+    await admin.refused(404, "GET", f"{PATH}/6f1c3f0e-8a55-4c8e-9f39-6c2f5c0d3a11/status")

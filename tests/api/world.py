@@ -65,6 +65,9 @@ from edge.sessions.texts.outbox import Outbox, OutboxSection
 from edge.sessions.texts.posting import Posting
 from edge.sessions.texts.routes import TextRoutes
 from edge.sessions.texts.session import TextSending
+from edge.sessions.trunks.asking import Asking
+from edge.sessions.trunks.probes import Probes
+from edge.sessions.trunks.registrations import Registrations
 from edge.sip.capture import Capture
 from edge.sip.peer import Peer
 from edge.sip.strangers import Strangers
@@ -420,6 +423,8 @@ async def _running(
         trunks=trunks,
         roll=roll,
         stored_trunks=StoredTrunks(engine, cache, roll.given, clock=clock),
+        registrations=Registrations(cast("Asking", None)),
+        probes=Probes(cast("Asking", None)),
         routes=routes,
         carriers=[loopback, bell],
         keep=mailbox,

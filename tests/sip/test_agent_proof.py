@@ -298,6 +298,18 @@ def test_a_registration_goes_on_from_request_to_request() -> None:
     ladder.gone()
 
 
+def test_an_ask_that_is_dropped_is_not_sent_again() -> None:
+    ladder = Ladder()
+    id = ladder.agent.ask("OPTIONS", peer=UDP, uri="sip:them", from_="sip:us", to="sip:them", now=0.0)
+    ladder.drain() << "OPTIONS"
+    late = reply_to(ladder, 200)
+    ladder.agent.drop(id)
+    ladder.agent.drop(id)
+    ladder.gone()
+    ladder >> late
+    assert (ladder.quiet(), len(ladder.events)) == (True, 0)
+
+
 def test_nobody_answers_an_ask() -> None:
     ladder = Ladder()
     id = ladder.agent.ask("OPTIONS", peer=UDP, uri="sip:them", from_="sip:us", to="sip:them", now=0.0)

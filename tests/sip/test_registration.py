@@ -146,16 +146,28 @@ def test_all_places_failed_is_one_round() -> None:
 
 
 def test_it_is_left_where_it_was_granted() -> None:
-    one = machine(places=2)
-    assert one.leave(0.0) is None
+    assert machine(places=2).leave(0.0) == []
     one = machine(places=2)
     say(one, 0.0, 503)
     say(one, 0.0, 200, expires="100")
     one.next()
     one.answered(503, None, CONTACT, 85.0)
-    assert one.leave(90.0) == Ask(1, 0)
+    assert one.leave(90.0) == [Ask(1, 0)]
     assert (one.due, one.state(90.0)) == (inf, "failed")
-    assert one.leave(90.0) is None
+    assert one.leave(90.0) == []
+
+
+def test_and_where_it_may_be_granted_still() -> None:
+    one = machine(places=2)
+    one.next()
+    assert one.leave(0.0) == [Ask(0, 0)]
+    one = machine(places=2)
+    say(one, 0.0, 503)
+    say(one, 0.0, 200, expires="100")
+    one.next()
+    one.answered(503, None, CONTACT, 85.0)
+    one.next()
+    assert one.leave(90.0) == [Ask(0, 0), Ask(1, 0)]
 
 
 @given(

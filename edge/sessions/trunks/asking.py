@@ -30,7 +30,7 @@ class Asking:
         address = self._targets.address(target)
         if address is None:
             return None
-        peer = Peer(target.transport, ANY_LOCAL, (address, target.port))
+        peer = Peer(target.transport, ANY_LOCAL, (address, target.port), subject=target.subject)
         try:
             return peer._replace(local=self.endpoint.local_for(peer))
         except OSError:
@@ -74,6 +74,7 @@ class Asking:
             return AskDone(id, NO_ANSWER, number + ROUNDS_MAX)  # no CSeq that it was sent with is higher
         finally:
             del self._waiting[id]
+            endpoint.agent.drop(id)
 
     def handle(self, event: Event) -> None:
         if isinstance(event, AskDone):

@@ -19,6 +19,7 @@ from edge.log import get_logger
 from edge.metrics import gauge
 from edge.sessions.proofs import login_of
 from edge.sessions.trunks.asking import Asking
+from edge.sip.peer import Peer
 from edge.sip.prover import Prover
 from edge.sip.registration import Registration, State
 from edge.store.metadata import take_chance
@@ -73,6 +74,7 @@ class _Kept:
         self.domain = terms.wanted.domain or host + port
         self.call_id = take_chance(12).hex()
         self.number = 0  # the last CSeq
+        self.peers: dict[int, Peer] = {}  # where it was sent, by place: known still when its trunk is gone
         self.prover = None if credentials is None else Prover(login_of(credentials), lambda: take_chance(8).hex())
         self.state: State = "unregistered"
         self.since = datetime.now(UTC)
@@ -179,10 +181,11 @@ class Registrations:
 
     async def _register(self, kept: _Kept, place: int, expires: int, seconds: float) -> None:
         asking, machine = self._asking, kept.machine
-        peer = asking.peer(kept.terms.registrars[place])
+        peer = asking.peer(kept.terms.registrars[place]) or (None if expires else kept.peers.get(place))
         if peer is None:
             machine.unreachable(asking.endpoint.now())
             return
+        kept.peers[place] = peer
         address = f"<sip:{kept.user}@{kept.domain}>" if kept.user else f"<sip:{kept.domain}>"
         contact = asking.endpoint.agent.contact(peer, kept.user, kept.terms.advertise)
         done = await asking.ask(
@@ -204,10 +207,9 @@ class Registrations:
     async def _leave(self, kept: _Kept) -> None:
         if kept.task is not None:
             await asyncio.wait([kept.task])
-        ask = kept.machine.leave(self._asking.endpoint.now())
-        if ask is not None:
+        for place, expires in kept.machine.leave(self._asking.endpoint.now()):
             try:
-                await self._register(kept, ask.place, ask.expires, LEAVE_SECONDS)
+                await self._register(kept, place, expires, LEAVE_SECONDS)
             except Exception:
                 log.exception("registration not taken back", trunk=kept.trunk)
         log.info("registration left", trunk=kept.trunk)
