@@ -4,11 +4,15 @@
 
 - Every media line of an offer is answered, in order. The first audio line that we can serve is taken; the others are
   refused with port 0 (§6).
-- The codec is the first of the offerer's list that we speak, and the answer names only it, so that nobody has to guess
-  which one comes; beside it telephone-event, when it was offered with our clock.
+- The codec is the first of the offerer's list that we speak (§6.1), or the first of ours where `Local.codecs` has an
+  order. The answer names only it, so that nobody has to guess which one comes; beside it telephone-event, when it was
+  offered with our clock.
+- A profile with feedback (RTP/AVPF, RFC 4585) is answered in kind; that we never send any is within its rules.
 - The packet time is the offer's, if it is one we can keep.
 - A line may be encrypted (RTP/SAVP with `a=crypto`, RFC 4568) or not, as `Local.srtp` has it, and is answered in kind.
   Of several lines the first that may be is taken. Our keys stay the same as long as the session lasts.
+- Later offers of ours keep what there is: all media lines in their places, payload types, the codec first (§8).
+- A later offer whose audio has port 0 takes the audio away (§8.2), a kind of hold; the next one may bring it back.
 
 Not nice: a `c=` with a host name is accepted, but nobody waits for a name server here. It counts as no address at all,
 and the stream sends once it hears where the other side is.
@@ -41,6 +45,7 @@ __all__ = [
     "preferred",
     "read",
     "reanswer",
+    "reoffer",
 ]
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -64,6 +69,11 @@ OFFERED_EVENT_TYPE = 101  # telephone-event in our own offers
 EVENTS = "0-15"
 PROTOCOL = "RTP/AVP"
 SECURE_PROTOCOL = "RTP/SAVP"
+FEEDBACK_PROTOCOL = "RTP/AVPF"
+SECURE_FEEDBACK_PROTOCOL = "RTP/SAVPF"
+SECURE = (SECURE_PROTOCOL, SECURE_FEEDBACK_PROTOCOL)
+PROTOCOLS = (PROTOCOL, FEEDBACK_PROTOCOL, *SECURE)
+OURS = ""  # among the media lines of a session: our audio
 
 Address = tuple[str, int]  # host, port
 
@@ -86,7 +96,8 @@ class NoCommonCodec(EdgeError):
 class Local(NamedTuple):
     """Our side of a session. `host` is the address that others reach us at; the session id stays, the version grows.
 
-    `srtp` says whether media may or must be encrypted. Without `keys` they cannot be.
+    `srtp` says whether media may or must be encrypted. Without `keys` they cannot be. `codecs` are those that may be
+    spoken, best first; none: all, and of an offer what it has first.
     """
 
     host: str
@@ -96,6 +107,11 @@ class Local(NamedTuple):
     ptime_default: int = PTIME_MS
     srtp: Srtp = "off"
     keys: Keyring | None = None
+    codecs: tuple[Codec, ...] = ()
+
+    @property
+    def spoken(self) -> tuple[Codec, ...]:
+        return self.codecs or CODECS
 
 
 class Negotiated(NamedTuple):
@@ -103,7 +119,8 @@ class Negotiated(NamedTuple):
 
     `remote` is where our RTP goes: None while we are on hold by address, or when its host is a name or no single
     host. `rtcp` is where our RTCP goes (RFC 3605, else the next port). `direction` is ours: `recvonly` means that we
-    are held. `sdes` has the keys, if the media are encrypted.
+    are held. `sdes` has the keys, if the media are encrypted. `lines` are the media lines of the session in order, as
+    refused, with `OURS` for the audio.
     """
 
     codec: Codec
@@ -114,6 +131,8 @@ class Negotiated(NamedTuple):
     direction: Direction
     rtcp: Address | None = None
     sdes: Sdes | None = None
+    protocol: str = PROTOCOL
+    lines: tuple[str, ...] = (OURS,)
 
     @property
     def sends(self) -> bool:
@@ -129,16 +148,18 @@ def answer(offer: Description, local: Local) -> tuple[bytes, Negotiated]:
     negotiated: Negotiated | None = None
     lines: list[str] = []
     for media in offer.media:
-        types = _types(media) if negotiated is None and _may_be(media, local) else None
+        types = _types(media, local.codecs) if negotiated is None and _may_be(media, local) else None
         if types is None:
             lines.append(_refused(media))
             continue
         sdes = local.keys.choose(_keys(media)) if local.keys is not None and _is_secure(media) else None
         negotiated = _negotiated(offer, media, *types, local.ptime_default)._replace(sdes=sdes)
-        lines += _audio_lines(local.port, negotiated)
+        lines.append(OURS)
     if negotiated is None:
         raise _nothing_common(offer, local)
-    return _body(local, offer.times or ("0 0",), lines), negotiated
+    negotiated = negotiated._replace(lines=tuple(lines))
+    written = _placed(negotiated.lines, _audio_lines(local.port, negotiated))
+    return _body(local, offer.times or ("0 0",), written), negotiated
 
 
 def reanswer(
@@ -146,7 +167,8 @@ def reanswer(
 ) -> tuple[bytes, Negotiated, Local]:
     """The answer to a later offer of the same session: `previous` again when nothing changes in it, else the version is
     one higher (RFC 3264 §8). The `Local` that comes back is the one to use next time. Raises as `answer`; but a hold
-    that names no codec of ours is a hold: its stream is refused, and what was `agreed` waits for a better offer.
+    that names no codec of ours is a hold, and so is audio at port 0: the stream is refused, and what was `agreed` waits
+    for a better offer.
     """
     body, negotiated = _answer_or_hold(offer, local, agreed)
     if body != previous:
@@ -159,52 +181,86 @@ def _answer_or_hold(offer: Description, local: Local, agreed: Negotiated | None)
     try:
         return answer(offer, local)
     except NoCommonCodec:
+        audio = [media for media in offer.media if media.kind == "audio"]
         directions = {_direction(media.attributes) or _direction(offer.attributes) for media in offer.media}
-        if agreed is None or directions != {"inactive"}:
+        if agreed is None or not (directions == {"inactive"} or (audio and not any(media.port for media in audio))):
             raise
-    body = _body(local, offer.times or ("0 0",), [_refused(media) for media in offer.media])
-    return body, agreed._replace(direction="inactive", remote=None, rtcp=None)
+    lines = [_refused(media) for media in offer.media]
+    body = _body(local, offer.times or ("0 0",), lines)
+    place = agreed.lines.index(OURS)
+    if place >= len(lines) or offer.media[place].kind != "audio":
+        place = next((place for place, media in enumerate(offer.media) if media.kind == "audio"), 0)
+    lines[place] = OURS
+    return body, _gone(agreed)._replace(lines=tuple(lines))
 
 
-def preferred(offer: Description) -> Codec | None:
-    """The codec that an answer to this offer would take; None when there is none."""
-    types = next((types for media in offer.media if (types := _types(media)) is not None), None)
+def _gone(agreed: Negotiated) -> Negotiated:
+    """The same, as long as the audio is taken away."""
+    return agreed._replace(direction="inactive", remote=None, rtcp=None)
+
+
+def preferred(offer: Description, codecs: tuple[Codec, ...] = ()) -> Codec | None:
+    """The codec that an answer to this offer would take, of those; None when there is none."""
+    types = next((types for media in offer.media if (types := _types(media, codecs)) is not None), None)
     return None if types is None else types[0]
 
 
 def offer(
     local: Local, *, first: Codec = CODECS[0], direction: Direction = "sendrecv", agreed: Negotiated | None = None
 ) -> bytes:
-    """Our own offer: both codecs, `first` before the other, and telephone-event. Encrypted as was `agreed`; at the
-    beginning wherever that may be."""
+    """Our own offer: what we speak, and telephone-event. `first` is the best codec, unless our order has another.
+
+    Within a session what was `agreed` last goes on as far as it may: the same lines, types, packet time; its codec is
+    the best (RFC 3264 §8). Encrypted as was agreed; at the beginning wherever that may be.
+    """
     keys: list[str] = []
     if local.keys is not None and local.srtp != "off":
         if agreed is None:
             keys = local.keys.lines()
         elif agreed.sdes is not None:
             keys = local.keys.lines(agreed.sdes.suite)
-    codecs = sorted(CODECS, key=lambda codec: codec != first)
-    types = [str(STATIC_TYPE[codec]) for codec in codecs]
+    types = dict(STATIC_TYPE)
     protocol = SECURE_PROTOCOL if keys else PROTOCOL
-    lines = [f"m=audio {local.port} {protocol} {' '.join(types)} {OFFERED_EVENT_TYPE}", *keys]
-    lines += [f"a=rtpmap:{STATIC_TYPE[codec]} {codec}/{RATE}" for codec in codecs]
-    lines += _event_lines(OFFERED_EVENT_TYPE)
-    lines += [f"a=ptime:{local.ptime_default}", f"a={direction}"]
-    return _body(local, ("0 0",), lines)
+    event_type, ptime, others = OFFERED_EVENT_TYPE, local.ptime_default, (OURS,)
+    if agreed is not None:
+        first, ptime, protocol, others = agreed.codec, agreed.ptime_ms, agreed.protocol, agreed.lines
+        types[agreed.codec] = agreed.payload_type  # §8.3.2: a type stands for the same from beginning to end
+        event_type = OFFERED_EVENT_TYPE if agreed.dtmf_payload_type is None else agreed.dtmf_payload_type
+    by_us = agreed is None and bool(local.codecs)
+    codecs = local.spoken if by_us else sorted(local.spoken, key=lambda codec: codec != first)
+    lines = [f"m=audio {local.port} {protocol} {' '.join(str(types[codec]) for codec in codecs)} {event_type}", *keys]
+    lines += [f"a=rtpmap:{types[codec]} {codec}/{RATE}" for codec in codecs]
+    lines += _event_lines(event_type)
+    lines += [f"a=ptime:{ptime}", f"a={direction}"]
+    return _body(local, ("0 0",), _placed(others, lines))
 
 
-def accept(local: Local, answer: Description) -> Negotiated:
-    """What is agreed by the answer to `offer(local)`. Raises NoCommonCodec, or BadSdp when it is no answer to it."""
-    if len(answer.media) != 1:
-        raise BadSdp(1, f"the answer has {len(answer.media)} media lines, the offer had one")  # RFC 3264 §6
-    media = answer.media[0]
-    types = _types(media)
-    sdes = local.keys.accept(_keys(media)) if local.keys is not None and _is_secure(media) else None
+def reoffer(local: Local, previous: bytes, *, direction: Direction, agreed: Negotiated | None) -> tuple[bytes, Local]:
+    """A later offer of ours: the version is one higher where anything in it differs from what was said before, and only
+    there (RFC 3264 §8). The `Local` that comes back is the one to use next time."""
+    body = offer(local, direction=direction, agreed=agreed)
+    if body != previous:
+        local = local._replace(session_version=local.session_version + 1)
+        body = offer(local, direction=direction, agreed=agreed)
+    return body, local
+
+
+def accept(local: Local, answer: Description, agreed: Negotiated | None = None) -> Negotiated:
+    """What is agreed by the answer to `offer(local, agreed=agreed)`. Raises NoCommonCodec, or BadSdp when it is no
+    answer to it. Audio that was there, and is not in the answer, is gone until a later offer."""
+    lines = (OURS,) if agreed is None else agreed.lines
+    if len(answer.media) != len(lines):
+        raise BadSdp(1, f"the answer has {len(answer.media)} media lines, the offer had {len(lines)}")  # RFC 3264 §6
+    media = answer.media[lines.index(OURS)]
+    types = _types(media, local.codecs)
     if types is None:
+        if agreed is not None and media.kind == "audio" and media.port == 0:
+            return _gone(agreed)
         raise _nothing_common(answer, local)
+    sdes = local.keys.accept(_keys(media)) if local.keys is not None and _is_secure(media) else None
     if sdes is None and (_is_secure(media) or local.srtp == "required"):
         raise NoCommonCodec(305, "Incompatible media format: the answer has no a=crypto that was offered")
-    return _negotiated(answer, media, *types, local.ptime_default)._replace(sdes=sdes)
+    return _negotiated(answer, media, *types, local.ptime_default)._replace(sdes=sdes, lines=lines)
 
 
 @lru_cache(maxsize=1024)
@@ -217,27 +273,27 @@ def _single(host: str) -> str | None:
     return None if address.is_multicast or address.is_unspecified or host == "255.255.255.255" else str(address)
 
 
-def _types(media: Media) -> tuple[Codec, int, int | None] | None:
-    """Codec, its payload type and that of telephone-event; None when this line cannot be served."""
+def _types(media: Media, codecs: tuple[Codec, ...]) -> tuple[Codec, int, int | None] | None:
+    """Codec, its payload type and that of telephone-event; None when this line cannot be served with these codecs."""
     if not _is_audio(media):
         return None
     named: dict[str, tuple[str, str, str | None]] = {}
     for key, value in media.attributes:
         if key == "rtpmap" and value is not None and (match := RTPMAP.fullmatch(value)):
             named.setdefault(str(int(match[1])), (match[2].upper(), match[3], match[4]))
-    codec: Codec | None = None
-    codec_type = 0
+    spoken: dict[Codec, int] = {}
     event_type: int | None = None
     for text in media.formats:
         payload_type = int(text)
         name, clock, channels = named.get(str(payload_type)) or _STATIC.get(payload_type, _UNKNOWN)
         if clock != _RATE or channels not in (None, "1"):
             continue
-        if codec is None and name in CODECS:
-            codec, codec_type = ("PCMU" if name == "PCMU" else "PCMA"), payload_type
+        if name in CODECS:
+            spoken.setdefault("PCMU" if name == "PCMU" else "PCMA", payload_type)
         elif event_type is None and name == "TELEPHONE-EVENT":
             event_type = payload_type
-    return None if codec is None else (codec, codec_type, event_type)
+    codec = next((codec for codec in codecs or spoken if codec in spoken), None)
+    return None if codec is None else (codec, spoken[codec], event_type)
 
 
 _RATE = str(RATE)
@@ -266,6 +322,7 @@ def _negotiated(
         remote=(host, media.port) if host else None,
         direction=direction,
         rtcp=_rtcp(media, host) if host else None,
+        protocol=media.protocol,
     )
 
 
@@ -304,11 +361,11 @@ def _refused(media: Media) -> str:
 
 
 def _is_audio(media: Media) -> bool:
-    return media.kind == "audio" and media.protocol in (PROTOCOL, SECURE_PROTOCOL) and media.port != 0
+    return media.kind == "audio" and media.protocol in PROTOCOLS and media.port != 0
 
 
 def _is_secure(media: Media) -> bool:
-    return media.protocol == SECURE_PROTOCOL
+    return media.protocol in SECURE
 
 
 def _keys(media: Media) -> list[str]:
@@ -325,7 +382,7 @@ def _may_be(media: Media, local: Local) -> bool:
 def _nothing_common(description: Description, local: Local) -> NoCommonCodec:
     audio = [media for media in description.media if _is_audio(media)]
     if any(_may_be(media, local) for media in audio):
-        return NoCommonCodec(305, f"Incompatible media format: {' and '.join(CODECS)} are spoken here")
+        return NoCommonCodec(305, f"Incompatible media format: {' and '.join(local.spoken)} are spoken here")
     if local.srtp == "required" and local.keys is None:
         return NoCommonCodec(304, "Media type not available: audio must be encrypted here, and its keys need TLS")
     if local.srtp != "off" and local.keys is not None and any(map(_is_secure, audio)):
@@ -335,16 +392,20 @@ def _nothing_common(description: Description, local: Local) -> NoCommonCodec:
 
 
 def _audio_lines(port: int, agreed: Negotiated) -> list[str]:
-    codec, codec_type, event_type, ptime, _, direction, _, sdes = agreed
+    codec, codec_type, event_type = agreed.codec, agreed.payload_type, agreed.dtmf_payload_type
     types = f"{codec_type}" if event_type is None else f"{codec_type} {event_type}"
-    protocol = PROTOCOL if sdes is None else SECURE_PROTOCOL
-    lines = [f"m=audio {port} {protocol} {types}", f"a=rtpmap:{codec_type} {codec}/{RATE}"]
-    if sdes is not None:
-        lines.append(sdes.line)
+    lines = [f"m=audio {port} {agreed.protocol} {types}", f"a=rtpmap:{codec_type} {codec}/{RATE}"]
+    if agreed.sdes is not None:
+        lines.append(agreed.sdes.line)
     if event_type is not None:
         lines += _event_lines(event_type)
-    lines += [f"a=ptime:{ptime}", f"a={direction}"]
+    lines += [f"a=ptime:{agreed.ptime_ms}", f"a={agreed.direction}"]
     return lines
+
+
+def _placed(lines: tuple[str, ...], audio: list[str]) -> list[str]:
+    """All media lines of a session, our audio in its place."""
+    return [written for line in lines for written in (audio if line == OURS else [line])]
 
 
 def _event_lines(payload_type: int) -> list[str]:
