@@ -83,7 +83,7 @@ class NoCommonCodec(EdgeError):
 
     http, status, sip = 400, "INVALID_ARGUMENT", 488
 
-    def __init__(self, code: Literal[304, 305], text: str) -> None:
+    def __init__(self, code: Literal[301, 304, 305], text: str) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
@@ -144,7 +144,11 @@ class Negotiated(NamedTuple):
 
 
 def answer(offer: Description, local: Local) -> tuple[bytes, Negotiated]:
-    """Our answer to an offer, and what is agreed by it. Raises NoCommonCodec; BadSdp for audio without a `c=`."""
+    """Our answer to an offer, and what is agreed by it.
+
+    Raises NoCommonCodec, also when they are at an address of the other family (RFC 6157); BadSdp for audio without a
+    `c=`.
+    """
     negotiated: Negotiated | None = None
     lines: list[str] = []
     for media in offer.media:
@@ -154,12 +158,23 @@ def answer(offer: Description, local: Local) -> tuple[bytes, Negotiated]:
             continue
         sdes = local.keys.choose(_keys(media)) if local.keys is not None and _is_secure(media) else None
         negotiated = _negotiated(offer, media, *types, local.ptime_default)._replace(sdes=sdes)
+        if negotiated.remote is not None and (":" in negotiated.remote[0]) != (":" in local.host):
+            raise NoCommonCodec(301, f"Incompatible network address format: {negotiated.remote[0]} is out of reach")
         lines.append(OURS)
     if negotiated is None:
         raise _nothing_common(offer, local)
     negotiated = negotiated._replace(lines=tuple(lines))
     written = _placed(negotiated.lines, _audio_lines(local.port, negotiated))
     return _body(local, offer.times or ("0 0",), written), negotiated
+
+
+def named(offer: Description, codecs: tuple[Codec, ...] = ()) -> str | None:
+    """The address of theirs that an answer to this offer would send to; None while there is none."""
+    for media in offer.media:
+        if _types(media, codecs) is not None:
+            connection = media.connections[0] if media.connections else offer.connection
+            return None if connection is None else _single(connection.host)
+    return None
 
 
 def reanswer(
@@ -221,7 +236,8 @@ def offer(
             keys = local.keys.lines(agreed.sdes.suite)
     types = dict(STATIC_TYPE)
     protocol = SECURE_PROTOCOL if keys else PROTOCOL
-    event_type, ptime, others = OFFERED_EVENT_TYPE, local.ptime_default, (OURS,)
+    event_type, ptime = OFFERED_EVENT_TYPE, local.ptime_default
+    others: tuple[str, ...] = (OURS,)
     if agreed is not None:
         first, ptime, protocol, others = agreed.codec, agreed.ptime_ms, agreed.protocol, agreed.lines
         types[agreed.codec] = agreed.payload_type  # §8.3.2: a type stands for the same from beginning to end

@@ -274,7 +274,9 @@ class Trunk(Section):
     max_cps: float | None = Field(default=None, gt=0, description="Calls a second it may begin; 503 above. Empty: any.")
     max_calls: int | None = Field(default=None, gt=0, description="Calls it may have at once; 503 above. Empty: any.")
     codecs: tuple[Codec, ...] = Field(
-        default=("PCMU", "PCMA"), min_length=1, description="What may be spoken, best first."
+        default=(),
+        description="What may be spoken, best first, in our answers too. Empty: PCMU and PCMA, and of an offer what it"
+        " has first.",
     )
     reliable: Literal["off", "supported", "required"] = Field(
         default="supported",

@@ -98,6 +98,10 @@ def test_the_codec_is_the_first_of_theirs_that_we_speak(
             ["m=image 4000 udptl t38", "m=audio 4002/2 RTP/AVP 0"],
             ["m=image 0 udptl t38", "m=audio 20000 RTP/AVP 0"],
         ),
+        (
+            ["m=text 4000 RTP/AVP 98", "m=message 2855 TCP/MSRP *", "m=audio 4002 RTP/AVPF 0", "a=rtcp-fb:* nack"],
+            ["m=text 0 RTP/AVP 98", "m=message 0 TCP/MSRP *", "m=audio 20000 RTP/AVPF 0"],
+        ),
     ],
 )
 def test_every_media_line_is_answered_in_order(lines: list[str], answered: list[str]) -> None:
@@ -185,7 +189,7 @@ def test_directions_are_mirrored(session: list[str], media: list[str], ours: str
         ("IN IP4 224.2.1.1/127", [], None, "sendrecv"),
         ("IN IP4 phone.example.com", [], None, "sendrecv"),
         ("IN IP4 203.0.113.5", [], ("203.0.113.5", 4000), "sendrecv"),
-        ("IN IP6 2001:DB8:0::5", [], ("2001:db8::5", 4000), "sendrecv"),
+        ("IN IP6 ::", [], None, "recvonly"),
     ],
 )
 def test_where_audio_goes(
@@ -194,6 +198,30 @@ def test_where_audio_goes(
     agreed = sdp.answer(offer("m=audio 4000 RTP/AVP 0", f"c={connection}", *attributes), LOCAL)[1]
     assert (agreed.remote, agreed.direction) == (remote, direction)
     assert (agreed.rtcp is None) == (remote is None)
+
+
+def test_an_address_of_the_other_family_needs_one_of_ours() -> None:
+    six = offer("m=audio 4000 RTP/AVP 0", "c=IN IP6 2001:DB8:0::5")
+    with pytest.raises(NoCommonCodec) as caught:
+        sdp.answer(six, LOCAL)
+    assert caught.value.code == 301
+    agreed = sdp.answer(six, LOCAL._replace(host="2001:db8::1"))[1]
+    assert agreed.remote == ("2001:db8::5", 4000) == (sdp.named(six), 4000)
+
+
+@pytest.mark.parametrize(
+    ("lines", "host"),
+    [
+        (["c=IN IP6 2001:db8::1", "m=audio 4000 RTP/AVP 0", "c=IN IP4 203.0.113.5"], "203.0.113.5"),
+        (["m=video 4000 RTP/AVP 34", "c=IN IP6 2001:db8::1", "m=audio 4002 RTP/AVP 0"], "198.51.100.9"),
+        (["m=audio 4002 RTP/AVP 0", "m=video 4000 RTP/AVP 34", "c=IN IP6 2001:db8::1"], "198.51.100.9"),
+        (["m=audio 4002 RTP/AVP 18", "c=IN IP6 2001:db8::1", "m=audio 4000 RTP/AVP 0"], "198.51.100.9"),
+    ],
+)
+def test_in_a_mixed_offer_the_address_of_the_audio_counts(lines: list[str], host: str) -> None:
+    mixed = offer(*lines, head=HEAD.replace("c=IN IP4 198.51.100.9\r\n", "") if lines[0][0] == "c" else HEAD)
+    assert sdp.named(mixed) == host
+    assert sdp.answer(mixed, LOCAL)[1].remote is not None
 
 
 def test_of_several_connections_the_first_counts() -> None:
@@ -222,7 +250,8 @@ def test_the_highest_port_leaves_no_room_for_reports() -> None:
 
 
 def test_ipv6_on_our_side() -> None:
-    body = sdp.answer(offer("m=audio 4000 RTP/AVP 0"), LOCAL._replace(host="2001:db8::1"))[0]
+    six = LOCAL._replace(host="2001:db8::1")
+    body = sdp.answer(offer("m=audio 4000 RTP/AVP 0", "c=IN IP6 2001:db8::5"), six)[0]
     assert b"c=IN IP6 2001:db8::1\r\n" in body
     assert b"o=- 7 1 IN IP6 2001:db8::1\r\n" in body
 
@@ -254,6 +283,82 @@ def test_a_hold_that_names_no_codec_of_ours_is_a_hold() -> None:
     assert resumed == agreed
     with pytest.raises(sdp.NoCommonCodec):
         sdp.reanswer(offer("m=audio 4000 RTP/AVP 9", "a=sendonly"), LOCAL, first, agreed)
+
+
+def test_audio_at_port_0_is_taken_away_until_a_later_offer() -> None:
+    """RFC 3264 §8.2."""
+    first, agreed = sdp.answer(offer("m=video 4002 RTP/AVP 34", "m=audio 4000 RTP/AVP 8"), LOCAL)
+    gone = offer("m=video 4002 RTP/AVP 34", "m=audio 0 RTP/AVP 8")
+    body, held, local = sdp.reanswer(gone, LOCAL, first, agreed)
+    assert media_lines(body) == ["m=video 0 RTP/AVP 34", "m=audio 0 RTP/AVP 8"]
+    assert b"o=- 7 2 IN" in body
+    assert (held.direction, held.remote, held.rtcp, held.codec) == ("inactive", None, None, "PCMA")
+    assert sdp.reanswer(gone, local, body, held) == (body, held, local)
+    back, resumed, _ = sdp.reanswer(offer("m=video 4002 RTP/AVP 34", "m=audio 4006 RTP/AVP 8"), local, body, held)
+    assert media_lines(back) == ["m=video 0 RTP/AVP 34", "m=audio 20000 RTP/AVP 8"]
+    assert resumed == agreed._replace(remote=("198.51.100.9", 4006), rtcp=("198.51.100.9", 4007))
+    with pytest.raises(NoCommonCodec):
+        sdp.answer(gone, LOCAL)  # as a first offer it has nothing for us
+
+
+def test_our_later_offers_keep_the_lines_and_types_of_the_session() -> None:
+    """RFC 3264 §8: no line goes away or changes its place; §8.3.2: no type comes to mean something else."""
+    theirs = offer(
+        "m=video 4002 RTP/AVP 34",
+        "m=audio 4000 RTP/AVPF 8 96",
+        "a=rtpmap:96 telephone-event/8000",
+        "a=ptime:30",
+        "m=image 4004 udptl t38",
+    )
+    first, agreed = sdp.answer(theirs, LOCAL)
+    body, local = sdp.reoffer(LOCAL, first, direction="sendonly", agreed=agreed)
+    assert media_lines(body) == ["m=video 0 RTP/AVP 34", "m=audio 20000 RTP/AVPF 8 0 96", "m=image 0 udptl t38"]
+    assert {b"a=ptime:30", b"a=sendonly", b"a=rtpmap:96 telephone-event/8000"} <= set(body.split(b"\r\n"))
+    assert b"o=- 7 2 IN" in body
+    assert sdp.reoffer(local, body, direction="sendonly", agreed=agreed) == (body, local)  # nothing new, no new version
+    lines = ("m=video 0 RTP/AVP 34", "m=audio 4000 RTP/AVPF 0", "m=image 0 udptl t38")
+    answered = sdp.accept(local, offer(*lines), agreed)
+    assert (answered.codec, answered.lines) == ("PCMU", agreed.lines)
+    gone = sdp.accept(local, offer(lines[0], "m=audio 0 RTP/AVPF 0", lines[2]), agreed)
+    assert (gone.direction, gone.remote) == ("inactive", None)
+    with pytest.raises(BadSdp):
+        sdp.accept(local, offer(*lines[:2]), agreed)
+
+
+def test_codecs_in_an_order_of_ours() -> None:
+    local = LOCAL._replace(codecs=("PCMA", "PCMU"))
+    assert sdp.answer(offer("m=audio 4000 RTP/AVP 0 8"), local)[1].codec == "PCMA"
+    assert sdp.answer(offer("m=audio 4000 RTP/AVP 0"), local)[1].codec == "PCMU"
+    assert media_lines(sdp.offer(local, first="PCMU")) == ["m=audio 20000 RTP/AVP 8 0 101"]
+    only = LOCAL._replace(codecs=("PCMA",))
+    assert media_lines(sdp.offer(only, first="PCMU")) == ["m=audio 20000 RTP/AVP 8 101"]
+    assert sdp.preferred(offer("m=audio 4000 RTP/AVP 0", "m=audio 4002 RTP/AVP 8"), only.codecs) == "PCMA"
+    for refused in (sdp.answer, lambda theirs, ours: sdp.accept(ours, theirs)):
+        with pytest.raises(NoCommonCodec, match="PCMA are") as caught:
+            refused(offer("m=audio 4000 RTP/AVP 0"), only)
+        assert caught.value.code == 305
+
+
+def test_what_needs_no_answer_is_no_hindrance() -> None:
+    """BUNDLE, ICE, rtcp-mux, bandwidths, groups and whatever else: none of it is in the answer (RFC 8866 §5.13)."""
+    strange = (
+        "b=AS:64",
+        "a=group:BUNDLE audio",
+        "a=ice-options:trickle",
+        "m=audio 4000 RTP/AVP 8",
+        "b=TIAS:64000",
+        "a=mid:audio",
+        "a=rtcp-mux",
+        "a=ice-ufrag:8hhY",
+        "a=ice-pwd:asd88fgpdd777uzjYhagZg",
+        "a=candidate:1 1 UDP 2130706431 203.0.113.7 4000 typ host",
+        "a=fmtp:8 whatever",
+        "a=ssrc:1 cname:x",
+        "a=x-unheard-of",
+    )
+    body, agreed = sdp.answer(offer(*strange), LOCAL)
+    plain, same = sdp.answer(offer("m=audio 4000 RTP/AVP 8"), LOCAL)
+    assert (body, agreed) == (plain, same)
 
 
 def test_our_own_offer_and_its_answer() -> None:

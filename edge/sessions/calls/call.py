@@ -20,7 +20,7 @@ from edge.flows.session import CallStatus, EndKey, HangupReason, RecordingFormat
 from edge.media import sdp
 from edge.media.audio import Audio
 from edge.media.crypto import Keyring, Srtp
-from edge.media.g711 import CODECS, Codec
+from edge.media.g711 import Codec
 from edge.media.prompt import Prompts
 from edge.media.speech import Speech
 from edge.media.stream import StreamClosed
@@ -97,6 +97,7 @@ class Call:
         "_chained",
         "_desk",
         "_dialog",
+        "_doing",
         "_gathering",
         "_joined",
         "_keys",
@@ -107,6 +108,7 @@ class Call:
         "_refer_status",
         "_stream",
         "_told",
+        "_trunk",
         "_waiting",
         "attempt",
     )
@@ -114,11 +116,13 @@ class Call:
     def __init__(self, desk: Desk, attempt: Attempt) -> None:
         self.attempt = attempt
         self._desk = desk
+        self._trunk: Trunk | None = None  # that it came by, or goes by
         self._dialog: Dialog | None = None
         self._stream: Stream | None = None
         self._local: sdp.Local | None = None  # our side of the session, once media are open
         self._agreed: sdp.Negotiated | None = None  # by both sides; None until the caller's side is known
         self._body = b""  # the SDP we sent: the same in a 183 and the 200 behind it
+        self._doing: sdp.Direction = "sendrecv"  # with our media, as far as it is up to us
         self._offering: sdp.Local | None = None  # set while an offer of ours has no answer
         self._waiting = Waiting()
         self._keys = Keys()
@@ -420,8 +424,8 @@ class Call:
         """A re-INVITE: tell the other side what we do from now on. The agent sends it when it may (RFC 3261 §14.1)."""
         if self._dialog is None or self._local is None:
             return
-        self._local = self._local._replace(session_version=self._local.session_version + 1)
-        self._body = sdp.offer(self._local, first=self.codec or CODECS[0], direction=direction, agreed=self._agreed)
+        self._doing = direction
+        self._body, self._local = sdp.reoffer(self._local, self._body, direction=direction, agreed=self._agreed)
         endpoint = self._desk.endpoint
         endpoint.agent.reinvite(self._dialog, self._body, endpoint.now())
         endpoint.flush()
@@ -443,7 +447,7 @@ class Call:
         if offering is None or body is None or self._stream is None:
             return
         try:
-            agreed = sdp.accept(offering, sdp.read(body))
+            agreed = sdp.accept(offering, sdp.read(body), self._agreed)
         except EdgeError as error:
             if self._agreed is None:
                 self.attempt.error = error.message
@@ -460,8 +464,8 @@ class Call:
             return
         agreed: sdp.Negotiated | None = None
         if reoffer.sdp is None:
-            self._offering = self._local = self._local._replace(session_version=self._local.session_version + 1)
-            self._body = sdp.offer(self._local, agreed=self._agreed)
+            self._body, self._local = sdp.reoffer(self._local, self._body, direction=self._doing, agreed=self._agreed)
+            self._offering = self._local
         else:
             try:
                 offered = sdp.read(reoffer.sdp)
@@ -479,7 +483,7 @@ class Call:
         if body is None or self._stream is None or self._local is None:
             return
         try:
-            self._agree(sdp.accept(self._local, sdp.read(body)))
+            self._agree(sdp.accept(self._local, sdp.read(body), self._agreed))
         except EdgeError as error:
             self.attempt.error = error.message
 
@@ -536,9 +540,10 @@ class Call:
             self._waiting.wake()
         self._agreed = agreed
 
-    def _local_side(self, stream: Stream, peer: Peer, trunk: Trunk | None) -> sdp.Local:
+    def _local_side(self, stream: Stream, peer: Peer) -> sdp.Local:
         """Our side of a session at its beginning. Who calls within the edge reaches us where nobody else would."""
         host, port = stream.local
+        trunk = self._trunk
         srtp: Srtp = "off" if trunk is None else trunk.srtp
         keeps = trunk is not None and (peer.transport == "tls" or trunk.srtp_without_tls)  # keys from others' eyes
         ptime = self._desk.media.section.ptime_ms
@@ -548,6 +553,7 @@ class Call:
             session_id=stream.sender.ssrc,
             session_version=1,
             ptime_default=ptime,
+            codecs=() if trunk is None else trunk.codecs,
             srtp=srtp,
             keys=Keyring(take_chance) if srtp != "off" and keeps else None,
         )

@@ -42,6 +42,8 @@ class OfferedCall(Call):
 
     def __init__(self, offer: Offer, desk: Desk, attempt: Attempt) -> None:
         super().__init__(desk, attempt)
+        entry: Entry | None = offer.terms.whose
+        self._trunk = None if entry is None else entry.trunk
         self.offer = offer
         self._path: tuple[str, ...] = ()  # of a call from within the edge
         self._rings = False
@@ -51,7 +53,7 @@ class OfferedCall(Call):
         if self._agreed is not None or self.offer.sdp is None:
             return super().codec
         try:
-            return sdp.preferred(sdp.read(self.offer.sdp))
+            return sdp.preferred(sdp.read(self.offer.sdp), () if self._trunk is None else self._trunk.codecs)
         except EdgeError:  # the answer says so
             return None
 
@@ -168,11 +170,10 @@ class OfferedCall(Call):
         media = self._desk.media
         try:
             offered = sdp.read(self.offer.sdp) if self.offer.sdp is not None else None
-            stream = media.open(self.offer.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
+            stream = media.open(self._host(offered), on_digit=self.typed, on_timeout=self._silent)
         except EdgeError as error:
             raise self._impossible(error, "") from None
-        entry: Entry | None = self.offer.terms.whose
-        local = self._local_side(stream, self.offer.peer, entry.trunk if entry is not None else None)
+        local = self._local_side(stream, self.offer.peer)
         try:
             if offered is None:
                 self._offering, self._body = local, sdp.offer(local)
@@ -184,6 +185,17 @@ class OfferedCall(Call):
             stream.close()
             raise self._impossible(error, local.host) from None
         self._stream, self._local = stream, local
+
+    def _host(self, offered: sdp.Description | None) -> str:
+        """The address of ours for media: that of the signalling, unless they name one of the other family."""
+        peer = self.offer.peer
+        theirs = None if offered is None else sdp.named(offered, () if self._trunk is None else self._trunk.codecs)
+        if theirs is None or (":" in theirs) == (":" in peer.local[0]):
+            return peer.local[0]
+        try:
+            return self._desk.endpoint.local_for(peer._replace(remote=(theirs, peer.remote[1])))[0]
+        except OSError:  # the answer says so
+            return peer.local[0]
 
     def _impossible(self, error: EdgeError, host: str) -> SessionEnded:
         self.attempt.error, self.attempt.reason = error.message, type(error).__name__
