@@ -11,7 +11,7 @@ import pytest
 from tests.calls.caller import Call, Caller
 from tests.calls.exchange import ANSWER, STAY, Exchange
 from tests.calls.message import Message
-from tests.calls.rtp import QUIET, Described, Packet, check_unbroken, offer
+from tests.calls.rtp import QUIET, Described, Packet, check_unbroken, offer, presses
 
 SILENT_SECONDS = 0.15  # of no packet: seven packet times
 
@@ -69,7 +69,12 @@ def test_a_new_version_that_changes_nothing_changes_nothing(up: Up) -> None:
 
 @pytest.mark.parametrize(
     ("direction", "host", "answered"),
-    [("sendonly", "", "recvonly"), ("inactive", "", "inactive"), ("", "0.0.0.0", "recvonly")],
+    [
+        ("sendonly", "", "recvonly"),
+        ("inactive", "", "inactive"),
+        ("", "0.0.0.0", "recvonly"),
+        ("inactive", "0.0.0.0", "inactive"),
+    ],
 )
 def test_on_hold_nothing_is_sent_and_time_goes_on(up: Up, direction: str, host: str, answered: str) -> None:
     held = up.call.reinvite(offer(up.caller.media, direction=direction, host=host, version=2))
@@ -91,6 +96,69 @@ def test_on_hold_nothing_is_sent_and_time_goes_on(up: Up, direction: str, host: 
     pause = (packets[0].timestamp - last.timestamp) % 2**32
     assert pause % 160 == 0
     assert pause >= SILENT_SECONDS * 8000
+
+
+def test_who_only_listens_is_played_to(up: Up) -> None:
+    """`recvonly` is no hold of us: it asks for what we send (RFC 3264 §5.1)."""
+    listening = up.call.reinvite(offer(up.caller.media, direction="recvonly", version=2))
+    assert Described.read(listening.body).direction == "sendonly"
+    up.caller.hear(5)
+    check_unbroken(up.caller.packets, "PCMU", 20)
+
+
+def test_audio_at_port_0_is_gone_until_a_later_offer(up: Up) -> None:
+    """RFC 3264 §8.2: refused at port 0, the call goes on; §8.1: another offer makes it anew."""
+    gone = up.call.reinvite(offer((up.caller.media[0], 0), version=2))
+    assert gone.status == 200
+    assert Described.read(gone.body).address[1] == 0
+    assert Described.read(gone.body).version == up.described.version + 1
+    no_more(up.caller)
+    up.caller.reports.clear()
+    back = up.call.reinvite(offer(up.caller.media, version=3))
+    assert Described.read(back.body).address == up.described.address
+    up.caller.hear(5)
+
+
+def test_a_hold_is_ended_by_a_reinvite_without_sdp(up: Up) -> None:
+    """Our offer is what we want: both directions. The answer in the ACK says what they do."""
+    up.call.reinvite(offer(up.caller.media, direction="sendonly", version=2))
+    no_more(up.caller)
+    resumed = up.call.reinvite(None, answer=offer(up.caller.media, version=3))
+    assert Described.read(resumed.body).direction == "sendrecv"
+    assert Described.read(resumed.body).version == up.described.version + 2
+    up.caller.hear(5)
+
+
+def test_a_reinvite_that_leaves_the_hold_as_it_is(up: Up) -> None:
+    up.call.reinvite(offer(up.caller.media, direction="sendonly", version=2))
+    held = up.call.reinvite(None, answer=offer(up.caller.media, direction="sendonly", version=2))
+    assert held.status == 200
+    no_more(up.caller)
+
+
+def test_keys_under_another_type_in_the_middle_of_the_call(exchange: Exchange, caller: Caller) -> None:
+    gather = {"type": "digits_receive", "option": {"duration": 4000, "length": 2}}
+    call = caller.call(exchange.number(ANSWER, gather), offer(caller.media))
+    there = Described.read(call.answered().body).address
+    for packet in presses("5")[0]:
+        caller.rtp.sendto(bytes(packet), there)
+    caller.hear(3)
+    changed = call.reinvite(offer(caller.media, "8 96", event=96, version=2))
+    assert Described.read(changed.body).formats == "8 96"
+    for packet in presses("7", kind=96, first=2000, timestamp=90_000)[0]:
+        caller.rtp.sendto(bytes(packet), there)
+    call.ended()
+    assert exchange.record(call.id)["steps"][1]["note"] == "2 keys"
+
+
+def test_later_offers_of_ours_have_all_lines_of_the_session(caller: Caller, number: str) -> None:
+    video = ("m=video 40000 RTP/AVP 34", "a=sendrecv")
+    call = caller.call(number, offer(caller.media, lines=video))
+    assert re.findall(rb"(?m)^m=(\S+) \d+ ", call.answered().body) == [b"audio", b"video"]
+    again = call.reinvite(None, answer=offer(caller.media, lines=("m=video 0 RTP/AVP 34",)))
+    assert re.findall(rb"(?m)^m=(\S+ \d+) ", again.body)[1:] == [b"video 0"]
+    caller.hear(3)
+    call.hang_up()
 
 
 def test_holding_twice_is_holding(up: Up) -> None:
