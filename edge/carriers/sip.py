@@ -10,7 +10,8 @@ connection while it is open. Any other text leaves by the trunk named here, or t
 A text may come in an envelope of its own (message/cpim, RFC 3862). Who that says it is from and for is believed of
 trunks with `trust_cpim` only. Ours go out in one with `cpim = true`.
 
-A 2xx is a receipt. 408, 480 and 5xx mean not now, everything else means no.
+A 2xx is a receipt. 408 and 503 lead to the next target of the trunk, if there is one. 408, 480 and 5xx mean not now,
+everything else means no.
 """
 
 from __future__ import annotations
@@ -33,10 +34,12 @@ from edge.sip.peer import Peer
 from edge.sms.carrier import Carrier, CarrierSection, NotNow, Refused
 from edge.sms.text import OutgoingText, Receipt, Text
 from edge.store.metadata import new_id
+from edge.trunks.resolve import FAILED_OVER
 from edge.trunks.target import TRANSPORTS, Transport
 from edge.trunks.trunk import Trunk
 
 ID_LENGTH: Final = 200  # an identity longer than this is kept as its hash
+FAIL_OVER: Final = frozenset({408, 503})  # to the next target, if the trunk has one
 NOT_NOW: Final = frozenset({408, 480})  # and all 5xx
 
 _NUMBER = re.compile(r"\+?[0-9][0-9().-]{2,30}")
@@ -77,7 +80,10 @@ class Content(TypedDict):
 class _Way(NamedTuple):
     peer: Peer
     uri: str
-    trunk: str
+
+
+class _Elsewhere(NotNow):
+    """The target did not take it, and another of the trunk may."""
 
 
 class Sip(Carrier):
@@ -127,14 +133,28 @@ class Sip(Carrier):
         )
 
     async def send(self, text: OutgoingText) -> Receipt:
-        peer, uri, trunk = self._answer(Route.model_validate_json(text.route), text) if text.route else self._way(text)
+        trunk, ways = self._answer(Route.model_validate_json(text.route), text) if text.route else self._ways(text)
+        for way in ways[:-1]:
+            try:
+                return await self._send(way, trunk, text)
+            except _Elsewhere:
+                FAILED_OVER.labels(trunk.name).inc()
+        return await self._send(ways[-1], trunk, text)
+
+    async def _send(self, way: _Way, trunk: Trunk, text: OutgoingText) -> Receipt:
+        """Raises _Elsewhere where another target may take it, NotNow, Refused."""
+        content = self._content(text, way.uri)
         try:
-            status = await self._site.messages.send(peer, uri=uri, from_user=text.source, **self._content(text, uri))
+            status = await self._site.messages.send(
+                way.peer, uri=way.uri, from_user=text.source, trunk=trunk, **content
+            )
         except OSError as error:
-            raise NotNow(f"trunk {trunk} cannot be reached: {error}") from error
+            raise _Elsewhere(f"trunk {trunk.name} cannot be reached: {error}") from error
         if 200 <= status < 300:
             return Receipt()
-        sentence = f"trunk {trunk} answered {status} {REASONS.get(status, '')}".rstrip()
+        sentence = f"trunk {trunk.name} answered {status} {REASONS.get(status, '')}".rstrip()
+        if status in FAIL_OVER:
+            raise _Elsewhere(sentence, code=str(status))
         if status in NOT_NOW or 500 <= status < 600:
             raise NotNow(sentence, code=str(status))
         raise Refused(sentence, code=str(status))
@@ -147,16 +167,16 @@ class Sip(Carrier):
         source, destination = (end if ":" in end else uri for end in ends)
         return {"body": wrap(source, destination, body), "content_type": CPIM}
 
-    def _answer(self, route: Route, text: OutgoingText) -> _Way:
+    def _answer(self, route: Route, text: OutgoingText) -> tuple[Trunk, list[_Way]]:
         trunk = self._site.trunks.named(route.trunk)
         if trunk is None:
             raise Refused(f"trunk {route.trunk} is not configured any more")
         if trunk.target is not None:
-            return self._to_target(trunk, text)
+            return trunk, self._to_targets(trunk, text)
         connection = route.connection if route.life == self._life else 0
-        return _Way(Peer(route.transport, route.local, route.remote, connection, route.subject), route.uri, trunk.name)
+        return trunk, [_Way(Peer(route.transport, route.local, route.remote, connection, route.subject), route.uri)]
 
-    def _way(self, text: OutgoingText) -> _Way:
+    def _ways(self, text: OutgoingText) -> tuple[Trunk, list[_Way]]:
         trunks = self._site.trunks
         if self._trunk is not None:
             trunk = trunks.named(self._trunk)
@@ -164,18 +184,22 @@ class Sip(Carrier):
             trunk = next((trunk for trunk in trunks if trunk.target is not None), None)
         if trunk is None or trunk.target is None:
             raise Refused("no trunk has a target to send texts to; only a text that came in can be answered")
-        return self._to_target(trunk, text)
+        return trunk, self._to_targets(trunk, text)
 
-    def _to_target(self, trunk: Trunk, text: OutgoingText) -> _Way:
-        target = trunk.target
-        assert target is not None
-        address = self._site.targets.address(target)
-        if address is None:
-            raise NotNow(f"the target of trunk {trunk.name}, {target.host}, has no address")
-        uri = text.destination
-        if not uri.startswith(("sip:", "sips:")):
-            uri = target.uri(uri)
-        return _Way(Peer(target.transport, ANY_LOCAL, (address, target.port), subject=target.subject), uri, trunk.name)
+    def _to_targets(self, trunk: Trunk, text: OutgoingText) -> list[_Way]:
+        """One for each target that has an address, in order. Raises NotNow when none has."""
+        ways: list[_Way] = []
+        for target in trunk.targets:
+            address = self._site.targets.address(target)
+            if address is not None:
+                uri = text.destination
+                if not uri.startswith(("sip:", "sips:")):
+                    uri = target.uri(uri)
+                peer = Peer(target.transport, ANY_LOCAL, (address, target.port), subject=target.subject)
+                ways.append(_Way(peer, uri))
+        if not ways:
+            raise NotNow(f"the target of trunk {trunk.name}, {trunk.targets[0].host}, has no address")
+        return ways
 
 
 def _identity(call_id: str, cseq: int, tag: str) -> str:

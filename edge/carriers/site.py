@@ -12,6 +12,7 @@ from edge.sip.peer import Peer
 from edge.sms.carrier import CARRIERS, Carrier, CarrierSection, path_of
 from edge.trunks.resolve import Targets
 from edge.trunks.table import TrunkTable
+from edge.trunks.trunk import Trunk
 
 PLAIN_TEXT = "text/plain;charset=utf-8"
 ANY_LOCAL = ("", 0)  # in a Peer: whichever of our addresses fits
@@ -20,12 +21,15 @@ ANY_LOCAL = ("", 0)  # in a Peer: whichever of our addresses fits
 class MessageSender(Protocol):
     """Sends SIP MESSAGEs (RFC 3428)."""
 
-    async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes, content_type: str = PLAIN_TEXT) -> int:
+    async def send(
+        self, peer: Peer, *, uri: str, from_user: str, body: bytes, trunk: Trunk, content_type: str = PLAIN_TEXT
+    ) -> int:
         """Send one and return its final status; 408 when none came, 503 when it could not be sent.
 
         From is `from_user` at our own address, To is `uri`, the body is UTF-8 text if not said otherwise. Where
         `peer.local` is ANY_LOCAL any bound address of that transport and family will do. A `peer.connection` that is
-        not open, or not to `peer.remote`, is as good as none: a new one is opened.
+        not open, or not to `peer.remote`, is as good as none: a new one is opened. What was agreed with the carrier of
+        `trunk` holds: where he finds us, what we prove.
         """
 
 

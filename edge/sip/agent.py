@@ -330,12 +330,21 @@ class Agent:
         now: float,
         content_type: str = "text/plain;charset=utf-8",
         login: Login | None = None,
+        advertise: str | None = None,
     ) -> int:
         """Send a MESSAGE to `peer`; the id comes back in `TextDone`. `from_` and `to` are URIs or name-addrs, without a
-        tag. `login` is what we prove where they ask us to.
+        tag. `login` is what we prove where they ask us to, `advertise` the address that they know us by.
         """
         return self._texts.send(
-            peer=peer, uri=uri, from_=from_, to=to, body=body, content_type=content_type, now=now, login=login
+            peer=peer,
+            uri=uri,
+            from_=from_,
+            to=to,
+            body=body,
+            content_type=content_type,
+            now=now,
+            login=login,
+            advertise=advertise,
         )
 
     # What belongs to no call

@@ -235,7 +235,8 @@ class Calls:
         """An answer that makes a dialog copies the route it has to take, and says where we are (§12.1.1)."""
         request = offer.request
         lines = [("Record-Route", route) for route in request.headers.all("record-route")]
-        lines.append(("Contact", self._wire.contact(offer.peer, secure=offer.request.uri[:5].lower() == "sips:")))
+        secure = request.uri[:5].lower() == "sips:"
+        lines.append(("Contact", self._wire.contact(offer.peer, secure=secure, advertise=offer.terms.advertise)))
         lines.append(screen.ALLOW)
         lines.extend(fields)
         if sdp:

@@ -33,6 +33,7 @@ class Dialog:
     """One dialog as one end sees it."""
 
     __slots__ = (
+        "advertise",
         "call_id",
         "local",
         "local_seq",
@@ -64,9 +65,11 @@ class Dialog:
         masked: bool = False,
         ours: bool = False,
         stranger: bool = False,
+        advertise: str | None = None,
     ) -> None:
         """`local` and `remote` are From and To of a request of ours, tags included; `source` is where the other side's
-        message came from; `masked` says that its Contact is of no use behind its NAT, `ours` that we made the Call-ID.
+        message came from; `masked` says that its Contact is of no use behind its NAT, `ours` that we made the Call-ID,
+        `advertise` at which address of ours the other side finds us.
         """
         self.call_id = call_id
         self.local = local
@@ -81,11 +84,12 @@ class Dialog:
         self.masked = masked
         self.ours = ours
         self.stranger = stranger
+        self.advertise = advertise
         self.prover: Prover | None = None  # of who we are, where the other side may ask
         self.peer = source if source.connection else self.fresh_peer()
 
     @classmethod
-    def answering(cls, request: Request, local_tag: str, source: Peer) -> Dialog:
+    def answering(cls, request: Request, local_tag: str, source: Peer, advertise: str | None = None) -> Dialog:
         """The dialog that our answer to this INVITE makes (§12.1.1)."""
         to = request.headers.get("to") or ""
         local = to if request.to_tag is not None else f"{to if '<' in to else str(request.to)};tag={local_tag}"
@@ -99,12 +103,21 @@ class Dialog:
             remote_target(request, source),
             source,
             masked=is_masked(request, source),
+            advertise=advertise,
         )
         dialog.remote_seq = request.cseq.number
         return dialog
 
     @classmethod
-    def calling(cls, response: Response, local_tag: str, source: Peer, *, stranger: bool = False) -> Dialog:
+    def calling(
+        cls,
+        response: Response,
+        local_tag: str,
+        source: Peer,
+        *,
+        stranger: bool = False,
+        advertise: str | None = None,
+    ) -> Dialog:
         """The dialog that this answer to our INVITE makes (§12.1.2)."""
         dialog = cls(
             response.call_id,
@@ -117,6 +130,7 @@ class Dialog:
             source,
             ours=True,
             stranger=stranger,
+            advertise=advertise,
         )
         dialog.local_seq = response.cseq.number
         return dialog
@@ -203,7 +217,7 @@ class Dialog:
 
     def contact(self, wire: Wire, peer: Peer | None = None) -> tuple[str, str]:
         """The field that says where we are, towards `peer` or where our requests go."""
-        return "Contact", wire.contact(peer or self.peer, secure=self.secure)
+        return "Contact", wire.contact(peer or self.peer, secure=self.secure, advertise=self.advertise)
 
     def opening(self, wire: Wire, branch: str) -> tuple[str, tuple[tuple[str, str], ...]]:
         """The Request-URI of a request of ours, and the fields that say which dialog and way are meant (§12.2.1.1)."""
@@ -212,7 +226,7 @@ class Dialog:
             uri = Address.parse(routes[0]).uri._replace(headers="")
             routes = (*routes[1:], f"<{self.target}>")
         return str(uri), (
-            ("Via", wire.via(self.peer, branch)),
+            ("Via", wire.via(self.peer, branch, self.advertise)),
             *[("Route", route) for route in routes],
             ("Max-Forwards", str(MAX_FORWARDS)),
             ("From", self.local),

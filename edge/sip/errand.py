@@ -25,6 +25,7 @@ class Errand:
     """One request, until its final answer."""
 
     __slots__ = (
+        "_advertise",
         "_body",
         "_done",
         "_fields",
@@ -52,6 +53,7 @@ class Errand:
         fields: tuple[Field, ...] = (),
         body: bytes = b"",
         prover: Prover | None = None,
+        advertise: str | None = None,
     ) -> None:
         """`lines` are From, To and Call-ID, `number` is the first CSeq; `done` gets the final answer, 408 when there is
         none, or 503."""
@@ -65,6 +67,7 @@ class Errand:
         self._body = body
         self._done = done
         self._prover = prover
+        self._advertise = advertise
         self._rounds = Rounds()
         self._transaction: PlainClient | None = None
 
@@ -75,7 +78,7 @@ class Errand:
             return
         branch = wire.branch()
         lines = [
-            ("Via", wire.via(peer, branch)),
+            ("Via", wire.via(peer, branch, self._advertise)),
             ("Max-Forwards", str(MAX_FORWARDS)),
             *self._lines,
             ("CSeq", f"{self.number} {method}"),

@@ -111,6 +111,7 @@ class Texts:
         content_type: str,
         now: float,
         login: Login | None = None,
+        advertise: str | None = None,
     ) -> int:
         """Send a MESSAGE; the id comes back in `TextDone`."""
         wire = self._wire
@@ -128,6 +129,7 @@ class Texts:
             fields=(("Content-Type", content_type),),
             body=body,
             prover=None if login is None else Prover(login, wire.token),
+            advertise=advertise,
         ).send(now)
         return id
 

@@ -122,7 +122,7 @@ class Uac:
         calling.number += 1
         branch = wire.branch()
         again = (
-            ("Via", wire.via(peer, branch)),
+            ("Via", wire.via(peer, branch, outgoing.terms.advertise)),
             *calling.routes,
             ("Max-Forwards", str(calling.hops)),
             ("From", calling.from_),
@@ -132,7 +132,7 @@ class Uac:
         if calling.prover is not None:
             calling.proof = calling.prover.fields("INVITE", calling.uri, calling.sdp)
         invitation = Invitation(calling.uri, again, calling.number, calling.proof)
-        contact = wire.contact(peer, secure=calling.uri[:5].lower() == "sips:")
+        contact = wire.contact(peer, secure=calling.uri[:5].lower() == "sips:", advertise=outgoing.terms.advertise)
         more: list[Field] = [("Contact", contact), screen.ALLOW, supported(outgoing.terms)]
         if outgoing.terms.reliable == "required":
             more.append(("Require", RELIABLE))
@@ -199,7 +199,9 @@ class Uac:
             return None
         early = outgoing._early.get(tag)
         if early is None and len(outgoing._early) < FORKS and len(self._calls) < DIALOGS:
-            dialog = Dialog.calling(response, outgoing._tag, outgoing.peer, stranger=outgoing.stranger)
+            dialog = Dialog.calling(
+                response, outgoing._tag, outgoing.peer, stranger=outgoing.stranger, advertise=outgoing.terms.advertise
+            )
             dialog.prover = outgoing._calling.prover
             early = outgoing._early[tag] = Early(outgoing, dialog)
             self._calls.enter(dialog, early)
@@ -218,7 +220,9 @@ class Uac:
         if ack is not None:
             wire.out.append(ack)
             return
-        dialog = Dialog.calling(response, outgoing._tag, outgoing.peer, stranger=outgoing.stranger)
+        dialog = Dialog.calling(
+            response, outgoing._tag, outgoing.peer, stranger=outgoing.stranger, advertise=outgoing.terms.advertise
+        )
         dialog.prover = outgoing._calling.prover
         data = dialog.request(wire, "ACK", response.cseq.number, wire.branch(), outgoing._calling.proof)
         REQUESTS_SENT["ACK"]()

@@ -103,7 +103,7 @@ class Uas:
         """The dialog, early at first (§12.1.1)."""
         if offer._dialog is None:
             offer._tag = offer._transaction.tag = self._wire.token()
-            dialog = offer._dialog = Dialog.answering(offer.request, offer._tag, offer.peer)
+            dialog = offer._dialog = Dialog.answering(offer.request, offer._tag, offer.peer, offer.terms.advertise)
             if offer.terms.login is not None:
                 dialog.prover = Prover(offer.terms.login, self._wire.token)
             self._calls.enter(offer._dialog, offer)

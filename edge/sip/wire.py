@@ -126,10 +126,10 @@ class Wire:
             return f"<sips:{whose}{where}>"
         return f"<sip:{whose}{where}{'' if peer.transport == 'udp' else f';transport={peer.transport}'}>"
 
-    def via(self, peer: Peer, branch: str) -> str:
+    def via(self, peer: Peer, branch: str, advertise: str | None = None) -> str:
         """The Via of a request of ours; `rport` asks for the answer where we sent from (RFC 3581 §3)."""
         rport = "" if peer.inside else ";rport"
-        return f"SIP/2.0/{peer.transport.upper()} {self.sent_by(peer)};branch={branch}{rport}"
+        return f"SIP/2.0/{peer.transport.upper()} {self.sent_by(peer, advertise)};branch={branch}{rport}"
 
     # Responses
 

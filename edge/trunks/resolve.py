@@ -12,11 +12,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from edge.log import get_logger
+from edge.metrics import counter
 from edge.names import look_up
 from edge.trunks.target import Target
 from edge.trunks.trunk import Trunk
 
 log = get_logger("trunks")
+
+FAILED_OVER = counter(
+    "trunk_failovers_total", "Calls and texts that went on to another target of their trunk.", ["trunk"]
+)
 
 Resolve = Callable[[str, int], Awaitable[str]]  # name, port → an address; raises OSError
 

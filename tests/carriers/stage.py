@@ -48,7 +48,9 @@ class Wire:
         self.sent: list[tuple[Peer, str, str, bytes]] = []
         self.types: list[str] = []
 
-    async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes, content_type: str = PLAIN_TEXT) -> int:
+    async def send(
+        self, peer: Peer, *, uri: str, from_user: str, body: bytes, trunk: Trunk, content_type: str = PLAIN_TEXT
+    ) -> int:
         self.types.append(content_type)
         self.sent.append((peer, uri, from_user, body))
         if isinstance(self.answer, Exception):

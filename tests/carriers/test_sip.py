@@ -157,6 +157,35 @@ async def test_a_target_without_an_address_means_not_now() -> None:
     assert got == ("not now", "", "the target of trunk loop, gw.example.com, has no address")
 
 
+SPREAD = Trunk.model_validate(
+    {
+        "name": "spread",
+        "networks": ["192.0.2.0/24"],
+        "target": "sip:gw.example.com",
+        "failover": ["sip:192.0.2.1", "sip:192.0.2.2;transport=tcp"],
+    }
+)
+
+
+@pytest.mark.parametrize("answer", [408, 503, OSError("no route")])
+async def test_one_target_that_cannot_is_followed_by_the_next(answer: int | Exception) -> None:
+    wire = Wire(answer)
+    got, code, _ = await outcome(Sip(SipSection(), site(SPREAD, wire=wire)), TEXT)
+    assert [peer.remote[0] for peer, *_ in wire.sent] == ["192.0.2.1", "192.0.2.2"]
+    assert [uri for _, uri, *_ in wire.sent] == [
+        "sip:+14155550111@192.0.2.1:5060",
+        "sip:+14155550111@192.0.2.2:5060;transport=tcp",
+    ]
+    assert (got, code) == ("not now", str(answer) if isinstance(answer, int) else "")
+
+
+@pytest.mark.parametrize("answer", [200, 202, 404, 480, 486, 500, 603])
+async def test_what_one_target_says_is_said(answer: int) -> None:
+    wire = Wire(answer)
+    await outcome(Sip(SipSection(), site(SPREAD, wire=wire)), TEXT)
+    assert [peer.remote[0] for peer, *_ in wire.sent] == ["192.0.2.1"]
+
+
 # Envelopes
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from edge.sip.agent import Agent
 from edge.sip.events import CallConfirmed, CallEnded, CallOffered, OfferCancelled
 from edge.sip.limits import ANSWERLESS, UNANSWERED, UNANSWERED_REPEAT
+from edge.sip.terms import Terms
 from edge.sip.timers import GIVE_UP, T4
 from tests.sip.ladder import OURS, SDP, TCP, UDP, Ladder, invite, reply_to, request
 
@@ -475,3 +478,31 @@ def test_advertised_address() -> None:
     call = ladder.answered()
     assert ladder.header("contact") == "<sip:[2001:db8::1]:5060>"
     assert call.local_tag == "3.t1"
+
+
+def test_an_address_that_is_advertised_to_this_one_only() -> None:
+    terms, tokens = Terms(advertise="203.0.113.5"), count(1)
+    advertised = {"192.0.2.1": "2001:db8::1"}
+    ladder = Ladder(agent=Agent(lambda: f"t{next(tokens)}", advertise=advertised, admit=lambda *_: terms))
+    offer = ladder.offered()
+    ladder.agent.ring(offer, 0.0)
+    ladder.drain() << 180
+    assert ladder.header("contact") == "<sip:203.0.113.5:5060>"
+    call = ladder.agent.answer(offer, SDP, 0.0)
+    ladder.drain() << 200
+    assert ladder.header("contact") == "<sip:203.0.113.5:5060>"
+    to_tag = ladder.header("to").partition("tag=")[2]
+    ladder >> request("ACK", branch="ack", to_tag=to_tag)
+    ladder.agent.reinvite(call, SDP, 0.0)
+    ladder.drain() << "INVITE"
+    assert (ladder.request.via.host, ladder.header("contact")) == ("203.0.113.5", "<sip:203.0.113.5:5060>")
+    ladder.agent.end(call, 0.0)
+
+
+@pytest.mark.parametrize(("advertise", "host"), [("203.0.113.5", "203.0.113.5"), (None, "192.0.2.1")])
+def test_a_text_says_the_address_that_its_receiver_knows(advertise: str | None, host: str) -> None:
+    ladder = Ladder()
+    about = {"uri": "sip:b@192.0.2.9", "from_": "sip:a@192.0.2.1", "to": "sip:b@192.0.2.9", "body": b"x"}
+    ladder.agent.send_text(peer=ladder.peer, now=0.0, advertise=advertise, **about)  # type: ignore[arg-type]
+    ladder.drain() << "MESSAGE"
+    assert ladder.request.via.host == host

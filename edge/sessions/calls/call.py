@@ -544,6 +544,8 @@ class Call:
         """Our side of a session at its beginning. Who calls within the edge reaches us where nobody else would."""
         host, port = stream.local
         trunk = self._trunk
+        if trunk is not None and trunk.advertise is not None and (":" in trunk.advertise) == (":" in host):
+            host = trunk.advertise
         srtp: Srtp = "off" if trunk is None else trunk.srtp
         keeps = trunk is not None and (peer.transport == "tls" or trunk.srtp_without_tls)  # keys from others' eyes
         ptime = self._desk.media.section.ptime_ms

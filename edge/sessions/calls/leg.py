@@ -2,10 +2,15 @@
 
 It goes on the record as outgoing, whatever becomes of it. Given up before the answer it is cancelled; the answer may be
 on its way then, or even here and not told yet, and such a call is ended as soon as it is up.
+
+Where its trunk has further targets it goes on to the next when one says 503 or 408, cannot be reached, or says nothing
+at all for some seconds; not once it rings, and not for any other refusal, which the next one would repeat. It stays one
+call with one record.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import NamedTuple, Protocol
@@ -23,10 +28,14 @@ from edge.sip.events import OutgoingCall
 from edge.sip.peer import Peer, shown
 from edge.sip.terms import DEFAULT, Terms
 from edge.store.metadata import new_id
+from edge.trunks.resolve import FAILED_OVER
 from edge.trunks.trunk import Trunk
 
 ELSEWHERE = "elsewhere"  # why a call is given up: another one was answered
 ELSEWHERE_SAID = 'SIP;cause=200;text="Call completed elsewhere"'  # RFC 3326 §3.1: so that no phone calls it missed
+FAIL_OVER = frozenset({408, 503})  # RFC 3263 §4.3: nobody there, or not now; what else is said would be said again
+NOBODY_THERE = 408
+FAIL_OVER_SECONDS = 4.0  # without a word from a target (T1 eight times), where there is another
 RINGS = 180  # the first provisional answer that says more than that the call was received
 
 
@@ -46,6 +55,7 @@ class Way(NamedTuple):
     terms: Terms = DEFAULT  # how we deal with the other side
     carrier: Trunk | None = None  # whose the trunk is, and what was agreed with him
     stranger: bool = False  # the host of a URI: what it says of its addresses is believed as far as the Internet goes
+    further: tuple[Way, ...] = ()  # other targets of the same trunk, in order, where this one does not take it
 
 
 def attempt_of(way: Way, customer_id: str, number_id: str, number: str, master: str) -> Attempt:
@@ -53,17 +63,23 @@ def attempt_of(way: Way, customer_id: str, number_id: str, number: str, master: 
     attempt = Attempt(
         id=new_id(),
         call_id="",
-        remote="" if way.peer.inside else way.peer.remote[0],
-        dialed=way.uri,
+        remote="",
+        dialed="",
         source=way.source,
         source_name="",
         tm_create=wall_micros(),
     )
+    called(attempt, way)
     attempt.direction = "outgoing"
     attempt.customer_id, attempt.number_id, attempt.number = customer_id, number_id, number
     attempt.trunk, attempt.destination, attempt.master_call_id = way.trunk, way.destination, master
-    attempt.transport, attempt.local = way.peer.transport, shown(way.peer.local)
     return attempt
+
+
+def called(attempt: Attempt, way: Way) -> None:
+    """Where it goes, as the record has it."""
+    attempt.remote, attempt.dialed = "" if way.peer.inside else way.peer.remote[0], way.uri
+    attempt.transport, attempt.local = way.peer.transport, shown(way.peer.local)
 
 
 class Watcher(Joined, Protocol):
@@ -79,7 +95,7 @@ class Watcher(Joined, Protocol):
 class Leg(Call):
     """One INVITE of ours. `refusal` (SIP) and `cause` (Q.850) say why it was not answered."""
 
-    __slots__ = ("_outgoing", "_path", "_stranger", "_watcher", "cause", "refusal")
+    __slots__ = ("_codec", "_further", "_outgoing", "_path", "_patience", "_stranger", "_watcher", "cause", "refusal")
 
     def __init__(self, desk: Desk, attempt: Attempt, watcher: Watcher, path: tuple[str, ...]) -> None:
         super().__init__(desk, attempt)
@@ -90,6 +106,9 @@ class Leg(Call):
         self._path = path
         self._outgoing: OutgoingCall | None = None
         self._stranger = ""  # the address of one
+        self._codec: Codec | None = None
+        self._further: tuple[Way, ...] = ()  # where else it may go
+        self._patience: asyncio.TimerHandle | None = None  # with a target that has not said a word
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -106,6 +125,7 @@ class Leg(Call):
     def invite(self, way: Way, codec: Codec | None) -> None:
         """Take a port and send the INVITE, `codec` best. Raises Exhausted, Internal."""
         endpoint, media = self._desk.endpoint, self._desk.media
+        self._codec, self._further = codec, way.further
         self._stranger = way.peer.remote[0] if way.stranger else ""
         stream = self._stream = media.open(way.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
         self._trunk = way.carrier
@@ -125,6 +145,8 @@ class Leg(Call):
         )
         outgoing.owner = self
         self.attempt.call_id = outgoing.call_id
+        if way.further:
+            self._patience = asyncio.get_running_loop().call_later(FAIL_OVER_SECONDS, self._unheard)
         endpoint.flush()
 
     def invite_or_fail(self, way: Way, codec: Codec | None) -> None:
@@ -140,6 +162,7 @@ class Leg(Call):
 
     def progressed(self, status: int, body: bytes | None) -> None:
         """A provisional answer."""
+        self._hurry_no_more()
         if self.ended is not None or status < RINGS:
             return
         if self.attempt.tm_ringing is None:
@@ -177,6 +200,8 @@ class Leg(Call):
     def failed(self, status: int, cause: int | None) -> None:
         """The final answer, and it is no 200; or there was none."""
         self._forget()
+        if self.ended is None and status in FAIL_OVER and self.attempt.tm_ringing is None and self._go_on():
+            return
         if self.ended is None:
             self.refusal, self.cause = status, cause
             self.attempt.sip_code = status
@@ -185,6 +210,38 @@ class Leg(Call):
             self._end("remote", "rejected")
 
     # Inside
+
+    def _unheard(self) -> None:
+        """The target has not said a word, and there is another."""
+        outgoing, endpoint = self._outgoing, self._desk.endpoint
+        if outgoing is not None and self.ended is None:
+            self._forget()
+            endpoint.agent.cancel(outgoing, endpoint.now())  # should it ring after all
+            if not self._go_on():
+                self.failed(NOBODY_THERE, None)
+
+    def _go_on(self) -> bool:
+        """To the next target, if there is one that can be asked."""
+        further = self._further
+        while further:
+            way, further = further[0]._replace(further=further[1:]), further[1:]
+            if self._stream is not None:
+                self._stream.close()
+                self._stream = None
+            try:
+                self.invite(way, self._codec)
+            except EdgeError as error:
+                self.attempt.error = error.message
+                continue
+            called(self.attempt, way)
+            FAILED_OVER.labels(way.trunk).inc()
+            return True
+        return False
+
+    def _hurry_no_more(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _hear(self, body: bytes) -> bool:
         """What they say about their media; true unless they send nothing."""
@@ -205,6 +262,7 @@ class Leg(Call):
         return self._stranger, said[1]
 
     def _forget(self) -> None:
+        self._hurry_no_more()
         if self._outgoing is not None:
             self._outgoing.owner = None
             self._outgoing = None
@@ -219,6 +277,7 @@ class Leg(Call):
         """CANCEL. The agent keeps the rest of it from everybody, but for an answer that was faster."""
         self.attempt.sip_code, self.attempt.outcome, self.attempt.reason = 487, "cancelled", "Cancelled"
         self.refusal = 487
+        self._hurry_no_more()
         if self._outgoing is not None:
             endpoint = self._desk.endpoint
             endpoint.agent.cancel(

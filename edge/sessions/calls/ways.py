@@ -45,7 +45,7 @@ from edge.sip.uri import Uri
 from edge.store.tiers import Found
 from edge.trunks.resolve import Resolve, Targets, resolve
 from edge.trunks.table import TrunkTable
-from edge.trunks.target import SIP_PORT, SIPS_PORT, TRANSPORTS
+from edge.trunks.target import SIP_PORT, SIPS_PORT, TRANSPORTS, Target
 from edge.trunks.trunk import Network, Trunk
 
 ANY_LOCAL: Final = ("", 0)
@@ -111,15 +111,28 @@ class Ways:
             raise Forbidden(reason, reason="DESTINATION_NOT_ALLOWED")
         trunk = self._trunk(dial.trunk)
         source = await self._source(origin, dial, shows=trunk.pass_caller, by=f"trunk {trunk.name}")
-        target = trunk.target
-        assert target is not None
-        address = self.targets.address(target)
-        if address is None:
-            raise Unavailable(f"the target of trunk {trunk.name}, {target.host}, has no address")
-        peer = self._reached(Peer(target.transport, ANY_LOCAL, (address, target.port), subject=target.subject))
-        uri = target.uri(trunk.dialed(number))
-        shown = trunk.dialed(source)
-        return self._signed(peer, uri, origin, dial, shown, number, source=source, trunk=trunk)
+        uri, shown = trunk.dialed(number), trunk.dialed(source)
+        ways: list[Way] = []
+        for target, peer in self._peers(trunk):
+            ways.append(self._signed(peer, target.uri(uri), origin, dial, shown, number, source=source, trunk=trunk))
+        return ways[0]._replace(further=tuple(ways[1:]))
+
+    def _peers(self, trunk: Trunk) -> list[tuple[Target, Peer]]:
+        """The targets of a trunk that can be reached, in order. Raises Unavailable, for the first, when none can."""
+        found: list[tuple[Target, Peer]] = []
+        fault: Unavailable | None = None
+        for target in trunk.targets:
+            try:
+                address = self.targets.address(target)
+                if address is None:
+                    raise Unavailable(f"the target of trunk {trunk.name}, {target.host}, has no address")
+                peer = Peer(target.transport, ANY_LOCAL, (address, target.port), subject=target.subject)
+                found.append((target, self._reached(peer)))
+            except Unavailable as error:
+                fault = fault or error
+        if not found:
+            raise fault or Unavailable(f"trunk {trunk.name} has no target")
+        return found
 
     async def _host(self, origin: Origin, dial: Dial, destination: str) -> Way:
         uri = Uri.parse(destination)
@@ -183,7 +196,8 @@ class Ways:
         trusted: bool = True,
     ) -> Way:
         """The way, with who calls in it: `shown` as the other side wants it written, or nobody."""
-        identity = f"<sip:{shown}@{print_host(peer.local[0])}:{peer.local[1]}>"
+        host = trunk.advertise if trunk is not None and trunk.advertise is not None else peer.local[0]
+        identity = f"<sip:{shown}@{print_host(host)}:{peer.local[1]}>"
         hidden = dial.anonymous == "yes" or (dial.anonymous == "auto" and origin.private)
         if hidden and trusted:  # RFC 3325 §7: nobody else is told
             fields = (*fields, ("Privacy", "id"), ("P-Asserted-Identity", identity))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from edge.carriers.site import ANY_LOCAL, PLAIN_TEXT
+from edge.sessions.proofs import login_of
 from edge.sip.events import Event, TextDone
 from edge.sip.grammar import print_host
 from edge.sip.peer import Peer
 from edge.sip.transport import Endpoint
+from edge.trunks.trunk import Trunk
 
 
 class SipMessages:
@@ -18,7 +20,9 @@ class SipMessages:
         self._endpoint = endpoint
         self._waiting: dict[int, asyncio.Future[int]] = {}
 
-    async def send(self, peer: Peer, *, uri: str, from_user: str, body: bytes, content_type: str = PLAIN_TEXT) -> int:
+    async def send(
+        self, peer: Peer, *, uri: str, from_user: str, body: bytes, trunk: Trunk, content_type: str = PLAIN_TEXT
+    ) -> int:
         """See `MessageSender`. Waits for the endpoint to listen, for the outbox begins before it.
 
         Raises OSError when no address of ours fits the peer.
@@ -27,7 +31,7 @@ class SipMessages:
         await endpoint.listening.wait()
         if peer.local == ANY_LOCAL:
             peer = peer._replace(local=endpoint.local_for(peer))
-        host, port = peer.local
+        host, port = trunk.advertise or peer.local[0], peer.local[1]
         message_id = endpoint.agent.send_text(
             peer=peer,
             uri=uri,
@@ -36,6 +40,8 @@ class SipMessages:
             body=body,
             content_type=content_type,
             now=endpoint.now(),
+            login=None if trunk.credentials is None else login_of(trunk.credentials),
+            advertise=trunk.advertise,
         )
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting[message_id] = done

@@ -12,7 +12,7 @@ from edge.carriers.site import ANY_LOCAL
 from edge.sessions.texts.sip_messages import SipMessages
 from edge.sip.events import TextDone
 from edge.sip.peer import Peer
-from tests.sessions.line import NUMBER, PEER, Line, talking
+from tests.sessions.line import NUMBER, OUT, PEER, Line, talking
 from tests.sip.ladder import reply_to
 
 URI = "sip:+14155550199@127.0.0.2"
@@ -32,7 +32,7 @@ def messages(line: Line) -> SipMessages:
 
 
 def sending(messages: SipMessages, body: str = "hello", peer: Peer = PEER) -> asyncio.Task[int]:
-    return asyncio.create_task(messages.send(peer, uri=URI, from_user=NUMBER, body=body.encode()))
+    return asyncio.create_task(messages.send(peer, uri=URI, from_user=NUMBER, body=body.encode(), trunk=OUT))
 
 
 @pytest.mark.parametrize("status", [200, 202, 302, 404, 480, 503, 603])
