@@ -16,12 +16,10 @@ from tests.calls.message import Message, described, fresh, join
 
 
 class Callee(Caller):
-    """One phone behind a trunk. Leaves its SIP socket open for the next story."""
+    """One phone behind a trunk. Leaves its SIP socket, or connection, open for the next story."""
 
-    def __init__(self, daemon: Address, sip: socket.socket) -> None:
-        super().__init__(daemon, host=sip.getsockname()[0])
-        self.sip.close()
-        self.sip = sip
+    def __init__(self, daemon: Address, sip: socket.socket, *, transport: str = "udp") -> None:
+        super().__init__(daemon, host=sip.getsockname()[0], transport=transport, sip=sip)
 
     def __enter__(self) -> Callee:
         return self

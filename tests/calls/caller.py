@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -19,6 +20,7 @@ from tests.calls.daemon import HOST
 from tests.calls.message import Message, described, fresh, join
 from tests.calls.raw import readable
 from tests.calls.rtp import Packet, print_host, socket_pair
+from tests.calls.sealed import Sealed
 
 T = TypeVar("T")
 
@@ -37,14 +39,29 @@ class Caller:
     `inbox` has SIP messages that nobody asked for yet, `packets` and `reports` all RTP and RTCP that came.
     """
 
-    def __init__(self, daemon: Address, *, transport: str = "udp", host: str = HOST, user: str = FROM) -> None:
+    def __init__(
+        self,
+        daemon: Address,
+        *,
+        transport: str = "udp",
+        host: str = HOST,
+        user: str = FROM,
+        tls: ssl.SSLContext | None = None,
+        sip: socket.socket | None = None,
+    ) -> None:
+        """`tls` is what it connects with over that; `sip` a connection that stands already."""
         self.daemon = daemon
         self.user = user
         self.transport = transport
         self.host = host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        if transport == "tcp":
+        self.sip: socket.socket
+        if sip is not None:
+            self.sip = sip
+        elif transport in ("tcp", "tls"):
             self.sip = socket.create_connection(daemon, SECONDS, (host, 0))
+            if tls is not None:
+                self.sip = tls.wrap_socket(self.sip, server_hostname=daemon[0])
         else:
             self.sip = socket.socket(family, socket.SOCK_DGRAM)
             self.sip.bind((host, 0))
@@ -53,6 +70,7 @@ class Caller:
         self.inbox: list[Message] = []
         self.packets: list[Packet] = []
         self.reports: list[bytes] = []
+        self.sealed: Sealed | None = None  # its audio is encrypted
         self.closed = False  # the daemon closed our connection
         self._buffer = b""
 
@@ -88,10 +106,20 @@ class Caller:
     # Sending
 
     def send(self, data: bytes) -> None:
-        if self.transport == "tcp":
-            self.sip.sendall(data)
-        else:
+        if self.transport == "udp":
             self.sip.sendto(data, self.daemon)
+        else:
+            self.sip.sendall(data)
+
+    def say(self, packet: Packet, there: Address) -> None:
+        """Send a packet of RTP, encrypted if that is so."""
+        data = bytes(packet)
+        self.rtp.sendto(data if self.sealed is None else self.sealed.seal(data), there)
+
+    def unseal(self, body: bytes) -> None:
+        """The daemon's key is in this description; what came before is readable now."""
+        assert self.sealed is not None
+        self.packets += [Packet.read(data, source) for data, source in self.sealed.agree(body)]
 
     def reply(self, request: Message, status: int, *fields: str, body: bytes = b"") -> None:
         """Answer a request of the daemon."""
@@ -165,16 +193,27 @@ class Caller:
         if self.sip in ready:
             self._read_sip()
         if self.rtp in ready:
-            data, source = self.rtp.recvfrom(65535)
-            self.packets.append(Packet.read(data, (source[0], source[1])))
+            self._read_rtp()
         if self.rtcp in ready:
             self.reports.append(self.rtcp.recv(65535))
         return bool(ready)
 
+    def _read_rtp(self) -> None:
+        data, name = self.rtp.recvfrom(65535)
+        source = name[0], name[1]
+        if self.sealed is not None:
+            opened = self.sealed.open(data, source)
+            if opened is None:  # kept until its key is known
+                return
+            data = opened
+        self.packets.append(Packet.read(data, source))
+
     def _read_sip(self) -> None:
         try:
             data = self.sip.recv(65535)
-        except ConnectionResetError:
+            while isinstance(self.sip, ssl.SSLSocket) and self.sip.pending():
+                data += self.sip.recv(65535)
+        except (ConnectionResetError, ssl.SSLError):
             data = b""
         if self.transport == "udp":
             self.inbox.append(Message(data))

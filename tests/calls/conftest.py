@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from tests.calls.caller import Caller
-from tests.calls.daemon import Daemon, daemon, new, running
+from tests.calls.daemon import Daemon, new, running
 from tests.calls.exchange import Exchange
+from tests.calls.secured import Secured
 
 STAYS = "+14155550100"  # answers and stays until the caller hangs up
 HANGS_UP = "+14155550101"  # thinks a moment, answers, and hangs up after three seconds
@@ -38,8 +39,14 @@ def wait(milliseconds: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def edge_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with daemon(tmp_path_factory.mktemp("edge")) as made:
+def edge_secured(tmp_path_factory: pytest.TempPathFactory) -> Secured:
+    """`edge_daemon`, and how to reach it over TLS."""
+    return Secured(tmp_path_factory.mktemp("edge"))
+
+
+@pytest.fixture(scope="module")
+def edge_daemon(edge_secured: Secured) -> Iterator[Daemon]:
+    with running(edge_secured.daemon) as made:
         customer = made.account()
         answer = {"type": "answer"}
         made.bind(customer, STAYS, answer, wait(60_000))

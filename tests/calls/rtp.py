@@ -76,6 +76,7 @@ def offer(
     host: str = "",
     event: int | None = None,
     version: int = 1,
+    protocol: str = "RTP/AVP",
     lines: Sequence[str] = (),
 ) -> bytes:
     """An offer, or an answer: audio at an address; 101, or `event`, is telephone-event.
@@ -90,7 +91,7 @@ def offer(
         "s=-",
         f"c=IN {family} {host or media[0]}",
         "t=0 0",
-        f"m=audio {media[1]} RTP/AVP {formats}",
+        f"m=audio {media[1]} {protocol} {formats}",
     ]
     written += [f"a=rtpmap:{event} telephone-event/8000", f"a=fmtp:{event} 0-15"] if event is not None else []
     written += [f"a=ptime:{ptime}"] if ptime is not None else []
@@ -117,7 +118,7 @@ class Described(NamedTuple):
             return found
 
         origin = one(r"^o=\S+ (\d+) (\d+) IN IP[46] \S+")
-        audio = one(r"^m=audio (\d+) RTP/AVP ([\d ]+)")
+        audio = one(r"^m=audio (\d+) RTP/S?AVP ([\d ]+)")
         address = one(r"^c=IN IP[46] (\S+)")[1], int(audio[1])
         return cls(origin[1], int(origin[2]), address, audio[2], re.findall(r"(?m)^a=(.*)\r$", text))
 

@@ -57,7 +57,7 @@ class Mouth:
             packet = Packet(
                 0, not self._count, 700 + self._count, FRAME * self._count, 0xBEEF, encoded[at : at + FRAME]
             )
-            self._caller.rtp.sendto(bytes(packet), self._there)
+            self._caller.say(packet, self._there)
             self._count += 1
 
     def be_quiet(self, packets: int) -> None:

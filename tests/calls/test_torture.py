@@ -1,7 +1,7 @@
 """The torture messages of RFC 4475 and RFC 5118 against a running daemon, and seeds that must never break it.
 
-Each message goes over UDP as it is, over UDP with the Request-URI of a number that exists, and over TCP. What is right
-is in the INDEX.tsv of the vectors, in a small language of its own; see `Expected`.
+Each message goes over UDP as it is, over UDP with the Request-URI of a number that exists, over TCP and TLS. What is
+right is in the INDEX.tsv of the vectors, in a small language of its own; see `Expected`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 import itertools
 import re
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from tests.calls.conftest import STAYS, VECTORS, vectors
-from tests.calls.daemon import Daemon
+from tests.calls.daemon import HOST, Daemon
 from tests.calls.raw import HERE, Answer, Client, ack, bye, unique
+from tests.calls.secured import Secured
 
 SETS = ("rfc4475", "rfc5118")
 FINAL_SECONDS = 3.0
@@ -167,10 +169,17 @@ def test_over_udp_to_a_number_of_ours(edge_daemon: Daemon, vector: Vector) -> No
     assert edge_daemon.answers()
 
 
+def connect(secured: Secured, transport: str) -> socket.socket:
+    address = secured.address if transport == "tls" else secured.daemon.sip
+    plain = socket.create_connection(address, timeout=2, source_address=(HERE, 0))
+    return secured.authority.client().wrap_socket(plain, server_hostname=HOST) if transport == "tls" else plain
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
 @each(ALL)
-def test_over_tcp(edge_daemon: Daemon, vector: Vector) -> None:
+def test_over_a_stream(edge_daemon: Daemon, edge_secured: Secured, vector: Vector, transport: str) -> None:
     expected = Expected(TCP[vector.path.name]) if vector.path.name in TCP else vector.expected
-    with socket.create_connection(edge_daemon.sip, timeout=2, source_address=(HERE, 0)) as sock:
+    with connect(edge_secured, transport) as sock:
         sock.sendall(own(vector, vector.data, fresh()))
         answer = first_final(sock, SILENCE_SECONDS if "silence" in expected.words else FINAL_SECONDS)
         assert expected.allows(answer), f"wanted {expected.text}, got {said(answer)}"
@@ -185,7 +194,7 @@ def first_final(sock: socket.socket, seconds: float) -> Answer | None:
         sock.settimeout(left)
         try:
             data = sock.recv(65536)
-        except (TimeoutError, ConnectionResetError):
+        except (TimeoutError, ConnectionResetError, ssl.SSLError):
             return None
         buffer += data
         for part in re.split(rb"(?=SIP/2\.0 \d)", buffer):
@@ -206,21 +215,30 @@ def test_two_requests_in_one_segment_are_two_on_tcp_and_one_on_udp(edge_daemon: 
     assert finals == {b"REGISTER"}
 
 
-def test_a_length_that_is_never_reached_ends_the_connection_not_the_daemon(edge_daemon: Daemon) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_length_that_is_never_reached_ends_the_connection_not_the_daemon(
+    edge_daemon: Daemon, edge_secured: Secured, transport: str
+) -> None:
     """clerr.dat, §3.1.2.2: the sender gives up, the daemon forgets."""
     message = (vectors("rfc4475") / "clerr.dat").read_bytes()
-    with socket.create_connection(edge_daemon.sip, timeout=5, source_address=(HERE, 0)) as sock:
+    with connect(edge_secured, transport) as sock:
         sock.sendall(message)
-        sock.shutdown(socket.SHUT_WR)
-        assert sock.recv(1) == b""
+        if isinstance(sock, ssl.SSLSocket):
+            assert sock.unwrap().recv(1) == b""  # its goodbye was answered
+        else:
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(1) == b""
     assert edge_daemon.answers()
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
 @pytest.mark.parametrize("name", ["ncl.dat", "mcl01.dat"])
-def test_framing_that_is_lost_closes_the_connection(edge_daemon: Daemon, name: str) -> None:
+def test_framing_that_is_lost_closes_the_connection(
+    edge_daemon: Daemon, edge_secured: Secured, name: str, transport: str
+) -> None:
     """§3.1.2.3, §3.3.9: after a length that cannot be believed nothing on the stream can be."""
     message = (vectors("rfc4475") / name).read_bytes()
-    with socket.create_connection(edge_daemon.sip, timeout=5, source_address=(HERE, 0)) as sock:
+    with connect(edge_secured, transport) as sock:
         sock.sendall(unique(message, fresh()))
         while sock.recv(65536):
             pass

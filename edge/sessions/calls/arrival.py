@@ -40,6 +40,8 @@ def _begun(request: Request, peer: Peer, source: str, name: str) -> Attempt:
         tm_create=wall_micros(),
     )
     attempt.transport, attempt.local = peer.transport, shown(peer.local)
+    if peer.subject:  # who its certificate names, before anything else
+        attempt.auth = f"tls:{peer.subject.partition(' ')[0]}"
     return attempt
 
 
@@ -48,7 +50,8 @@ def entered(attempt: Attempt, entry: Entry, request: Request | None = None) -> N
     attempt says."""
     trunk = entry.trunk
     attempt.trunk, attempt.trunk_id, attempt.country = trunk.name, trunk.id, trunk.country
-    attempt.remote, attempt.proxy, attempt.auth = entry.address, entry.proxy, entry.auth
+    attempt.remote, attempt.proxy = entry.address, entry.proxy
+    attempt.auth = entry.auth or attempt.auth
     if request is not None and trunk.dialed_from != PLAIN:
         text, attempt.dialed_from = read_field(request, trunk.dialed_from)
         attempt.dialed = storable(text)
