@@ -20,7 +20,7 @@ from edge.errors import NotFound
 from edge.recordings.table import RecordingTable
 from edge.sessions.calls.book import CallBook
 from edge.sessions.calls.call import Call as Session
-from edge.sessions.calls.record import CallTable, Outcome, Wanted
+from edge.sessions.calls.record import CallTable, Outcome, Wanted, withheld
 from edge.sessions.texts.message import Address
 from edge.store.metadata import NIL
 from edge.store.page import cut, read_token
@@ -89,7 +89,7 @@ class Call(Result):
     recording_id: str = Field(default=NIL, description="Its last recording; nil when there is none.")
     recording_ids: list[str] = Field(default=[], description="All of them, first one first.")
     groupcall_id: str = Field(default=NIL, description=UNUSED)
-    source: Address = Field(description="Who called.")
+    source: Address = Field(description="Who called; anonymous where he withholds his number, but for the operator.")
     destination: Address = Field(description="What was called.")
     status: str = Field(description="hangup: records are written once a call is over.")
     action: dict[str, Any] = Field(default={}, description=UNUSED)
@@ -161,18 +161,18 @@ class Calls:
         self._recordings = recordings
 
     async def page(self, ask: Ask[CallQuery, Nothing]) -> Page[Call]:
-        query = ask.query
+        query, mine = ask.query, scope(ask.asker)
         if query.live:
-            return Page[Call](result=await self._shown(self._up(query, scope(ask.asker))), next_page_token="")
+            return Page[Call](result=await self._shown(self._up(query, mine), mine), next_page_token="")
         rows = await self._table.list(
-            scope(ask.asker),
+            mine,
             wanted=query.wanted,
             since=query.since,
             until=query.until,
             after=read_token(query.page_token),
             size=query.page_size + 1,
         )
-        page = cut(await self._shown(rows), query.page_size, place_of)
+        page = cut(await self._shown(rows, mine), query.page_size, place_of)
         return Page[Call](result=list(page.items), next_page_token=page.next_token)
 
     async def lines(self, ask: Ask[CallFilter, Nothing]) -> Lines:
@@ -181,7 +181,7 @@ class Calls:
         async def read() -> AsyncGenerator[Call, None]:
             async with aclosing(self._table.all(mine, query.wanted, query.since, query.until)) as rows:
                 async for row in rows:
-                    yield Call.model_validate(row)
+                    yield Call.model_validate(row if mine is None else withheld(row))
 
         return Lines(read)
 
@@ -190,18 +190,20 @@ class Calls:
         row = call.attempt.public() if call is not None else await self._table.get(ask.id, scope(ask.asker))
         if row is None:
             raise _missing()
-        return (await self._shown([row]))[0]
+        return (await self._shown([row], scope(ask.asker)))[0]
 
     async def hang_up(self, ask: Ask[Nothing, Nothing]) -> Call:
         call = self._live(ask)
         if call is None:
             raise _missing()
         call.hang_up()
-        return (await self._shown([call.attempt.public()]))[0]
+        return (await self._shown([call.attempt.public()], scope(ask.asker)))[0]
 
     def _up(self, query: CallQuery, mine: str | None) -> list[Mapping[str, Any]]:
         """The calls of an account that are up, newest first."""
         attempts = [call.attempt for call in self._book if mine in (None, call.customer_id)]
+        if mine is not None and query.wanted.source is not None:
+            attempts = [attempt for attempt in attempts if not attempt.withheld]
         found = filter(query.wanted.fits, attempts)
         return [attempt.public() for attempt in sorted(found, key=lambda attempt: attempt.tm_create, reverse=True)]
 
@@ -210,8 +212,11 @@ class Calls:
         call, mine = self._book.find(ask.id), scope(ask.asker)
         return call if call is not None and mine in (None, call.customer_id) else None
 
-    async def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[Call]:
-        """Records as they are answered: with the recordings of their calls."""
+    async def _shown(self, rows: Sequence[Mapping[str, Any]], mine: str | None) -> list[Call]:
+        """Records as they are answered: with the recordings of their calls; to an account without the numbers that are
+        withheld from it."""
+        if mine is not None:
+            rows = [withheld(row) for row in rows]
         found = await self._recordings.of([row["id"] for row in rows])
         return [
             Call.model_validate(

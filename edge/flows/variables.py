@@ -46,6 +46,8 @@ def _address(name: str, whose: str) -> dict[str, str]:
     }
 
 
+_MARK_OF_TRUST: Final = "true when the trunk is believed in that, else false; empty when it does not say it"
+
 # Every name of the system's with what it is. One that ends with `.*` stands for all that begin so.
 KNOWN: Final[Mapping[str, str]] = {
     "voipbin.activeflow.id": "the run",
@@ -81,6 +83,29 @@ KNOWN: Final[Mapping[str, str]] = {
     "edge.call.sip_call_id": "the Call-ID on the wire",
     "edge.call.trunk": "the trunk the call came by",
     "edge.call.attestation": "who vouches for the caller's number: A, B or C; empty when nobody does",
+    "edge.call.verstat": "what verifying that came to: TN-Validation-Passed, TN-Validation-Failed, No-TN-Validation;"
+    " empty when nobody looks",
+    "edge.call.origination_id": "where the call began, as who vouches names it",
+    "edge.call.diversion": "who sent the call on last; anonymous when he withholds that",
+    "edge.call.diversion_reason": "why: user-busy, no-answer, unconditional, deflection, unknown …",
+    "edge.call.diversion_trusted": _MARK_OF_TRUST,
+    "edge.call.diversions": "how often it was sent on",
+    "edge.call.original_called": "who was dialed first, where that is said",
+    "edge.call.original_called_trusted": _MARK_OF_TRUST,
+    "edge.call.called_party": "P-Called-Party-ID: what was dialed, as a registrar kept it",
+    "edge.caller.read_from": "where the caller's number was read: from, p-asserted-identity or remote-party-id",
+    "edge.caller.withheld": "true when the caller keeps his number from whom he calls, else false",
+    "edge.caller.from": "the number in From, which anybody can write; anonymous for one that is withheld",
+    "edge.caller.from_name": "the name in From",
+    "edge.caller.asserted": "the number in P-Asserted-Identity; anonymous for one that is withheld",
+    "edge.caller.asserted_name": "the name in P-Asserted-Identity",
+    "edge.caller.asserted_trusted": _MARK_OF_TRUST,
+    "edge.caller.remote_party": "the number in Remote-Party-ID; anonymous for one that is withheld",
+    "edge.caller.remote_party_name": "the name in Remote-Party-ID",
+    "edge.caller.remote_party_screened": "its screen: yes or no",
+    "edge.caller.remote_party_trusted": _MARK_OF_TRUST,
+    "edge.caller.privacy": "the words of Privacy, with ; between them",
+    "edge.caller.privacy_trusted": _MARK_OF_TRUST,
     "edge.flow.error": "why the step failed whose failure_id was taken, or the flow whose place the fallback took",
     "edge.connect.outcome": "what came of the last connect: answered, busy, noanswer, declined or failed",
     "edge.connect.status": "its final SIP status",

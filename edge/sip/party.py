@@ -1,7 +1,7 @@
 """Who a request says takes part: who calls, who dialed whom before it came here, who wants to be kept out of sight.
 
-None of it is proven: whether it is believed is for who knows the sender. A value that cannot be read is passed over,
-for such fields are added on the way by all sorts of elements, and no call fails for them.
+None of it is proven: whether it is believed is for who knows the sender (`caller`). A value that cannot be read is
+passed over, for such fields are added on the way by all sorts of elements, and no call fails for them.
 
     P-Asserted-Identity   RFC 3325 §9.1: who calls, as the network in between knows it; at most a sip and a tel URI
     Remote-Party-ID       an expired draft that lives on; `party=calling`, with `privacy` and `screen`
@@ -13,7 +13,8 @@ for such fields are added on the way by all sorts of elements, and no call fails
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -22,8 +23,28 @@ from edge.sip.message import Address, Request, Uri
 
 MOST: Final = 32  # values of one field that are looked at; no call was diverted more often
 WITHHELD: Final = frozenset({"id", "user", "header"})  # words of Privacy that want the number kept from the called
+NOBODY: Final = "anonymous"
 NOBODYS_HOST: Final = "anonymous.invalid"  # RFC 3323 §4.1.1.3
 _UNSAID: Final = "unknown"
+_words: Final = re.compile("[;,]").split  # §4.2 has only the semicolon; whoever writes commas means the same
+REASON_OF: Final = {  # RFC 7544 §3.1: causes of RFC 4458 and the words of Diversion
+    "302": "unconditional",
+    "404": "unknown",
+    "408": "no-answer",
+    "480": "deflection",
+    "486": "user-busy",
+    "487": "deflection",
+    "503": "unavailable",
+}
+
+
+class Caller(NamedTuple):
+    """Who calls."""
+
+    number: str  # the user part of the URI, as written
+    name: str  # shown with it
+    field: str = "from"  # that it was read from
+    uri: Uri | None = None  # where it is of another field than From
 
 
 class Diversion(NamedTuple):
@@ -41,6 +62,19 @@ class Station(NamedTuple):
     uri: Uri  # without headers
     cause: str  # of the Reason in it: the SIP status, or the cause, for which the call went on to the next; "" unsaid
     withheld: bool = False
+
+
+def caller(request: Request, trusted: Container[str]) -> Caller:
+    """Who calls: the first of these fields that is there and believed, else From. `trusted` holds canonical names."""
+    if "p-asserted-identity" in trusted:
+        for address in asserted(request):
+            if address.uri.user:
+                return Caller(address.uri.user, address.display, "p-asserted-identity", address.uri)
+    if "remote-party-id" in trusted:
+        party = remote_party(request)
+        if party is not None and party.uri.user:
+            return Caller(party.uri.user, party.display, "remote-party-id", party.uri)
+    return Caller(*request.caller)
 
 
 def addresses(request: Request, field: str) -> list[Address]:
@@ -69,7 +103,7 @@ def called_party(request: Request) -> Address | None:
 
 def privacy(request: Request) -> frozenset[str]:
     """The words of Privacy, in lower case; of Remote-Party-ID too, as the words that say the same."""
-    words = {word.strip().lower() for value in request.headers.all("privacy") for word in value.split(";")}
+    words = {word.strip().lower() for value in request.headers.all("privacy") for word in _words(value)}
     if "remote-party-id" in request.headers.first:
         party = remote_party(request)
         if party is not None and (party.params.get("privacy") or "off").lower() not in ("off", "name"):
@@ -79,10 +113,12 @@ def privacy(request: Request) -> frozenset[str]:
 
 def is_withheld(request: Request) -> bool:
     """Whether who calls wants his number kept from whom he calls (RFC 3323 §4.1.1.3, §4.2)."""
-    return request.from_.uri.host == NOBODYS_HOST or (
-        ("privacy" in request.headers.first or "remote-party-id" in request.headers.first)
-        and bool(privacy(request) & WITHHELD)
-    )
+    first = request.headers.first
+    if NOBODY in first.get("from", "").lower():
+        uri = request.from_.uri
+        if uri.host == NOBODYS_HOST or uri.user.lower() == NOBODY:
+            return True
+    return ("privacy" in first or "remote-party-id" in first) and bool(privacy(request) & WITHHELD)
 
 
 def diversions(request: Request) -> list[Diversion]:
@@ -93,6 +129,14 @@ def diversions(request: Request) -> list[Diversion]:
         withheld = (address.params.get("privacy") or "off").strip('"').lower() not in ("off", "name")
         found.append(Diversion(address.uri, reason, withheld))
     return found
+
+
+def forwarded(request: Request) -> list[Diversion]:
+    """The diversions that History-Info tells of, the last one first (RFC 7544 §4.1): an entry is one that the call went
+    on from for a cause."""
+    stations = history(request)
+    pairs = zip(stations[-2::-1], stations[:0:-1], strict=True)
+    return [Diversion(left.uri, cause, left.withheld) for left, taken in pairs if (cause := _cause_of_way(left, taken))]
 
 
 def history(request: Request) -> list[Station]:
@@ -136,6 +180,13 @@ def _index(text: str | None) -> tuple[int, ...] | None:
     return (
         tuple(map(int, parts)) if all(part.isascii() and part.isdigit() and len(part) < 9 for part in parts) else None
     )
+
+
+def _cause_of_way(before: Station, after: Station) -> str:
+    """Why a call went on from one target to the next: the `cause` of the next one's URI (RFC 4458), or the Reason of
+    the one that was left; "" when nobody says."""
+    code = after.uri.params.get("cause") or before.cause
+    return REASON_OF.get(code, _UNSAID) if code else ""
 
 
 def _cause(escaped: str) -> str:

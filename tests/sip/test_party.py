@@ -116,3 +116,39 @@ def test_nothing_is_raised_whatever_stands_there(field: str, value: str) -> None
     party.is_withheld(message)
     party.diversions(message)
     party.history(message)
+
+
+ALL = ("p-asserted-identity", "remote-party-id")
+PAI = {"P_Asserted_Identity": '"Acme" <tel:+14155550123>'}
+RPID = {"Remote_Party_ID": '"Desk" <sip:+14155550124@x>;party=calling'}
+
+
+@pytest.mark.parametrize(
+    ("fields", "trusted", "number", "field"),
+    [
+        ({**PAI, **RPID}, ALL, "+14155550123", "p-asserted-identity"),
+        ({**PAI, **RPID}, ALL[1:], "+14155550124", "remote-party-id"),
+        ({**PAI, **RPID}, (), "+14155550199", "from"),
+        (RPID, ALL, "+14155550124", "remote-party-id"),
+        ({}, ALL, "+14155550199", "from"),
+        ({"P_Asserted_Identity": "<sip:acme.example>"}, ALL, "+14155550199", "from"),  # names nobody
+        ({"P_Asserted_Identity": "<<<"}, ALL, "+14155550199", "from"),
+        ({"Remote_Party_ID": "<sip:+14155550124@x>;party=called"}, ALL, "+14155550199", "from"),
+    ],
+)
+def test_who_calls_is_read_from_the_first_field_that_is_believed(
+    fields: dict[str, str], trusted: tuple[str, ...], number: str, field: str
+) -> None:
+    request = read(From='"Ann" <sip:+14155550199@x>;tag=them', **fields)
+    found = party.caller(request, trusted)
+    assert (found.number, found.field) == (number, field)
+
+
+def test_history_tells_of_diversions_the_last_one_first() -> None:
+    request = read(
+        History_Info="<sip:+14155550101@x?Reason=SIP%3Bcause%3D486>;index=1, <sip:+14155550102@x;cause=408>;index=1.1,"
+        " <sip:+14155550103@x>;index=1.1.1, <sip:+14155550104@x;cause=302>;index=1.1.1.1"
+    )
+    told = [(one.uri.user, one.reason) for one in party.forwarded(request)]
+    assert told == [("+14155550103", "unconditional"), ("+14155550101", "no-answer")]
+    assert party.forwarded(read()) == []

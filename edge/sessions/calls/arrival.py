@@ -6,6 +6,7 @@ The router begins each call here, and `explain` each call that somebody only ask
 from __future__ import annotations
 
 from edge.numbers.e164 import read_dialed
+from edge.sessions.calls.caller import identify
 from edge.sessions.calls.record import Attempt, wall_micros
 from edge.sessions.dialed import PLAIN, by_rules, caller, read_field
 from edge.sessions.entrance import Entry
@@ -57,9 +58,11 @@ def entered(attempt: Attempt, entry: Entry, request: Request | None = None) -> N
         attempt.dialed = storable(text)
     if trunk.dialed_rules:
         attempt.dialed_rewritten = by_rules(attempt.dialed, trunk.dialed_rules)
+    if request is not None:
+        identify(attempt, request, trunk.trusted_headers)
     source = caller(attempt.source, trunk)
     if source != attempt.source:
-        attempt.source, attempt.source_raw = source, attempt.source
+        attempt.source, attempt.source_raw = source, attempt.source_raw or attempt.source
 
 
 def dialed(attempt: Attempt) -> str:

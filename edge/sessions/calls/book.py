@@ -121,7 +121,7 @@ class CallBook:
             call_id=attempt.call_id,
             direction=attempt.direction,
             trunk=attempt.trunk,
-            source=attempt.source,
+            source=attempt.shown_source,
             destination=attempt.destination or attempt.dialed,
             outcome=attempt.outcome,
             code=attempt.sip_code,

@@ -222,7 +222,7 @@ class Call:
 
     async def start_external_media(self, media: ExternalMedia) -> str:
         self._waiting.alive()
-        told = {"call_id": self.id, "source": self.attempt.source, "destination": self.attempt.destination}
+        told = {"call_id": self.id, "source": self.attempt.shown_source, "destination": self.attempt.destination}
         return await self._waiting.during(self._desk.forks.start(self._media(), media, told))
 
     async def stop_external_media(self) -> int:

@@ -20,7 +20,7 @@ from edge.accounts.customer import Customer, CustomerDirectory
 from edge.accounts.event import EventType
 from edge.errors import Unavailable
 from edge.log import get_logger
-from edge.sessions.calls.record import Attempt
+from edge.sessions.calls.record import Attempt, withheld
 from edge.sessions.events.event import KEEP, Event
 from edge.sessions.events.journal import Journal
 from edge.store.metadata import NIL
@@ -102,7 +102,7 @@ class CallEvents:
 
 
 def _shown(type: EventType, attempt: Attempt) -> dict[str, Any]:
-    """What the API shows of a call now, or of its record."""
-    shown = attempt.recorded() if type == "call_hangup" else attempt.public()
+    """What the API shows its account of a call now, or of its record."""
+    shown = dict(withheld(attempt.recorded() if type == "call_hangup" else attempt.public()))
     ids = list(attempt.recording_ids)
     return {**shown, "recording_ids": ids, "recording_id": ids[-1]} if ids else shown

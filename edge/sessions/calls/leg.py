@@ -54,6 +54,7 @@ class Way(NamedTuple):
     max_calls: int | None = None  # that the trunk may have at once
     terms: Terms = DEFAULT  # how we deal with the other side
     carrier: Trunk | None = None  # whose the trunk is, and what was agreed with him
+    withheld: bool = False  # the source is a caller's who keeps his number from whom he calls
     stranger: bool = False  # the host of a URI: what it says of its addresses is believed as far as the Internet goes
     further: tuple[Way, ...] = ()  # other targets of the same trunk, in order, where this one does not take it
 
@@ -73,6 +74,8 @@ def attempt_of(way: Way, customer_id: str, number_id: str, number: str, master: 
     attempt.direction = "outgoing"
     attempt.customer_id, attempt.number_id, attempt.number = customer_id, number_id, number
     attempt.trunk, attempt.destination, attempt.master_call_id = way.trunk, way.destination, master
+    if way.withheld:
+        attempt.privacy = "id"
     return attempt
 
 

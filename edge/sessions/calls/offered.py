@@ -16,13 +16,12 @@ from edge.sessions.calls.record import Attempt, wall_micros
 from edge.sessions.entrance import Entry
 from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Offer
+from edge.sip.party import is_withheld
 from edge.sip.reason import read_text
 
 DECLINED: Final = 603
 GIVEN_UP: Final = 487
-WITHHELD: Final = frozenset({"id", "user", "header"})  # words of Privacy that want the number kept from the called
 PATH_FIELD: Final = "x-edge-path"  # the numbers of ours a call passed through; from within the edge only
-NOBODYS_HOST: Final = "anonymous.invalid"  # RFC 3323 §4.1.1.3
 STATUS_OF_REASON: Final[dict[str, int]] = {  # a hangup before the answer
     "normal": 603,
     "cancel": 603,
@@ -73,9 +72,7 @@ class OfferedCall(Call):
 
     @property
     def private(self) -> bool:
-        request = self.offer.request
-        asked = {word.strip() for word in (request.headers.get("privacy") or "").lower().split(";")}
-        return bool(asked & WITHHELD) or request.from_.uri.host == NOBODYS_HOST
+        return self.attempt.withheld or is_withheld(self.offer.request)
 
     def reached(self, number: str) -> None:
         """A call from within the edge came to this number of ours. Raises LoopDetected when it was here before, or

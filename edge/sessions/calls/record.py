@@ -32,6 +32,8 @@ Outcome = Literal["answered", "redirected", "rejected", "cancelled", "failed"]
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("answered", "redirected", "rejected", "cancelled", "failed")
 LONGEST: Final = 512  # characters of what others have written, in a record
+ANONYMOUS: Final = "anonymous"  # RFC 3323 §4.1.1.3: who withholds his number
+NOBODYS_NAME: Final = "Anonymous"
 CALLS = tally("calls_total", "Calls offered, by how they ended.", ("outcome",))
 MADE = tally("calls_made_total", "Calls that we made, by how they ended.", ("outcome",))
 _COUNTS = {"incoming": CALLS, "outgoing": MADE}
@@ -119,6 +121,21 @@ class Attempt:
         if self.tm_progressing is not None:
             return "progressing"
         return "dialing" if self.direction == "outgoing" and self.tm_ringing is None else "ringing"
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the caller wants his number kept from whom he calls."""
+        return self.privacy != ""
+
+    @property
+    def shown_source(self) -> str:
+        """The caller as all may see him but the operator."""
+        return ANONYMOUS if self.privacy else self.source
+
+    @property
+    def shown_name(self) -> str:
+        """The name shown with that."""
+        return NOBODYS_NAME if self.privacy else self.source_name
 
     def public(self) -> dict[str, Any]:
         """What the record would say now, in its public form."""
@@ -232,6 +249,8 @@ class CallTable:
         query = sa.select(calls)
         if customer_id is not None:
             query = query.where(calls.c.customer_id == customer_id)
+            if wanted.source is not None:  # who asks for a number must not learn who withheld it
+                query = query.where(calls.c.privacy == "")
         query = wanted.narrowed(query)
         query = newest(query, calls.c.tm_create, calls.c.id, since=since, until=until, behind=after, size=size)
         async with reading(self._engine) as connection:
@@ -256,6 +275,15 @@ class CallTable:
         async with writing(self._engine) as connection:
             result = await connection.execute(sa.delete(calls).where(calls.c.id.in_(old)))
         return result.rowcount
+
+
+def withheld(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A call in its public form as its account may see it: who withholds his number is anonymous (RFC 3325 §7)."""
+    edge = shown["edge"]
+    if not edge["privacy"]:
+        return shown
+    nobody = {**shown["source"], "type": kind_of(ANONYMOUS), "target": ANONYMOUS, "target_name": NOBODYS_NAME}
+    return {**shown, "source": nobody, "edge": {**edge, "source_raw": "", "origination_id": ""}}
 
 
 def kind_of(target: str) -> Literal["tel", "sip"]:

@@ -26,6 +26,7 @@ from edge.sessions.calls.after_call import AfterCall
 from edge.sessions.calls.arrival import arrived, dialed, entered, salvaged
 from edge.sessions.calls.book import CallBook
 from edge.sessions.calls.call import Call, Desk
+from edge.sessions.calls.caller import INSIDE, Parties, identify
 from edge.sessions.calls.leg import Leg
 from edge.sessions.calls.offered import OfferedCall
 from edge.sessions.calls.record import Attempt
@@ -170,6 +171,8 @@ class Router:
             entered(attempt, entry, offer.request)
             if entry.auth and self._unproven:
                 self._unproven.back(attempt.call_id)
+        elif offer.peer.inside:
+            identify(attempt, offer.request, INSIDE)
         call = offer.owner = OfferedCall(offer, self._desk, attempt)
         self._book.enter(call)
         self._start(self._serve(call))
@@ -328,9 +331,11 @@ class Router:
             raise call.ended
         if attempt.account is not None:
             self._desk.tell("call_created", attempt)
-        run = Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number))
+        trusted = INSIDE if trunk is None else trunk.trusted_headers
+        parties = Parties(call.offer.request, trusted, attempt)
+        run = Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number, parties))
         if flow.recalls:
-            attempt.peer = peer_of(attempt.source, attempt.country)
+            attempt.peer = peer_of(attempt.shown_source, attempt.country)
             await recall(run, call)
         return run, fallback
 

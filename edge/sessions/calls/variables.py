@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from edge.flows.caller_list import HIDDEN
 from edge.numbers.number import Number
-from edge.sessions.calls.record import Attempt, kind_of
+from edge.sessions.calls.caller import Parties
+from edge.sessions.calls.record import Attempt, kind_of, withheld
 from edge.sessions.memory import peer_of
 from edge.store.metadata import NIL, json_text
 
@@ -25,14 +27,14 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.activeflow.reference_id": lambda attempt, number: attempt.id,
     "voipbin.activeflow.reference_activeflow_id": lambda attempt, number: NIL,
     "voipbin.activeflow.complete_count": lambda attempt, number: "0",
-    "voipbin.flow.reference_data": lambda attempt, number: json_text(attempt.public()),
+    "voipbin.flow.reference_data": lambda attempt, number: json_text(withheld(attempt.public())),
     "voipbin.call.id": lambda attempt, number: attempt.id,
     "voipbin.call.direction": lambda attempt, number: attempt.direction,
     "voipbin.call.master_call_id": lambda attempt, number: attempt.master_call_id,
     "voipbin.call.digits": lambda attempt, number: "",  # until `digits_receive` sets it
-    "voipbin.call.source.type": lambda attempt, number: kind_of(attempt.source),
-    "voipbin.call.source.target": lambda attempt, number: attempt.source,
-    "voipbin.call.source.target_name": lambda attempt, number: attempt.source_name,
+    "voipbin.call.source.type": lambda attempt, number: kind_of(attempt.shown_source),
+    "voipbin.call.source.target": lambda attempt, number: attempt.shown_source,
+    "voipbin.call.source.target_name": lambda attempt, number: attempt.shown_name,
     "voipbin.call.source.name": lambda attempt, number: "",
     "voipbin.call.source.detail": lambda attempt, number: "",
     "voipbin.call.destination.type": lambda attempt, number: "tel",
@@ -48,7 +50,11 @@ _NAMES: Final[dict[str, _Read]] = {
     "voipbin.recording.filenames": _of_recording("filename"),
     "edge.call.status": lambda attempt, number: attempt.status_now,
     "edge.call.attestation": lambda attempt, number: attempt.attestation,
-    "edge.call.caller": lambda attempt, number: peer_of(attempt.source, attempt.country),
+    "edge.call.verstat": lambda attempt, number: attempt.verstat,
+    "edge.call.origination_id": lambda attempt, number: "" if attempt.withheld else attempt.origination_id,
+    "edge.call.caller": lambda attempt, number: peer_of(attempt.shown_source, attempt.country),
+    "edge.caller.read_from": lambda attempt, number: attempt.source_from,
+    "edge.caller.withheld": lambda attempt, number: "true" if _is_nobody(attempt) else "false",
     "edge.call.sip_call_id": lambda attempt, number: attempt.call_id,
     "edge.call.trunk": lambda attempt, number: attempt.trunk,
     "edge.number.id": lambda attempt, number: number.id,
@@ -56,21 +62,52 @@ _NAMES: Final[dict[str, _Read]] = {
     "edge.number.detail": lambda attempt, number: number.detail,
 }
 
+_OF_FIELDS: Final[dict[str, Callable[[Parties], str]]] = {  # of an INVITE; "" for a call that we make
+    "edge.caller.from": lambda parties: parties.from_number,
+    "edge.caller.from_name": lambda parties: parties.from_name,
+    "edge.caller.asserted": lambda parties: parties.asserted,
+    "edge.caller.asserted_name": lambda parties: parties.asserted_name,
+    "edge.caller.asserted_trusted": lambda parties: parties.trusts("p-asserted-identity"),
+    "edge.caller.remote_party": lambda parties: parties.remote_party,
+    "edge.caller.remote_party_name": lambda parties: parties.remote_party_name,
+    "edge.caller.remote_party_screened": lambda parties: parties.remote_party_screened,
+    "edge.caller.remote_party_trusted": lambda parties: parties.trusts("remote-party-id"),
+    "edge.caller.privacy": lambda parties: parties.privacy,
+    "edge.caller.privacy_trusted": lambda parties: parties.trusts("privacy"),
+    "edge.call.diversion": lambda parties: parties.diversion,
+    "edge.call.diversion_reason": lambda parties: parties.diversion_reason,
+    "edge.call.diversion_trusted": lambda parties: parties.diversion_trusted,
+    "edge.call.diversions": lambda parties: parties.diversions,
+    "edge.call.original_called": lambda parties: parties.original_called,
+    "edge.call.original_called_trusted": lambda parties: parties.original_called_trusted,
+    "edge.call.called_party": lambda parties: parties.called_party,
+}
+
+
+def _is_nobody(attempt: Attempt) -> bool:
+    return attempt.withheld or attempt.source.lower() in HIDDEN
+
 
 class CallVariables(Mapping[str, str]):
-    """A view of one call's attempt and number; copies nothing."""
+    """A view of one call's attempt and number, and of who takes part by its INVITE; copies nothing."""
 
-    __slots__ = ("_attempt", "_number")
+    __slots__ = ("_attempt", "_number", "_parties")
 
-    def __init__(self, attempt: Attempt, number: Number) -> None:
+    def __init__(self, attempt: Attempt, number: Number, parties: Parties | None = None) -> None:
         self._attempt = attempt
         self._number = number
+        self._parties = parties
 
     def __getitem__(self, name: str) -> str:
-        return _NAMES[name](self._attempt, self._number)
+        read = _NAMES.get(name)
+        if read is not None:
+            return read(self._attempt, self._number)
+        of_field = _OF_FIELDS[name]
+        return of_field(self._parties) if self._parties is not None else ""
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_NAMES)
+        yield from _NAMES
+        yield from _OF_FIELDS
 
     def __len__(self) -> int:
-        return len(_NAMES)
+        return len(_NAMES) + len(_OF_FIELDS)

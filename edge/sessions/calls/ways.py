@@ -198,7 +198,8 @@ class Ways:
         """The way, with who calls in it: `shown` as the other side wants it written, or nobody."""
         host = trunk.advertise if trunk is not None and trunk.advertise is not None else peer.local[0]
         identity = f"<sip:{shown}@{print_host(host)}:{peer.local[1]}>"
-        hidden = dial.anonymous == "yes" or (dial.anonymous == "auto" and origin.private)
+        withheld = origin.private and source == origin.caller  # the flow has no say in that
+        hidden = withheld or dial.anonymous == "yes" or (dial.anonymous == "auto" and origin.private)
         if hidden and trusted:  # RFC 3325 §7: nobody else is told
             fields = (*fields, ("Privacy", "id"), ("P-Asserted-Identity", identity))
         return Way(
@@ -212,6 +213,7 @@ class Ways:
             source=source,
             destination=destination,
             max_calls=None if trunk is None else trunk.max_calls,
+            withheld=withheld,
             terms=agreed(trunk) if trunk is not None else ANYBODY if not trusted else DEFAULT,
             carrier=trunk,
             stranger=not trusted and is_public(ip_address(peer.remote[0])),

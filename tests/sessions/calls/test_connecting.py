@@ -630,9 +630,18 @@ async def test_the_callers_own_number_is_shown_only_where_the_trunk_permits_it(l
 
 @pytest.mark.parametrize(
     ("wish", "privacy", "hidden"),
-    [("yes", None, True), ("no", "id", False), ("auto", "id", True), ("auto", None, False), ("auto", "none", False)],
+    [
+        ("yes", None, True),
+        ("no", "id", True),
+        ("no", None, False),
+        ("auto", "id", True),
+        ("auto", None, False),
+        ("auto", "none", False),
+    ],
 )
-async def test_who_wants_to_be_anonymous_is(line: Line, wish: Any, privacy: str | None, hidden: bool) -> None:
+async def test_who_wants_to_be_anonymous_is_whatever_the_flow_says(
+    line: Line, wish: Any, privacy: str | None, hidden: bool
+) -> None:
     attempted = Attempted(line, offered(line, fields={"Privacy": privacy}), anonymous=wish)
     sent = (await attempted.rings()).invite
     assert sent.headers.get("privacy") == ("id" if hidden else None)
@@ -643,6 +652,21 @@ async def test_who_wants_to_be_anonymous_is(line: Line, wish: Any, privacy: str 
     else:
         assert sent.from_.uri.user == CALLER
         assert "p-asserted-identity" not in sent.headers
+    attempted.task.cancel()
+
+
+async def test_who_withholds_his_number_hides_nobody_elses(line: Line) -> None:
+    attempted = Attempted(line, offered(line, fields={"Privacy": "id"}), source=NUMBER, anonymous="no")
+    sent = (await attempted.rings()).invite
+    assert (sent.from_.uri.user, sent.headers.get("privacy")) == (NUMBER, None)
+    attempted.task.cancel()
+
+
+async def test_the_record_of_a_leg_withholds_what_its_caller_does(line: Line) -> None:
+    attempted = Attempted(line, offered(line, fields={"Privacy": "id"}))
+    await attempted.rings()
+    made = next(call for call in line.book if call.attempt.direction == "outgoing")
+    assert (made.attempt.source, made.attempt.shown_source) == (CALLER, "anonymous")
     attempted.task.cancel()
 
 

@@ -65,7 +65,15 @@ def test_a_name_and_its_value(name: str, value: str) -> None:
     assert CallVariables(attempt(), NUMBER)[name] == value
 
 
-OF_CALLS = ("voipbin.activeflow.", "voipbin.flow.", "voipbin.call.", "voipbin.recording.", "edge.call.", "edge.number.")
+OF_CALLS = (
+    "voipbin.activeflow.",
+    "voipbin.flow.",
+    "voipbin.call.",
+    "voipbin.recording.",
+    "edge.call.",
+    "edge.caller.",
+    "edge.number.",
+)
 
 
 def test_what_is_known_of_calls_is_given() -> None:
