@@ -331,7 +331,7 @@ class Router:
             raise call.ended
         if attempt.account is not None:
             self._desk.tell("call_created", attempt)
-        trusted = INSIDE if trunk is None else trunk.trusted_headers
+        trusted = INSIDE if entry is None else entry.trunk.trusted_headers
         parties = Parties(call.offer.request, trusted, attempt)
         run = Run(flow, id=attempt.id, medium="call", clock=_now, variables=CallVariables(attempt, number, parties))
         if flow.recalls:
