@@ -36,7 +36,7 @@ class Admission:
         self._proofs = proofs
         self._overload = overload
         self._calls_of = calls_of
-        self._terms: dict[tuple[int, str], Terms] = {}  # by the identity of a trunk, which the terms keep alive
+        self._terms: dict[tuple[int, str, str], Terms] = {}  # by the identity of a trunk, which the terms keep alive
         self._rates: dict[tuple[str, float], Rate] = {}  # by the trunk's id and its rate
 
     def __call__(self, request: Request, peer: Peer, now: float) -> Terms | Refused:
@@ -77,7 +77,7 @@ class Admission:
     def _of(self, entry: Entry) -> Terms:
         if entry.proxy:
             return terms_of(entry)
-        key = id(entry.trunk), entry.address
+        key = id(entry.trunk), entry.address, entry.auth
         known = self._terms.get(key)
         if known is None:
             if len(self._terms) >= REMEMBERED:

@@ -21,7 +21,7 @@ from edge.errors import Unauthenticated, Unavailable
 from edge.log import get_logger
 from edge.metrics import tally
 from edge.sessions.entrance import Entry
-from edge.sip.authentication import Result, ask, challenge
+from edge.sip.authentication import Demand, Result, ask
 from edge.sip.digest import Login
 from edge.sip.message import Request
 from edge.sip.nonce import SKEW, Nonces
@@ -87,7 +87,7 @@ class Proofs:
         ledger = self._ledger
         shared = ledger is not None and ledger.up
         result, outcome, username = ask(
-            *(request, login_of(auth), self._of(entry), _whom(request, entry), now, self._nonces),
+            *(request, self._demand(entry, auth), _whom(request, entry), now, self._nonces),
             shared=shared,
             rewritten=bool(entry.proxy),
         )
@@ -100,8 +100,8 @@ class Proofs:
 
     async def settle(self, request: Request, entry: Entry) -> None:
         """Ask the other edges whether a proof was used before. Raises NotProven."""
-        proof, ledger = entry.proof, self._ledger
-        if proof is None or ledger is None:
+        proof, ledger, auth = entry.proof, self._ledger, entry.trunk.auth
+        if proof is None or ledger is None or auth is None:
             return
         ttl = proof.issued.made + self._nonces.seconds + SKEW - self._clock()
         try:
@@ -116,10 +116,12 @@ class Proofs:
         _COUNT[result].inc()
         if result == "replayed":
             self._say(entry, request, result, proof.username, now)
-        raise NotProven(challenge(self._nonces, self._of(entry), _whom(request, entry), now, stale=True))
+        demand = self._demand(entry, auth)
+        raise NotProven(demand.challenge(self._nonces.make(_whom(request, entry), now), stale=True))
 
-    def _of(self, entry: Entry) -> str:
-        return entry.trunk.name if self._realm is None else self._realm
+    def _demand(self, entry: Entry, auth: Credentials) -> Demand:
+        trunk = entry.trunk
+        return Demand(login_of(auth), self._realm or trunk.name, trunk.auth_algorithms)
 
     def _say(self, entry: Entry, request: Request, result: Result, username: str, now: float) -> None:
         trunk = entry.trunk.name

@@ -47,22 +47,22 @@ class Answer(NamedTuple):
     username: str = ""  # whom the sender says that he is
 
 
-def challenges(realm: str, nonce: str, *, stale: bool = False) -> tuple[tuple[str, str], ...]:
-    """The fields of a 401: one challenge for each algorithm, the best first (RFC 8760 §2.3)."""
-    return tuple(
-        ("WWW-Authenticate", str(Challenge(realm, nonce, algorithm, (AUTH,), stale=stale))) for algorithm in OFFERED
-    )
+class Demand(NamedTuple):
+    """What is to be proved."""
 
+    login: Login
+    realm: str
+    algorithms: tuple[str, ...] = OFFERED  # best first; one challenge each (RFC 8760 §2.3)
 
-def challenge(nonces: Nonces, realm: str, whom: str, now: float, *, stale: bool = False) -> Refused:
-    """A 401 with a fresh nonce."""
-    return Refused(401, challenges(realm, nonces.make(whom, now), stale=stale), REQUIRED)
+    def challenge(self, nonce: str, *, stale: bool = False) -> Refused:
+        """A 401 with a fresh nonce."""
+        made = (Challenge(self.realm, nonce, algorithm, (AUTH,), stale=stale) for algorithm in self.algorithms)
+        return Refused(401, tuple(("WWW-Authenticate", str(each)) for each in made), REQUIRED)
 
 
 def ask(
     request: Request,
-    login: Login,
-    realm: str,
+    demand: Demand,
     whom: str,
     now: float,
     nonces: Nonces,
@@ -70,28 +70,30 @@ def ask(
     shared: bool = False,
     rewritten: bool = False,
 ) -> Answer:
-    """Have a request prove that it is from who knows `login`. `whom` is what a nonce is bound to.
+    """Have a request prove who it is from. `whom` is what a nonce is bound to.
 
     `shared`: a nonce that another edge made is taken here, for somebody can be asked whether it was used before.
     `rewritten`: a proxy that we trust may have changed the Request-URI. Raises `Malformed` for one that is no URI.
     """
-    found, unreadable = _credentials(request, realm)
+    found, unreadable = _credentials(request, demand)
     if found is None:
-        return Answer("unreadable" if unreadable else "asked", challenge(nonces, realm, whom, now))
-    right = _is_right(found, request, login) and (rewritten or _is_for(found, request))
+        return Answer("unreadable" if unreadable else "asked", demand.challenge(nonces.make(whom, now)))
+    right = _is_right(found, request, demand.login) and (rewritten or _is_for(found, request))
     issued = nonces.read(found.nonce, whom, now)
     if issued is None or not (issued.ours or shared):
-        return Answer("stale" if right else "wrong", challenge(nonces, realm, whom, now, stale=right), found.username)
+        return Answer(
+            "stale" if right else "wrong", demand.challenge(nonces.make(whom, now), stale=right), found.username
+        )
     if not right:
         return Answer("wrong", Refused(403, (), FAILED), found.username)
     count = UNCOUNTED if found.count is None else found.count
     if not nonces.used(issued, count, now):
-        return Answer("replayed", challenge(nonces, realm, whom, now, stale=True), found.username)
-    return Answer("right", Proof(login.username, issued, count), found.username)
+        return Answer("replayed", demand.challenge(nonces.make(whom, now), stale=True), found.username)
+    return Answer("right", Proof(demand.login.username, issued, count), found.username)
 
 
-def _credentials(request: Request, realm: str) -> tuple[Credentials | None, bool]:
-    """Those for our realm by an algorithm that we offered, and whether some could not be read."""
+def _credentials(request: Request, demand: Demand) -> tuple[Credentials | None, bool]:
+    """Those for our realm by an algorithm that we offer, and whether some could not be read."""
     unreadable = False
     for text in request.headers.all("authorization")[:FIELDS_MAX]:
         try:
@@ -99,7 +101,8 @@ def _credentials(request: Request, realm: str) -> tuple[Credentials | None, bool
         except Unreadable:
             unreadable = True
             continue
-        if found.realm == realm and (found.algorithm or MD5).upper() in OFFERED and found.qop in (None, AUTH):
+        offered = (found.algorithm or MD5).upper() in demand.algorithms
+        if offered and found.realm == demand.realm and found.qop in (None, AUTH):
             return found, unreadable
     return None, unreadable
 

@@ -23,6 +23,7 @@ from edge.trunks.target import TARGET_PATTERN, Target, read_target
 
 Network = IPv4Network | IPv6Network
 
+Algorithm = Literal["SHA-256", "MD5"]
 Codec = Literal["PCMU", "PCMA"]
 DialedFrom = Literal["request-uri", "to", "p-called-party-id", "diversion", "history-info"]
 TrustedHeader = Literal["p-asserted-identity", "remote-party-id", "diversion", "history-info", "privacy"]
@@ -238,6 +239,12 @@ class Trunk(Section):
     )
     auth: Credentials | None = Field(
         default=None, description="What calls and texts from this carrier must prove by digest; without, nothing."
+    )
+    auth_algorithms: tuple[Algorithm, ...] = Field(
+        default=("SHA-256", "MD5"),
+        min_length=1,
+        description="What `auth` is asked by, best first. MD5 alone for a peer that looks at the first challenge only"
+        " and knows nothing else.",
     )
     credentials: Credentials | None = Field(
         default=None, description="What we prove by digest where this carrier asks us to: calls, texts, registration."

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.sip.authentication import FAILED, FIELDS_MAX, REQUIRED, Answer, Proof, ask
+from edge.sip.authentication import FAILED, FIELDS_MAX, REQUIRED, Answer, Demand, Proof, ask
 from edge.sip.digest import Challenge, Credentials, Login
 from edge.sip.message import Request, check, parse
 from edge.sip.nonce import Nonces
@@ -21,6 +21,7 @@ REALM = "trunk-a"
 URI = "sip:+14155550100@192.0.2.1"
 NOW = 1_790_000_000.0
 WHOM = "whom"
+DEMAND = Demand(LOGIN, REALM)
 
 
 def sent(*proofs: Credentials | str) -> Request:
@@ -37,7 +38,7 @@ def made() -> Nonces:
 
 
 def asked(nonces: Nonces, *proofs: Credentials | str, now: float = NOW, **more: Any) -> Answer:
-    return ask(sent(*proofs), LOGIN, REALM, WHOM, now, nonces, **more)
+    return ask(sent(*proofs), DEMAND, WHOM, now, nonces, **more)
 
 
 def challenged(answer: Answer) -> list[Challenge]:
@@ -100,6 +101,15 @@ def test_a_proof_for_another_number_is_none() -> None:
     assert asked(nonces, proof(nonces, uri="sip:%2B14155550100@elsewhere:5080")).result == "right"
     assert asked(nonces, proof(nonces, 2, uri="sip:192.0.2.1:5060")).result == "right"
     assert asked(nonces, proof(nonces, 3, uri="sip:+14155550177@192.0.2.1"), rewritten=True).result == "right"
+
+
+def test_a_peer_may_be_asked_by_the_old_algorithm_alone() -> None:
+    nonces, old = made(), DEMAND._replace(algorithms=("MD5",))
+    (only,) = challenged(ask(sent(), old, WHOM, NOW, nonces))
+    assert only.algorithm == "MD5"
+    assert ask(sent(only.answer(LOGIN, "INVITE", URI, 1, "c")), old, WHOM, NOW, nonces).result == "right"
+    better = replace(only, algorithm="SHA-256").answer(LOGIN, "INVITE", URI, 2, "c")
+    assert ask(sent(better), old, WHOM, NOW, nonces).result == "asked"  # by nobody
 
 
 def test_a_method_is_signed_too() -> None:

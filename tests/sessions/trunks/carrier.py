@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from edge.sessions.trunks.asking import Asking
 from edge.sip.agent import Agent
-from edge.sip.authentication import Proof, ask
+from edge.sip.authentication import Demand, Proof, ask
 from edge.sip.digest import Login
 from edge.sip.message import Request, parse, respond
 from edge.sip.nonce import Nonces
@@ -65,7 +65,7 @@ class Carrier(asyncio.DatagramProtocol):
         now = asyncio.get_running_loop().time()
         fields: Fields = {}
         if self.login is not None and message.method == "REGISTER":
-            outcome = ask(message, self.login, "carrier", message.call_id, now, self._nonces).outcome
+            outcome = ask(message, Demand(self.login, "carrier"), message.call_id, now, self._nonces).outcome
             if not isinstance(outcome, Proof):
                 return respond(message, outcome.status, to_tag="t", fields=outcome.fields, source=address)
         said = self.statuses.pop(0) if self.statuses else 200
