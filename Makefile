@@ -3,7 +3,7 @@
 #
 #   make run      the edge on this machine with a demo number; SIP=host:port HTTP=host:port ARGS=… to change it
 #   make unit     unit and story tests, on all cores, under a minute, no servers
-#   make test     lint, then every test, with a real Redis, PostgreSQL, SIPp, sipsak and promtool
+#   make test     lint, then every test, with a real Redis, PostgreSQL, Kamailio, SIPp, sipsak and promtool
 #   make lint     formatting, ruff, mypy --strict; `make format` puts right what can be put right
 #   make fuzz     broken input for all that reads what strangers send; SECONDS=600 TARGET=sdp for longer, or for one
 #   make bench    measured beside Kamailio, Sippy and others; writes bench/results.json
@@ -32,7 +32,7 @@ unit: $(VENV)/.test
 
 test: $(VENV)/.test lint
 	@.ci/need redis-server redis-server postgresql initdb sip-tester sipp prometheus promtool sipsak sipsak espeak-ng espeak-ng \
-	  nodejs node npm npm
+	  nodejs node npm npm kamailio kamailio
 	@.ci/npm-need smpp@0.5.1
 	@$(BIN)/pytest -q --complete $(ARGS)
 

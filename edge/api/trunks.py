@@ -28,7 +28,7 @@ PROOFS: Final = ("auth", "credentials")  # fields with a password
 EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # when those of the file were made, for their place in the list
 FILE_VERSION: Final = 0
 METHODS: Final[tuple[Literal["PUT", "PATCH"], ...]] = ("PUT", "PATCH")
-IN_FORCE: Final = "It is in force on every edge in under a second; calls that are up go on."
+IN_FORCE: Final = "It is in force on every edge in under a second, without a restart."
 
 
 def no_file(value: SecretStr) -> SecretStr:

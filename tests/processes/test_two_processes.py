@@ -118,6 +118,25 @@ def test_an_account_that_is_suspended(pair: Pair) -> None:
     pair.in_force(number, 403, "an account that is suspended")
 
 
+def test_a_trunk_that_is_made_changed_and_deleted(pair: Pair) -> None:
+    """The caller's address is the file's by all transports; the API's trunk has it by a longer prefix, over UDP."""
+    made = pair.a.ask("POST", "/v1.0/trunks", {"name": "newcomer", "networks": ["127.0.0.1"], "country": "US"})
+    number, other = "+14155550115", "00000000-0000-4000-8000-000000000000"
+    number_id = pair.a.own(pair.customer, number, call_flow_id=pair.rejecting("busy"))
+    (file,) = pair.a.ask("GET", "/v1.0/trunks?name=loopback")["result"]
+    pair.in_force(number, BUSY, "a number that is created")
+    pair.a.ask("PUT", f"/v1.0/numbers/{number_id}", {"trunk_ids": [file["id"]]})
+    pair.in_force(number, 404, "a number that answers on another trunk")
+    pair.a.ask("PUT", f"/v1.0/trunks/{made['id']}", {"networks": ["127.0.0.99"]})
+    pair.in_force(number, BUSY, "a trunk that has another network")
+    pair.a.ask("PUT", f"/v1.0/trunks/{made['id']}", {"networks": ["127.0.0.1"]})
+    pair.in_force(number, 404, "a trunk that has its network again")
+    assert pair.b.request("PUT", f"/v1.0/numbers/{number_id}", {"trunk_ids": [other]})[0] == 400
+    pair.b.ask("DELETE", f"/v1.0/trunks/{made['id']}")
+    pair.in_force(number, BUSY, "a trunk that is deleted")
+    assert pair.b.metric("edge_trunks", source="api") == 0
+
+
 def test_what_b_changes_is_in_force_at_a(pair: Pair) -> None:
     number = "+14155550113"
     with line(pair.a) as caller:
