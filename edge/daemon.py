@@ -175,6 +175,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             advertise=config.sip.advertised(),
             admit=admission,
             known=admission.known,
+            takes_tcp=entrance.takes_tcp,
         )
         guests = Guests()
         capture = Capture(config.sip.trace_mb * 1_000_000, _micros) if config.sip.trace_mb else None

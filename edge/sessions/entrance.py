@@ -69,6 +69,11 @@ class Entrance:
         names = " and ".join(known.name if known is not None else one for known, one in trunks)
         return f"{number.number} is bound on trunk {names}, not {trunk.name}"
 
+    def takes_tcp(self, peer: Peer) -> bool:
+        """Whether a request of ours to there may go by TCP: not where a carrier agreed to UDP alone."""
+        address = peer.remote[0]
+        return self._trunks.admits(address, "tcp") or not self._trunks.admits(address, "udp")
+
     def is_proxy(self, address: str) -> bool:
         """Whether that is a proxy that we trust."""
         known = self._known.get(address)

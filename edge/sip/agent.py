@@ -37,6 +37,7 @@ from edge.sip.text import Texts, name_addr
 from edge.sip.transaction import ServerKey, client_key, merge_key, server_key
 from edge.sip.uac import Uac
 from edge.sip.uas import Uas
+from edge.sip.upgrade import anybody
 from edge.sip.wire import Wire
 
 NO_ADDRESSES: Mapping[str, str] = {}
@@ -56,14 +57,16 @@ class Agent:
         advertise: Mapping[str, str] = NO_ADDRESSES,
         admit: Admit = admit_all,
         known: Known = known_to_nobody,
+        takes_tcp: Callable[[Peer], bool] = anybody,
     ) -> None:
         """`token` gives a fresh random token each time (§19.3: 32 bits at the least); all names of ours begin with
         `prefix`. `advertise` says for a local address which one to write in Via and Contact instead. `admit` is asked
         about each INVITE and MESSAGE outside of a dialog that did not come from ourselves (`terms.py`), `known` on
-        which terms one would be let in from where an OPTIONS came from."""
+        which terms one would be let in from where an OPTIONS came from. `takes_tcp` says whether a request that is too
+        large for UDP may be tried by TCP there."""
         self._admit = admit
         self._known = known
-        self._wire = Wire(token, prefix, advertise)
+        self._wire = Wire(token, prefix, advertise, takes_tcp)
         self._calls = Calls(self._wire)
         self._uas = Uas(self._wire, self._calls)
         self._uac = Uac(self._wire, self._calls)

@@ -12,7 +12,8 @@ server may never send its 487). A CANCEL waits for the first 1xx.
 All others: TRYING, PROCEEDING, COMPLETED until Timer K, or 408 at Timer F.
 
 A request is repeated over UDP only: INVITE at T1, 2·T1, 4·T1 …, others no more than T2 apart. What cannot be sent is a
-503 (§8.1.3.1), except that a request on a connection which turns out to be gone is tried once on a new one.
+503 (§8.1.3.1), except that a request on a connection which turns out to be gone is tried once on a new one, and one
+that only went by TCP because of its size (`upgrade.py`) goes by UDP then.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from edge.sip.counts import REQUESTS_SENT
 from edge.sip.peer import Peer
 from edge.sip.timers import GIVE_UP, T1, T2, T4, Timed
+from edge.sip.upgrade import over_tcp
 from edge.sip.wire import Wire
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class ClientTransaction(Timed):
         "_interval",
         "_retry",
         "_stop",
+        "_udp",
         "failed",
         "key",
         "peer",
@@ -75,6 +78,11 @@ class ClientTransaction(Timed):
         where to try again when the connection of `peer` is gone.
         """
         self.due = inf
+        upgraded = wire.upgrades.find(peer, request, now)
+        self._udp: tuple[Peer, bytes] | None = None  # what TCP stands in for
+        if upgraded is not None:
+            self._udp = peer, request
+            peer, request = upgraded, over_tcp(request)
         self.wire = wire
         self.key = key
         self.peer = peer
@@ -103,11 +111,25 @@ class ClientTransaction(Timed):
         """The peer cannot be reached."""
         if not self.waits:
             return
-        if self._retry is not None and self.state is TRYING:
+        if self._udp is not None and self.state is TRYING:
+            self._fall_back(*self._udp, now)
+        elif self._retry is not None and self.state is TRYING:
             self.peer, self._retry = self._retry, None
             self.wire.out.append((self.peer, self.request))
         else:
             self._fail(503, now)
+
+    def _fall_back(self, peer: Peer, request: bytes, now: float) -> None:
+        """There is no TCP: the same by UDP, from the beginning."""
+        self.wire.upgrades.refused(peer, now)
+        self.peer, self.request, self._udp = peer, request, None
+        self.reliable = False
+        self._stop = now + GIVE_UP
+        self._repeat(now, T1)
+
+    def _spoken(self, data: bytes) -> bytes:
+        """What follows the request, by the same transport (§17.1.1.3, §9.1)."""
+        return data if self._udp is None else over_tcp(data)
 
     def _repeat(self, now: float, interval: float) -> None:
         self.wire.out.append((self.peer, self.request))
@@ -175,7 +197,7 @@ class InviteClient(ClientTransaction):
                 self.wire.out.append((self.peer, self._ack))
         elif self.state is not ACCEPTED:
             self.state = COMPLETED
-            self._ack = self._invitation.ack(response)
+            self._ack = self._spoken(self._invitation.ack(response))
             self.wire.out.append((self.peer, self._ack))
             if self.reliable:  # Timer D is 0
                 self.forget()
@@ -193,7 +215,8 @@ class InviteClient(ClientTransaction):
 
     def _send_cancel(self, now: float) -> None:
         key = (self.key[0], "CANCEL")
-        PlainClient(self.wire, key, self.peer, self._invitation.cancel(self.reason), now, _ignore, _ignore)
+        data = self._spoken(self._invitation.cancel(self.reason))
+        PlainClient(self.wire, key, self.peer, data, now, _ignore, _ignore)
         self.wire.timers.set(self, now, GIVE_UP)
 
     def abandon(self, now: float) -> None:

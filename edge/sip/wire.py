@@ -30,6 +30,7 @@ from edge.sip.message import Request, respond
 from edge.sip.peer import Peer
 from edge.sip.refusals import Refusals
 from edge.sip.timers import Timers
+from edge.sip.upgrade import Upgrades, anybody
 
 if TYPE_CHECKING:
     from edge.sip.client_transaction import ClientTransaction
@@ -69,9 +70,16 @@ class Wire:
         "refusals",
         "servers",
         "timers",
+        "upgrades",
     )
 
-    def __init__(self, token: Callable[[], str], prefix: str, advertise: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        token: Callable[[], str],
+        prefix: str,
+        advertise: Mapping[str, str],
+        takes_tcp: Callable[[Peer], bool] = anybody,
+    ) -> None:
         self._token = token
         self._prefix = prefix
         self._advertise = advertise
@@ -83,6 +91,7 @@ class Wire:
         self.servers: dict[ServerKey, ServerTransaction] = {}
         self.merged: dict[MergeKey, ServerTransaction] = {}
         self.refusals = Refusals()
+        self.upgrades = Upgrades(takes_tcp)
         self.clients: dict[ClientKey, ClientTransaction] = {}
 
     # Names of ours
