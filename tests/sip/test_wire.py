@@ -33,6 +33,7 @@ from edge.sip.events import (
     TextOffered,
 )
 from edge.sip.peer import Peer
+from edge.sip.terms import Reliable, Terms
 from edge.sip.timers import GIVE_UP
 from tests.sip.ladder import OURS, SDP
 
@@ -52,6 +53,9 @@ class Plan:
     answer: int = 200  # or a refusal
     answer_after: float | None = 0.0
     ring: bool = False
+    early: bool = False  # media before the answer
+    reliable: Reliable = "off"
+    session: int | None = None  # the interval that both ask for
     cancel_at: float | None = None
     caller_ends_after: float | None = None  # the answer
     callee_ends_after: float | None = None
@@ -66,7 +70,7 @@ class Plan:
 class Side:
     def __init__(self, name: str, wire: Simulation) -> None:
         tokens = count(1)
-        self.agent = Agent(lambda: f"{name}{next(tokens)}")
+        self.agent = Agent(lambda: f"{name}{next(tokens)}", admit=lambda *_: wire.terms)
         self.wire = wire
         self.events: list[Event] = []
         self.calls: list[Any] = []
@@ -85,6 +89,7 @@ class Simulation:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.terms = Terms(reliable=plan.reliable, session_expires=plan.session)
         self.now = 0.0
         self.fates = cycle(plan.fates)
         self.queue: list[tuple[float, int, Callable[[], object]]] = []
@@ -140,6 +145,8 @@ class Simulation:
             case CallOffered(offer):
                 if plan.ring:
                     agent.ring(offer, self.now)
+                if plan.early:
+                    agent.progress(offer, OURS, self.now)
                 if plan.answer_after is not None:
                     self.after(plan.answer_after, lambda: self.decide(offer))
             case CallAnswered(_, call, _):
@@ -188,7 +195,9 @@ class Simulation:
     def call(self) -> None:
         agent = self.caller.agent
         peer = Peer("udp", CALLER, CALLEE)
-        self.outgoing = agent.invite(peer=peer, uri=URI, from_="sip:a@192.0.2.9", to=URI, sdp=SDP, now=0.0)
+        self.outgoing = agent.invite(
+            peer=peer, uri=URI, from_="sip:a@192.0.2.9", to=URI, sdp=SDP, now=0.0, terms=self.terms
+        )
         if self.plan.cancel_at is not None:
             self.after(self.plan.cancel_at, lambda: agent.cancel(self.outgoing, self.now))
         self.run()
@@ -249,7 +258,9 @@ def both_tell_the_same_story(simulation: Simulation) -> None:
         assert callee.calls
     failed = caller.first(CallFailed)
     if failed is not None:
-        assert failed.status in (plan.answer, 408, 487, 480)
+        assert failed.status in (plan.answer, 408, 487, 480, 504)
+        if failed.status == 504:  # no PRACK came
+            assert plan.reliable != "off"
         if failed.status == plan.answer:
             assert callee.count(CallOffered)
     if callee.count(OfferCancelled) == callee.count(CallOffered):
@@ -267,6 +278,9 @@ plans = st.builds(
     answer=st.sampled_from([200, 200, 200, 404, 302, 486]),
     answer_after=st.sampled_from([0.0, 0.0, 0.05, 1.0, 6.0, 70.0, None]),
     ring=st.booleans(),
+    early=st.booleans(),
+    reliable=st.sampled_from(["off", "supported", "required"]),
+    session=st.sampled_from([None, 90, 300]),
     cancel_at=st.none() | times,
     caller_ends_after=st.none() | times,
     callee_ends_after=st.none() | times,
@@ -306,8 +320,13 @@ def test_a_text_over_a_bad_wire(plan: Plan) -> None:
 
 @pytest.mark.parametrize("answer", [200, 302, 404])
 @pytest.mark.parametrize("ring", [False, True])
-def test_over_a_good_wire_they_agree(answer: int, ring: bool) -> None:
-    simulation = Simulation(Plan(answer=answer, ring=ring, answer_after=1.0, caller_ends_after=2.0))
+@pytest.mark.parametrize("reliable", ["off", "supported", "required"])
+@pytest.mark.parametrize("early", [False, True])
+def test_over_a_good_wire_they_agree(answer: int, ring: bool, reliable: Reliable, early: bool) -> None:
+    plan = Plan(
+        answer=answer, ring=ring, early=early, reliable=reliable, answer_after=1.0, caller_ends_after=2.0, session=90
+    )
+    simulation = Simulation(plan)
     simulation.call()
     if answer == 200:
         assert simulation.caller.first(CallEnded).by == "local"
@@ -339,6 +358,24 @@ def test_over_a_good_wire_the_last_wish_of_each_comes_true(
     assert simulation.caller.first(CallEnded).by == "local"
     wishes_are_told(simulation)
     each_ends_once(simulation)
+    nothing_is_left(simulation)
+
+
+def test_over_a_good_wire_a_session_is_kept_up() -> None:
+    simulation = Simulation(Plan(session=90, caller_ends_after=3600.0, callee_ends_after=7200.0))
+    simulation.call()
+    assert simulation.now > 3600
+    assert simulation.caller.first(CallEnded).by == "local"
+    nothing_is_left(simulation)
+
+
+def test_when_the_wire_is_cut_the_session_runs_out() -> None:
+    simulation = Simulation(Plan(session=90, caller_ends_after=3600.0, callee_ends_after=3600.0))
+    simulation.fates = cycle([*GOOD * 3, *[()] * 1000])
+    simulation.call()
+    ends = [side.first(CallEnded).by for side in simulation.sides.values()]
+    assert ends == ["timeout", "timeout"]
+    assert simulation.now < 200
     nothing_is_left(simulation)
 
 
