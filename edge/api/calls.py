@@ -61,6 +61,7 @@ class CallDetail(Result):
     lookup_source: str = Field(description="Where the number was found: memory, redis, sql or stale.")
     outcome: str = Field(description="answered, redirected, rejected, cancelled or failed.")
     sip_code: int = Field(description="The final SIP status.")
+    hangup_cause: int = Field(description="Why it ended, by Q.850, as who ended it said; 0: not said.")
     error: str = Field(description="Why it failed, if it did.")
     cut_by: str = Field(description="The limit that cut the flow short, if one did.")
     steps: Any = Field(description="The last steps that ran.")

@@ -72,6 +72,7 @@ calls = sa.Table(
     sa.Column("reason", sa.String(64), nullable=False, server_default=""),  # what refused it
     sa.Column("nearest", sa.Text, nullable=False, server_default=""),  # the nearest miss, in words
     sa.Column("security", sa.String(64), nullable=False, server_default=""),
+    sa.Column("hangup_cause", sa.Integer, nullable=False, server_default="0"),  # of Q.850; 0: not said
     sa.Column("tm_ringing", Instant),
     sa.Column("tm_progressing", Instant),
     sa.Column("tm_hangup", Instant),

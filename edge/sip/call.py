@@ -278,7 +278,7 @@ class Calls:
         if call is None:
             self._wire.events.append(OfferCancelled(offer, reason, status))
         else:
-            self._ended(call, now, by, reason)
+            self._ended(call, now, by, reason, status)
 
     def _decline(self, offer: Offer, status: int, now: float, fields: Fields) -> bool:
         """The final answer to an offer that nobody decides on any more. False: it has one."""
@@ -315,7 +315,7 @@ class Calls:
         late = call._late
         if late is not None:  # the other side knows of no answer yet
             self._decline(late.offer, 480, now, () if reason is None else (("Reason", reason),))
-            self._ended(call, now, "local", reason)
+            self._ended(call, now, "local", reason, 480)
             return
         self.reoffers.drop(call, now)
         self._ended(call, now, "local", reason)
@@ -329,13 +329,13 @@ class Calls:
         call._ended = True
         self._send_bye(call, now, reason)
 
-    def _ended(self, call: Call, now: float, by: By, reason: str | None) -> None:
+    def _ended(self, call: Call, now: float, by: By, reason: str | None, status: int = 0) -> None:
         if not call._ended:
             call._ended = True
             call._agreed()
             self._timers.stop(call)
             self._reinvites.drop(call, now)
-            self._wire.events.append(CallEnded(call, by, reason))
+            self._wire.events.append(CallEnded(call, by, reason, status))
 
     def _lost(self, call: Call, now: float) -> None:
         """The other side knows the dialog no more, or never answers (§12.2.1.2)."""

@@ -73,7 +73,8 @@ class CallEnded:
 
     call: Call
     by: By
-    reason: str | None = None  # a Reason as in RFC 3326, or a word of ours
+    reason: str | None = None  # a Reason as in RFC 3326
+    status: int = 0  # how the INVITE was answered, where our 200 never went out
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,7 @@ class ReinviteAnswered:
     call: Call
     sdp: bytes | None  # their answer; None when there is none to be read
     offer: bytes = b""  # ours that it answers
+    refresh: bool = False  # the agent's own: what was said before, to keep the session up
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Refreshes:
         if call._ended or (change is not None and (change.wanted is not None or change.transaction is not None)):
             return
         if call.allow is None or "UPDATE" not in call.allow:
-            self._reinvites.want(call, call._said, now)
+            self._reinvites.want(call, call._said, now, refresh=True)
             return
         fields = (
             call._dialog.contact(self._wire),

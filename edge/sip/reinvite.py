@@ -39,12 +39,13 @@ LOST = (408, 481)
 class Change(Timed):
     """What its user wants of one call, and how far it is. Wakes at the end of the pause after a 491."""
 
-    __slots__ = ("_go_on", "again", "transaction", "wanted")
+    __slots__ = ("_go_on", "again", "refresh", "transaction", "wanted")
 
     def __init__(self, go_on: Callable[[float], None]) -> None:
         self.due = inf
         self.wanted: bytes | None = None  # to be sent, maybe again
         self.again = False  # what is wanted got a 491 before
+        self.refresh = False  # what is wanted is nobody's wish, but keeps the session up
         self.transaction: InviteClient | None = None  # under way
         self._go_on = go_on
 
@@ -55,10 +56,11 @@ class Change(Timed):
 class _Sent:
     """One re-INVITE of ours on the wire."""
 
-    __slots__ = ("ack", "call", "invitation", "rounds", "sdp")
+    __slots__ = ("ack", "call", "invitation", "refresh", "rounds", "sdp")
 
     def __init__(self, call: Call, invitation: Invitation, sdp: bytes, rounds: Rounds) -> None:
         self.call = call
+        self.refresh = call._change is not None and call._change.refresh
         self.invitation = invitation
         self.sdp = sdp
         self.rounds = rounds
@@ -76,12 +78,12 @@ class Reinvites:
         self._timers = timers
         self._lost = lost
 
-    def want(self, call: Call, sdp: bytes, now: float) -> None:
+    def want(self, call: Call, sdp: bytes, now: float, *, refresh: bool = False) -> None:
         if call._ended:
             return
         if call._change is None:
             call._change = Change(partial(self.go_on, call))
-        call._change.wanted, call._change.again = sdp, False
+        call._change.wanted, call._change.again, call._change.refresh = sdp, False, refresh
         self.go_on(call, now)
 
     def go_on(self, call: Call, now: float) -> None:
@@ -159,7 +161,7 @@ class Reinvites:
             call._agreed()
             call._said = sent.sdp
             self._timers.answered(call, response, now)
-            wire.events.append(ReinviteAnswered(call, sdp_of(response), sent.sdp))
+            wire.events.append(ReinviteAnswered(call, sdp_of(response), sent.sdp, sent.refresh))
             self.go_on(call, now)
 
     def _refused(self, sent: _Sent, status: int, now: float) -> None:

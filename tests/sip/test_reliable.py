@@ -250,7 +250,7 @@ def waiting() -> tuple[Ladder, Offer, Call]:
 def test_it_may_be_cancelled_until_then() -> None:
     ladder, _, call = waiting()
     ladder >> request("CANCEL", fields={"Reason": "Q.850;cause=16"}) << 200 << 487
-    assert ladder.event(CallEnded) == CallEnded(call, "remote", "Q.850;cause=16")
+    assert ladder.event(CallEnded) == CallEnded(call, "remote", "Q.850;cause=16", 487)
     assert not ladder.events
     ladder.gone()
 
@@ -281,7 +281,7 @@ def test_and_without_a_prack_it_is_504() -> None:
     ladder.at(GIVE_UP - 0.1)
     ladder.out.clear()
     ladder.at(GIVE_UP) << 504
-    assert ladder.event(CallEnded) == CallEnded(call, "timeout", 'Q.850;cause=102;text="no PRACK"')
+    assert ladder.event(CallEnded) == CallEnded(call, "timeout", 'Q.850;cause=102;text="no PRACK"', 504)
     ladder.gone()
 
 

@@ -186,7 +186,7 @@ def test_by_reinvite_with_what_was_said_last() -> None:
     assert ladder.header("session-expires") == "300;refresher=uac"
     fields: Fields = {"Session-Expires": "300;refresher=uac", **CONTACT}
     ladder >> reply_to(ladder, 200, body=SDP, fields=fields) << "ACK"
-    assert ladder.event(ReinviteAnswered) == ReinviteAnswered(call, SDP, OURS)
+    assert ladder.event(ReinviteAnswered) == ReinviteAnswered(call, SDP, OURS, True)
     ladder.at(300) << "INVITE"
     assert not call.ended
 

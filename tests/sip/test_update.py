@@ -1,4 +1,4 @@
-"""UPDATE (RFC 3311), before the answer and after it, and what meets what: one offer at a time (RFC 3261 §14, RFC 6337)."""
+"""UPDATE (RFC 3311), before the answer and after it, and what meets what: one offer at a time (RFC 6337)."""
 
 from __future__ import annotations
 

@@ -195,8 +195,7 @@ class Call:
         self._waiting.alive()
         if self._dialog is None:
             self._pick_up()
-        while self._agreed is None:  # our offer went out: nobody can be played to until its answer comes
-            await self._waiting.wait()
+        await self._agreement()
 
     async def play(self, sources: Sequence[str]) -> None:
         self._waiting.alive()
@@ -214,7 +213,7 @@ class Call:
             await self._play(speech, keys_end=keys_end)
         elif not (keys_end and self._keys):
             self._keys_end = keys_end
-            self._media().begin(*speech)
+            (await self._media()).begin(*speech)
 
     async def beep(self) -> None:
         self._waiting.alive()
@@ -223,7 +222,7 @@ class Call:
     async def start_external_media(self, media: ExternalMedia) -> str:
         self._waiting.alive()
         told = {"call_id": self.id, "source": self.attempt.shown_source, "destination": self.attempt.destination}
-        return await self._waiting.during(self._desk.forks.start(self._media(), media, told))
+        return await self._waiting.during(self._desk.forks.start(await self._media(), media, told))
 
     async def stop_external_media(self) -> int:
         self._waiting.alive()
@@ -241,7 +240,7 @@ class Call:
 
     async def echo(self, seconds: float) -> None:
         self._waiting.alive()
-        stream = self._media()
+        stream = await self._media()
         stream.relay(stream)
         try:
             await self.sleep(seconds)
@@ -250,7 +249,8 @@ class Call:
 
     async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
         self._waiting.alive()
-        await self._sounding(self._media().send_digits(digits, press_ms=press_ms, gap_ms=gap_ms))
+        stream = await self._media()
+        await self._sounding(stream.send_digits(digits, press_ms=press_ms, gap_ms=gap_ms))
 
     async def start_recording(
         self,
@@ -432,13 +432,19 @@ class Call:
 
     # What the wire says
 
-    def closed(self, by: By, reason: str | None) -> None:
-        """The dialog is over: by a BYE or a CANCEL, for want of an ACK or a refresh, because the other side is gone."""
-        if by == "remote":
+    def closed(self, by: By, reason: str | None, status: int = 0) -> None:
+        """The dialog is over: by a BYE, for want of an ACK or a refresh, because the other side is gone. `status`: the
+        other side never had our 200, but this instead."""
+        if status:
+            self.attempt.sip_code, self.attempt.tm_progressing = status, None
+            self.attempt.outcome = "cancelled" if by == "remote" else "failed" if status >= 500 else "rejected"
+        if by == "remote" and status:
+            self._end("remote", "cancel", reason)
+        elif by == "remote":
             self._end("remote", word_of(read_cause(reason), "normal"), reason)
         else:
             self.attempt.error = self.attempt.error or read_text(reason)
-            self._end("local", by, reason)
+            self._end("local", by if by != "local" else "normal", reason)
 
     def confirmed(self, body: bytes | None) -> None:
         """The ACK came; when the offer was ours it brings the answer (RFC 3261 §13.2.2.4). Without one nothing new is
@@ -478,14 +484,16 @@ class Call:
         if agreed is not None:
             self._describe(agreed)
 
-    def reanswered(self, body: bytes | None) -> None:
-        """The answer to a re-INVITE of ours. One that cannot be read changes nothing."""
+    def reanswered(self, body: bytes | None, *, refresh: bool = False) -> None:
+        """The answer to a re-INVITE of ours. One that cannot be read changes nothing; to one that only kept the session
+        up it need not say anything."""
         if body is None or self._stream is None or self._local is None:
             return
         try:
             self._agree(sdp.accept(self._local, sdp.read(body), self._agreed))
         except EdgeError as error:
-            self.attempt.error = error.message
+            if not refresh:
+                self.attempt.error = error.message
 
     def informed(self, digits: str) -> None:
         """Keys came by INFO."""
@@ -564,16 +572,23 @@ class Call:
         if self._joined is not None:
             self._joined.described(self, sdp.MIRROR[agreed.direction])
 
-    def _media(self) -> Stream:
+    async def _media(self) -> Stream:
         """The stream; of an unanswered call as early media."""
         if self._dialog is None and self._stream is None:
             self._open_early()
+        await self._agreement()
         assert self._stream is not None
         return self._stream
 
+    async def _agreement(self) -> None:
+        """Where our offer went out, nobody can be played to until its answer comes. Raises SessionEnded."""
+        while self._agreed is None:
+            await self._waiting.wait()
+            self._waiting.alive()
+
     async def _play(self, prompts: Sequence[Audio], *, keys_end: bool = False) -> None:
         """Play to the end, or to a key."""
-        stream = self._media()
+        stream = await self._media()
         if keys_end and self._keys:
             return
         self._keys_end = keys_end

@@ -106,8 +106,9 @@ class Connecting:
         bridge, self._bridge = self._bridge, None  # which knows the legs, and they us
         if bridge is not None:
             bridge.close()
+        said = self._caller.attempt.hangup_cause if self._caller.ended is not None else 0  # RFC 3326: passed on
         for leg in list(self._legs):
-            leg.hang_up("normal" if leg.answered else "cancel")
+            leg.hang_up("normal" if leg.answered else "cancel", cause=said or None)
 
     # News of the calls
 

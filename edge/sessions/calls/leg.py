@@ -21,6 +21,7 @@ from edge.http import is_public
 from edge.media import sdp
 from edge.media.g711 import CODECS, Codec
 from edge.sessions.calls.call import Call, Desk, Joined
+from edge.sessions.calls.causes import reason_of
 from edge.sessions.calls.record import Attempt, wall_micros
 from edge.sip.dialog import MAX_FORWARDS
 from edge.sip.events import Call as Dialog
@@ -207,6 +208,7 @@ class Leg(Call):
             return
         if self.ended is None:
             self.refusal, self.cause = status, cause
+            self.attempt.hangup_cause = cause or 0
             self.attempt.sip_code = status
             self.attempt.reason = self.attempt.reason or "Refused"
             self.attempt.outcome = "failed" if status == 408 or 500 <= status < 600 else "rejected"
@@ -284,7 +286,7 @@ class Leg(Call):
         if self._outgoing is not None:
             endpoint = self._desk.endpoint
             endpoint.agent.cancel(
-                self._outgoing, endpoint.now(), reason=ELSEWHERE_SAID if reason == ELSEWHERE else None
+                self._outgoing, endpoint.now(), reason=ELSEWHERE_SAID if reason == ELSEWHERE else reason_of(cause)
             )
         self._end("local", reason)
 

@@ -151,8 +151,8 @@ class OfferedCall(Call):
         self.attempt.hangup_reason = reason
 
     def _open_early(self) -> None:
-        """Early media go behind a 183 (RFC 3960)."""
-        if self.offer.sdp is None:
+        """Early media go behind a 183 (RFC 3960); one that is acknowledged may carry our offer (RFC 3262 §5)."""
+        if self.offer.sdp is None and not self.offer.reliable:
             raise Invalid("an INVITE without SDP has no media before its answer")
         self._open()
         endpoint = self._desk.endpoint

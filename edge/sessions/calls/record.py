@@ -343,6 +343,7 @@ def public(row: Mapping[str, Any] | sa.RowMapping) -> dict[str, Any]:
             "lookup_source": row["lookup_source"],
             "outcome": row["outcome"],
             "sip_code": row["sip_code"],
+            "hangup_cause": row["hangup_cause"],
             "error": row["error"],
             "flow_outcome": row["flow_outcome"],
             "cut_by": row["cut_by"],

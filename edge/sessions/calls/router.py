@@ -135,16 +135,16 @@ class Router:
         match event:
             case CallConfirmed(_, body):
                 call.confirmed(body)
-            case CallEnded(_, by, reason):
-                call.closed(by, reason)
+            case CallEnded(_, by, reason, status):
+                call.closed(by, reason, status)
             case DigitsReceived(_, digits):
                 call.informed(digits)
             case Reoffered(reoffer):
                 call.reoffered(reoffer)
             case ReferProgress(_, status, final):
                 call.transferred(status, final)
-            case ReinviteAnswered(_, body):
-                call.reanswered(body)
+            case ReinviteAnswered(_, body, _, refresh):
+                call.reanswered(body, refresh=refresh)
 
     def _tell_leg(self, leg: Leg | None, event: Event) -> None:
         """News of a call that we make."""
