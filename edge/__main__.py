@@ -1,4 +1,4 @@
-"""The command line: `edge serve | check | settings | migrate | key | lookup | explain | calls | messages
+"""The command line: `edge serve | check | settings | migrate | key | trunk | lookup | explain | calls | messages
 | call | text | segments | simulate | flow`.
 
 A wrong configuration ends with status 2, which systemd does not restart; any other failure with 1.
@@ -20,7 +20,7 @@ from edge import config as configuration
 from edge.config import Config
 from edge.console import checked, fail, run
 from edge.errors import Invalid
-from edge.offline import records, show, simulate
+from edge.offline import records, show, simulate, trunks
 
 if TYPE_CHECKING:
     from edge.sip.peer import Peer
@@ -38,6 +38,7 @@ app.add_typer(keys, name="key")
 simulate.add_to(app)
 show.add_to(app)
 records.add_to(app)
+trunks.add_to(app)
 
 ConfigFile = Annotated[
     Path | None,
@@ -189,11 +190,11 @@ def explain(
     async def ask() -> Any:
         from edge.plugins import load
         from edge.stores import open_stores
-        from edge.trunks.table import TrunkTable
 
         load("edge.actions")
         async with open_stores(loaded) as stores:
-            return await Explain(TrunkTable(loaded.trunks), stores.routes).of(query, None)
+            await stores.roll.start(stores.trunks)
+            return await Explain(stores.roll.table, stores.routes).of(query, None)
 
     print(json.dumps(run(ask()).model_dump(mode="json"), indent=2))
 

@@ -448,3 +448,39 @@ def test_calls_says_what_became_of_the_last_ones_and_why(config: str, tmp_path: 
     assert run("calls", "--config", config, "--json", "--since", "2h", "--sip-code", "200").stdout == ""
     wrong = run("calls", "--config", config, "--since", "yesterday")
     assert (wrong.exit_code, wrong.stderr.startswith("--since: is no time like")) == (2, True)
+
+
+# Trunks
+
+
+def test_trunks_are_made_shown_and_removed(config: str, tmp_path: Path) -> None:
+    body = {"name": "acme", "networks": ["198.51.100.0/28"], "auth": {"username": "u", "password": "sesame"}}
+    (tmp_path / "acme.json").write_text(json.dumps(body))
+    made = run("trunk", "add", str(tmp_path / "acme.json"), "-c", config)
+    assert made.exit_code == 0, made.stderr
+    listed = run("trunk", "list", "-c", config).stdout.splitlines()
+    assert [line.split("\t") for line in listed] == [
+        ["acme", "api", "any", "198.51.100.0/28"],
+        ["loopback", "file", "any", "127.0.0.0/8 ::1/128"],
+    ]
+    shown = run("trunk", "show", "acme", "-c", config).stdout
+    assert json.loads(shown)["id"] == made.stdout.strip()
+    assert "sesame" not in shown
+    again = run("trunk", "add", str(tmp_path / "acme.json"), "-c", config)
+    assert (again.exit_code, again.stderr) == (1, "there is a trunk called acme already\n")
+    assert run("trunk", "remove", "acme", "-c", config).exit_code == 0
+    gone = run("trunk", "show", "acme", "-c", config)
+    assert (gone.exit_code, gone.stderr) == (1, "there is no trunk acme\n")
+
+
+def test_a_trunk_that_is_wrong_or_of_the_file_is_refused(config: str, tmp_path: Path) -> None:
+    (tmp_path / "wrong.json").write_text('{"name": "x", "networks": ["10.0.0.1/8"], "colour": "red"}')
+    wrong = run("trunk", "add", str(tmp_path / "wrong.json"), "-c", config)
+    assert wrong.exit_code == 1
+    assert "networks[0]: 10.0.0.1/8 has host bits set" in wrong.stderr.splitlines()
+    assert "colour: unknown key" in wrong.stderr.splitlines()
+    kept = run("trunk", "remove", "loopback", "-c", config)
+    assert kept.exit_code == 1
+    assert "stands in the configuration file" in kept.stderr
+    missing = run("trunk", "add", str(tmp_path / "nowhere.json"), "-c", config)
+    assert (missing.exit_code, missing.stderr) == (2, f"{tmp_path}/nowhere.json: No such file or directory\n")

@@ -19,7 +19,7 @@ from edge.errors import Conflict, Exhausted, NotFound
 from edge.numbers.table import NumberTable
 from edge.settings import FILE
 from edge.store.metadata import instant_text
-from edge.store.page import Place, read_token, token
+from edge.store.page import Place, cut, read_token
 from edge.trunks.roll import TrunkRoll
 from edge.trunks.stored import Stored, StoredTrunks
 from edge.trunks.trunk import Trunk as Kept
@@ -112,16 +112,24 @@ class Trunks:
     async def page(self, ask: Ask[TrunkQuery, Nothing]) -> BaseModel:
         query = ask.query
         behind = read_token(query.page_token)
-        _, rows = await self._stored.all()
-        places = [(Place(row.tm_create, row.id), _shown(row)) for row in rows]
-        places += [(Place(EVER, trunk.id), _shown(Stored(trunk, FILE_VERSION, EVER))) for trunk in self._roll.given()]
-        found = sorted((place for place in places if behind is None or place[0] < behind), reverse=True, key=_place)
-        found = [one for one in found if query.name in (None, one[1].name)]
-        more = token(found[query.page_size - 1][0]) if len(found) > query.page_size else ""
-        return TrunkPage(result=[shown for _, shown in found[: query.page_size]], next_page_token=more)
+        found = [one for one in await self._all() if behind is None or _place(one) < behind]
+        page = cut([one for one in found if query.name in (None, one.trunk.name)], query.page_size, _place)
+        return TrunkPage(result=[shown(one) for one in page.items], next_page_token=page.next_token)
+
+    async def all(self) -> list[Kept]:
+        """Every trunk, newest first, those of the configuration file last."""
+        return [one.trunk for one in await self._all()]
+
+    async def shown(self) -> list[Any]:
+        """The same as they are answered."""
+        return [shown(one) for one in await self._all()]
+
+    async def _all(self) -> list[Stored]:
+        given = [Stored(trunk, FILE_VERSION, EVER) for trunk in self._roll.given()]
+        return sorted([*given, *(await self._stored.all())[1]], reverse=True, key=_place)
 
     async def create(self, ask: Ask[Nothing, Any]) -> Answer:
-        return await self._changed(await self._stored.create(_given(ask.body)))
+        return await self._changed(await self._stored.create(given(ask.body)))
 
     async def get(self, ask: Ask[Nothing, Nothing]) -> Answer:
         for trunk in self._roll.given():
@@ -135,13 +143,10 @@ class Trunks:
     async def update(self, ask: Ask[Nothing, Any]) -> Answer:
         changes(ask.body)
         self._not_of_the_file(ask.id)
-        return await self._changed(await self._stored.update(ask.id, _given(ask.body), ask.match))
+        return await self._changed(await self._stored.update(ask.id, given(ask.body), ask.match))
 
     async def delete(self, ask: Ask[Nothing, Nothing]) -> Answer:
-        self._not_of_the_file(ask.id)
-        number = await self._numbers.on_trunk(ask.id)
-        if number is not None:
-            raise Conflict(f"{number.number} answers on this trunk only, or on few", reason="TRUNK_IN_USE")
+        await self.require_unused(ask.id)
         return await self._changed(await self._stored.delete(ask.id, ask.match))
 
     async def unknown(self, ids: Collection[str]) -> set[str]:
@@ -150,6 +155,13 @@ class Trunks:
         if not known.issuperset(ids):
             known |= {row.id for row in (await self._stored.all())[1]}
         return set(ids) - known
+
+    async def require_unused(self, trunk_id: str) -> None:
+        """Raises Conflict for one that cannot be deleted: of the file, or named by a number."""
+        self._not_of_the_file(trunk_id)
+        number = await self._numbers.on_trunk(trunk_id)
+        if number is not None:
+            raise Conflict(f"{number.number} answers on this trunk only, or on few", reason="TRUNK_IN_USE")
 
     def _not_of_the_file(self, trunk_id: str) -> None:
         for trunk in self._roll.given():
@@ -236,7 +248,7 @@ class Trunks:
         ]
 
 
-def _given(body: BaseModel) -> dict[str, Any]:
+def given(body: BaseModel) -> dict[str, Any]:
     """What a body says, and of what it leaves out nothing."""
     given = body.model_dump(exclude_unset=True)
     for name in PROOFS:
@@ -246,7 +258,7 @@ def _given(body: BaseModel) -> dict[str, Any]:
     return given
 
 
-def _shown(stored: Stored) -> Any:
+def shown(stored: Stored) -> Any:
     trunk = stored.trunk
     fields = trunk.model_dump(exclude={*PROOFS})
     proofs = {name: proof and User(username=proof.username) for name in PROOFS for proof in [getattr(trunk, name)]}
@@ -264,8 +276,8 @@ def _shown(stored: Stored) -> Any:
 
 
 def _answer(stored: Stored) -> Answer:
-    return Answer(_shown(stored), version=stored.version)
+    return Answer(shown(stored), version=stored.version)
 
 
-def _place(one: tuple[Place, Any]) -> Place:
-    return one[0]
+def _place(stored: Stored) -> Place:
+    return Place(stored.tm_create, stored.id)

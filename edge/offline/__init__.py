@@ -3,5 +3,6 @@
 source.py     a flow by its file, or by its id or name in the database
 command.py    `edge simulate` and `edge flow show`
 records.py    `edge calls` and `edge messages`
+trunks.py     `edge trunk`
 golden.py     transcripts that are kept beside flows, and compared
 """

@@ -1,7 +1,7 @@
 """The roll: all trunks that are in force, those of the configuration file and those of SQL, in one table.
 
 A change is in force as soon as somebody tells of it: this process's own commit, or Redis, which tells of everybody's.
-While Redis does not, the database is asked once a second whether anything changed, and now and then in any case. With
+While Redis does not, the database is asked once a second whether anything changed, and seldomer in any case. With
 the database away what was read last stays in force; at a start without it, the file's trunks serve alone.
 
 The file goes first. A trunk of SQL that gets in the way of one of the file, which can only be when a file was changed
@@ -24,7 +24,7 @@ from edge.trunks.table import TrunkTable, clashes
 from edge.trunks.trunk import Trunk
 
 POLL_SECONDS: Final = 1.0  # between two looks while nobody tells of changes
-TRACKED_SECONDS: Final = 15.0  # and while somebody does
+TRACKED_SECONDS: Final = 2.0  # and while somebody does: a command beside a daemon cannot tell it
 
 IN_FORCE = gauge("trunks", "Trunks in force, by where they are kept.", ["source"])
 LEFT_OUT = gauge("trunks_left_out", "Trunks of SQL that are not in force: they get in the way of one of the file.")
