@@ -44,6 +44,7 @@ class Receiver:
         "_ssrc",
         "_transit",
         "_type",
+        "elsewhere",
         "heard",
         "jitter",
         "lost_before",
@@ -59,7 +60,8 @@ class Receiver:
         self.heard = now  # when the other side was last heard
         self.packets = 0
         self.octets = 0
-        self.strange = 0
+        self.strange = 0  # that were not of the session
+        self.elsewhere = 0  # that came from somewhere else
         self.jitter = 0.0  # in samples
         self.lost_before = 0  # of sources that this one has followed
         self.remote_lost = 0

@@ -45,7 +45,7 @@ def stats(sender: Sender, receiver: Receiver) -> Stats:
         received_bytes=receiver.octets,
         lost_packets=max(0, receiver.lost),
         jitter_ms=receiver.jitter / SAMPLES_PER_MS,
-        strange_packets=receiver.strange,
+        strange_packets=receiver.strange + receiver.elsewhere,
         remote_lost_packets=max(0, receiver.remote_lost),
         remote_jitter_ms=receiver.remote_jitter / SAMPLES_PER_MS,
     )

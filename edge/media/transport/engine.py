@@ -11,7 +11,7 @@ from typing import Any
 from edge.media.group import Group
 from edge.media.section import MediaSection
 from edge.media.transport.clock import Clock
-from edge.media.transport.counts import STRANGE, STREAMS
+from edge.media.transport.counts import DISCARDED, STREAMS
 from edge.media.transport.ears import Ear
 from edge.media.transport.pairs import Pairs
 from edge.media.transport.passing import Passing
@@ -42,16 +42,20 @@ class MediaEngine:
         self.passing.close()
 
     def open(
-        self, host: str, on_digit: Callable[[str], None] = lambda _: None, on_timeout: Callable[[], None] = lambda: None
+        self,
+        host: str,
+        on_digit: Callable[[str], None] = lambda _: None,
+        on_timeout: Callable[[], None] = lambda: None,
+        near: str = "",
     ) -> Stream:
-        """A stream at the local address `host`.
+        """A stream at the local address `host`. `near`: the host that its signalling comes from.
 
         Raises Exhausted when no pair of ports is free, Internal when the address is not ours.
         """
         port, sockets = self._pairs.open(host)
         advertised = self.section.advertise
         outside = advertised if advertised and (":" in advertised) == (":" in host) else host
-        stream = Stream(self, sockets, (outside, port), on_digit, on_timeout)
+        stream = Stream(self, sockets, (outside, port), on_digit, on_timeout, near)
         self._streams[stream] = port
         STREAMS.inc()
         return stream
@@ -84,8 +88,9 @@ class MediaEngine:
             one.close()
         self._pairs.give(self._streams.pop(stream))
         STREAMS.dec()
-        if stream.receiver.strange:
-            STRANGE.inc(stream.receiver.strange)
+        for why, count in (("source", stream.receiver.elsewhere), ("format", stream.receiver.strange)):
+            if count:
+                DISCARDED.labels(why).inc(count)
 
     def _deafen(self, one: socket.socket) -> None:
         self.clock.ears.remove(one.fileno())

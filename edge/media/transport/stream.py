@@ -37,8 +37,9 @@ class Stream(Wire):
         local: Address,
         on_digit: Callable[[str], None],
         on_timeout: Callable[[], None],
+        near: str = "",
     ) -> None:
-        super().__init__(engine, sockets, local, on_digit, on_timeout)
+        super().__init__(engine, sockets, local, on_digit, on_timeout, near)
         self._playing: asyncio.Future[bool] | None = None
         self._begun = False  # what plays, if anything does, is waited for by nobody
         self._pressing: asyncio.Future[bool] | None = None
@@ -72,6 +73,8 @@ class Stream(Wire):
             self._told = remote
             if self._locked is not None:
                 self._unlock()
+            self._perhaps = self._reports_from = None
+            self._latch.expect(remote)
             self._remote, self._reports_to = remote, self._usable(negotiated.rtcp)
         self.receiver.agree(negotiated, now)
         self._timed_out = False

@@ -1,14 +1,15 @@
 """A wire: the packets of one stream, as they come and go.
 
-Its socket hears anybody until the first packet that could be of its session; from then on it is locked: the socket is
-connected to where that came from, whatever the SDP said (symmetric RTP, RFC 4961), so that the kernel drops what others
-send, unseen, and sending is cheaper. A new remote address in a later offer undoes the lock.
+Its socket hears anybody until the first packet of its session from where one may come (`latch.py`); from then on it is
+locked: the socket is connected to there, whatever port the SDP said (symmetric RTP, RFC 4961), so that the kernel drops
+what others send, unseen, and sending is cheaper. Who is only perhaps the right one is heard and sent to, and gives way
+to the right one. A new remote address in a later offer undoes the lock, and so does a silence of `RELEARN_SECONDS`: a
+NAT may have begun anew. Reports are locked to their source in the same way.
 
 What is encrypted (SRTP) is opened before anything looks at it, so the first packet that could be of the session is one
 that has its key; what is not of it is dropped and counted. Taps and relays see what was said, not what was sent.
 
-Not nice: one who guesses the port can be the first. And a source that moves in the middle of a call without an offer is
-not followed; the silence timeout ends such a call.
+Not nice: what the kernel drops is in its own counters only (UdpNoPorts).
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from edge.errors import EdgeError
 from edge.log import get_logger
 from edge.media import rtcp
 from edge.media.crypto import Sdes
 from edge.media.g711 import decode
 from edge.media.group import Group
+from edge.media.latch import Latch
 from edge.media.receiver import Receiver, Sink
 from edge.media.relay import Relay
 from edge.media.rtp import HEADER, HEADER_BYTES, MARKER
@@ -42,6 +45,7 @@ Line = tuple[Callable[[], bytes | None], Callable[[bytes], int]]  # makes the ne
 log = get_logger("media")
 
 MAX_DATAGRAM = 2048  # bytes read of a packet; no G.711 packet is longer
+RELEARN_SECONDS = 5.0  # of silence, after which the other side may be heard from elsewhere
 STRANGERS = 512  # datagrams read from a socket that is being locked
 
 
@@ -53,6 +57,7 @@ class Wire:
         "_cipher",
         "_engine",
         "_group",
+        "_latch",
         "_locked",
         "_negotiated",
         "_on_digit",
@@ -60,9 +65,11 @@ class Wire:
         "_onward",
         "_other",
         "_passing",
+        "_perhaps",
         "_raw",
         "_remote",
         "_report_at",
+        "_reports_from",
         "_reports_to",
         "_rtcp",
         "_rtp",
@@ -84,9 +91,11 @@ class Wire:
         local: Address,
         on_digit: Callable[[str], None],
         on_timeout: Callable[[], None],
+        near: str,
     ) -> None:
         now = time.monotonic()
         self.local = local
+        self._latch = Latch(near)
         self._engine = engine
         self._passing = engine.passing
         self._rtp, self._rtcp = sockets
@@ -108,8 +117,10 @@ class Wire:
         self._group: Group[Wire, Line] | None = None
         self._told: Address | None = None  # where the other side last said it was
         self._locked: Address | None = None  # where the packets really come from
+        self._perhaps: tuple[Any, ...] | None = None  # or seem to, as long as they are not locked
         self._remote: Address | None = None  # where ours go
         self._reports_to: Address | None = None
+        self._reports_from: tuple[Any, ...] | None = None  # once one came
         self._report_at = now + rtcp.INTERVAL_SECONDS * (0.25 + random.random() / 2)  # half of one, RFC 3550 §6.2
         self._timed_out = False
 
@@ -128,6 +139,8 @@ class Wire:
         if now >= self._report_at:
             self._report_at = now + rtcp.INTERVAL_SECONDS * (0.5 + random.random())  # RFC 3550 §6.3.1
             self._report(now)
+        if self._locked is not None and now - self.receiver.heard > RELEARN_SECONDS:
+            self._relearn()
         limit = self._engine.section.silence_seconds
         if limit and now - self.receiver.heard > limit and not self._timed_out:
             if self._negotiated is not None and self._negotiated.receives:
@@ -136,6 +149,18 @@ class Wire:
                 self._engine.call(self._on_timeout)
             else:
                 self.receiver.heard = now  # held: the other side need not send
+
+    def _relearn(self) -> None:
+        """Nothing came for a while: it may come from elsewhere. Not of one who need not send (§5.1 of RFC 3264)."""
+        if self._negotiated is None or not self._negotiated.receives:
+            return
+        heard = self._locked
+        try:
+            self._unlock()
+        except EdgeError as error:
+            log.error("stream is lost", port=self.local[1], why=error.message)
+            self._engine.call(self._on_timeout)
+        self._latch.expect(self._told, heard)
 
     def _listen(self) -> None:
         """Have the engine call what hears as things are: before the first agreement nothing does."""
@@ -198,17 +223,30 @@ class Wire:
         if not self.receiver.plausible(data):
             self.receiver.strange += 1
             return 1
-        return 1 + self._lock(source, data, now)
+        if self._cipher is not None:  # it has the key
+            return 1 + self._lock(source, data, now)
+        if source == self._perhaps:
+            self._take(data, now)
+            return 1
+        _, _, sequence, _, ssrc = HEADER.unpack_from(data)
+        verdict = self._latch.judge((source[0], source[1]), ssrc, sequence, now)
+        if verdict == "right":
+            return 1 + self._lock(source, data, now)
+        if verdict == "perhaps" and self._perhaps is None:
+            self._perhaps = source
+            self._go_to(source)
+            self._take(data, now)
+        else:
+            self.receiver.elsewhere += 1
+        return 1
 
     def _lock(self, source: tuple[Any, ...], first: bytes, now: float) -> int:
         """From now on hear this source only, and send to it. Returns how many more datagrams were read."""
         self._rtp.connect(source)
         self._set_way(self._rtp.send)
-        self._locked = self._remote = (source[0], source[1])
-        if self._told != self._locked:
-            self._reports_to = (source[0], source[1] + 1) if source[1] < 65535 else None
+        self._locked, self._perhaps = (source[0], source[1]), None
+        self._go_to(source)
         self._listen()
-        self._agree()
         self._take(first, now)
         for count in range(STRANGERS):  # what had come before the socket was connected
             try:
@@ -217,17 +255,25 @@ class Wire:
                 return count
             opened = data if self._cipher is None or other != source else self._open(data)
             if other != source:
-                self.receiver.strange += 1
+                self.receiver.elsewhere += 1
             elif opened is not None:
                 self._take(opened, now)
         return STRANGERS
+
+    def _go_to(self, source: tuple[Any, ...]) -> None:
+        """Send there, since their packets come from there."""
+        self._remote = (source[0], source[1])
+        if self._told != self._remote:
+            self._reports_to = (source[0], source[1] + 1) if source[1] < 65535 else None
+        self._reports_from = None
+        self._agree()
 
     def _unlock(self) -> None:
         """Hear anybody again. A socket cannot be disconnected from here, so another takes over the port.
 
         Raises Internal when some program was quicker.
         """
-        self._locked = None
+        self._locked = self._perhaps = self._reports_from = None
         self._set_way(self._send_unlocked)
         self._rtp = self._engine.rebind(self._rtp)
         self._listen()
@@ -237,8 +283,8 @@ class Wire:
             data, source = self._rtcp.recvfrom(MAX_DATAGRAM)
         except OSError:
             return 0
-        if self._reports_to is None or source[0] != self._reports_to[0]:
-            self.receiver.strange += 1
+        if self._reports_to is None or source[0] != self._reports_to[0] or self._reports_from not in (None, source):
+            self.receiver.elsewhere += 1
             return 0
         if self._cipher is not None:
             opened = self._cipher.open_report(data)
@@ -251,7 +297,7 @@ class Wire:
         except rtcp.BadRtcp:
             self.receiver.strange += 1
             return 0
-        self._reports_to = (source[0], source[1])
+        self._reports_to, self._reports_from = (source[0], source[1]), source
         for item in found:
             if isinstance(item, rtcp.Report):
                 self.receiver.reported(item, self.sender.ssrc, now)
@@ -343,8 +389,9 @@ class Wire:
         return count
 
     def _report(self, now: float, *, bye: bool = False) -> None:
-        if self._reports_to is None:
-            return
+        agreed = self._negotiated
+        if self._reports_to is None or agreed is None or (agreed.rtcp is None and not agreed.sends):
+            return  # RFC 3264 §8.4: a hold by address is one of reports, too
         due = report(self.sender, self.receiver, now, rtcp.ntp(time.time()))
         packet: bytes | None = rtcp.compound(due, self._engine.cname, bye=bye)
         if self._cipher is not None and packet is not None:

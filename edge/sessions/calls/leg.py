@@ -131,7 +131,7 @@ class Leg(Call):
         endpoint, media = self._desk.endpoint, self._desk.media
         self._codec, self._further = codec, way.further
         self._stranger = way.peer.remote[0] if way.stranger else ""
-        stream = self._stream = media.open(way.peer.local[0], on_digit=self.typed, on_timeout=self._silent)
+        stream = self._stream = media.open(way.peer.local[0], self.typed, self._silent, near=way.peer.remote[0])
         self._trunk = way.carrier
         self._local = self._local_side(stream, way.peer)
         self._body = sdp.offer(self._local, first=codec or CODECS[0])

@@ -167,7 +167,7 @@ class OfferedCall(Call):
         media = self._desk.media
         try:
             offered = sdp.read(self.offer.sdp) if self.offer.sdp is not None else None
-            stream = media.open(self._host(offered), on_digit=self.typed, on_timeout=self._silent)
+            stream = media.open(self._host(offered), self.typed, self._silent, near=self.offer.peer.remote[0])
         except EdgeError as error:
             raise self._impossible(error, "") from None
         local = self._local_side(stream, self.offer.peer)

@@ -14,11 +14,12 @@ from edge.errors import Invalid
 from edge.media import dtmf, rtcp
 from edge.media.audio import Audio, Recording
 from edge.media.g711 import STATIC_TYPE, Codec, decode, encode, silence
+from edge.media.latch import PROBATION
 from edge.media.live import Live
 from edge.media.sdp import Negotiated
 from edge.media.section import MediaSection
 from edge.media.stream import StreamClosed
-from edge.media.transport import clock
+from edge.media.transport import clock, wire
 from edge.media.transport.engine import MediaEngine
 from edge.media.transport.stream import Stream
 from edge.metrics import REGISTRY
@@ -265,8 +266,89 @@ async def test_strangers_that_came_before_the_lock_are_counted(engine: MediaEngi
         assert stream.remote == phone.address
 
 
-async def test_a_name_for_an_address_waits_for_the_first_packet(engine: MediaEngine, phone: Phone) -> None:
+async def test_who_sprays_packets_takes_nothing_over(engine: MediaEngine, phone: Phone) -> None:
+    """From another host, before and after the first packet of the right one, to both ports."""
     stream = engine.open(HOST)
+    told = Told()
+    stream.tap(told)
+    with Phone("127.0.0.66") as stranger:
+        stream.connect(phone.agreed())
+
+        def spray() -> None:
+            for _ in range(20):
+                stranger.say(stream, b"\x10" * 160)
+            stranger.rtcp.sendto(rtcp.compound(rtcp.Report(9, None, ()), "x", bye=True), (HOST, stream.local[1] + 1))
+
+        spray()
+        await until(lambda: stream.stats.strange_packets == 21)
+        assert stream.remote == phone.address
+        phone.say(stream, b"\x20" * 160)
+        await until(lambda: stream.stats.received_packets == 1)
+        spray()
+        phone.say(stream, b"\x20" * 160)
+        await until(lambda: stream.stats.received_packets == 2)
+        assert stream.remote == phone.address
+        assert not stranger.packets()
+        assert not stranger.reports()
+    assert {pcm for _, pcm in told.of_them} == {decode(b"\x20" * 160, "PCMU")}
+
+
+async def test_who_is_perhaps_the_right_one_gives_way_to_him(engine: MediaEngine, phone: Phone) -> None:
+    """A private address was told, so packets may come from elsewhere."""
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    with Phone("127.0.0.66") as other:
+        for _ in range(PROBATION + 3):
+            other.say(stream)
+            await asyncio.sleep(0.02)  # the pace of a phone
+        await until(lambda: stream.remote == other.address)
+        await until(other.packets)
+        phone.say(stream)
+        await until(lambda: stream.remote == phone.address)
+        await until(phone.packets)
+        other.packets()
+        before = stream.stats.received_packets
+        other.say(stream)
+        phone.say(stream)
+        await until(lambda: stream.stats.received_packets == before + 1)
+        assert stream.remote == phone.address
+
+
+async def test_after_a_silence_it_may_come_from_another_port(
+    engine: MediaEngine, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A NAT that has begun anew."""
+    monkeypatch.setattr(wire, "RELEARN_SECONDS", 0.0)
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed())
+    phone.say(stream)
+    await until(lambda: stream.stats.received_packets == 1)
+    with Phone() as moved:
+
+        def heard() -> bool:
+            moved.say(stream)
+            return stream.remote == moved.address
+
+        await until(heard)
+        await until(moved.packets)
+
+
+async def test_on_hold_by_address_there_are_no_reports_either(
+    engine: MediaEngine, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 3264 §8.4."""
+    monkeypatch.setattr(rtcp, "INTERVAL_SECONDS", 0.05)
+    stream = engine.open(HOST)
+    stream.connect(phone.agreed(direction="recvonly"))
+    await until(phone.reports)
+    stream.connect(phone.agreed(remote=None, rtcp=None, direction="recvonly"))
+    phone.reports()
+    await asyncio.sleep(0.6)  # more than a sweep of the clock
+    assert phone.reports() == []
+
+
+async def test_a_name_for_an_address_waits_for_the_first_packet(engine: MediaEngine, phone: Phone) -> None:
+    stream = engine.open(HOST, near=HOST)
     stream.connect(phone.agreed(remote=None, rtcp=None))
     await asyncio.sleep(0.05)
     assert stream.stats.sent_packets == 0
@@ -379,7 +461,7 @@ async def test_ipv6(engine: MediaEngine) -> None:
 
 
 async def test_an_address_of_the_other_family_waits_for_the_first_packet(engine: MediaEngine, phone: Phone) -> None:
-    stream = engine.open(HOST)
+    stream = engine.open(HOST, near=HOST)
     stream.connect(phone.agreed(remote=("2001:db8::9", 4000), rtcp=("2001:db8::9", 4001)))
     assert stream.remote is None
     phone.say(stream)
