@@ -137,7 +137,7 @@ class Wire:
 
     def via(self, peer: Peer, branch: str, advertise: str | None = None) -> str:
         """The Via of a request of ours; `rport` asks for the answer where we sent from (RFC 3581 §3)."""
-        rport = "" if peer.inside else ";rport"
+        rport = "" if peer.inside else ";rport;alias" if peer.transport == "tls" else ";rport"  # RFC 5923 §5
         return f"SIP/2.0/{peer.transport.upper()} {self.sent_by(peer, advertise)};branch={branch}{rport}"
 
     # Responses

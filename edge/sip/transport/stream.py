@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal
 
-from edge.log import get_logger
 from edge.sip.connection import Connection
 from edge.sip.counts import DISCARDED
 from edge.sip.framing import FramingError
@@ -15,8 +14,6 @@ from edge.sip.secure import Insecure, Secured
 
 if TYPE_CHECKING:
     from edge.sip.transport.streams import Key, Streams
-
-log = get_logger("sip")
 
 Kind = Literal["tcp", "tls"]
 
@@ -32,6 +29,8 @@ class Stream(asyncio.Protocol):
         self.key = key
         self.peer = Peer(kind, ("", 0), ("", 0))
         self.peers: set[Peer] = set()  # other names of this connection, when it is ours
+        self.is_new = True  # nothing came over it yet
+        self.alias: tuple[str, int] | None = None  # where it leads as well, when it was opened to us
         self.stands: asyncio.Future[None] | None = None
         self._streams = streams
         self._secured = secured
@@ -89,8 +88,7 @@ class Stream(asyncio.Protocol):
             data = secured.feed(data)
         except Insecure as error:
             DISCARDED["handshake" if shaking else "framing"]()
-            if not self.inbound:
-                log.warning("no TLS", remote=f"{self.peer.remote[0]}:{self.peer.remote[1]}", why=str(error))
+            self._streams.insecure(self, str(error))
             transport.write(secured.take())
             transport.close()
             return b""

@@ -3,6 +3,9 @@
 What goes to an address that no connection of ours leads to waits until one stands, or cannot. Over TLS it leads to an
 address and a name: `Peer.subject` of one that is still to be opened says who has to prove to be there. Who is not let
 in is gone before the handshake.
+
+Who connects to us over TLS, shows a certificate and writes `alias` into his Via is called over that connection, too, as
+long as it stands (RFC 5923): at the address it came from and the port of that Via.
 """
 
 from __future__ import annotations
@@ -11,18 +14,26 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from edge.log import get_logger
+from edge.sip.certificate import proves
 from edge.sip.connection import Crowd, Waiting
 from edge.sip.counts import DISCARDED
 from edge.sip.limits import CONNECT, CONNECTIONS, HANDSHAKES
+from edge.sip.message import Malformed, Request, parse
 from edge.sip.peer import Peer
 from edge.sip.secure import Secured
 from edge.sip.strangers import Strangers
 from edge.sip.transport.address import Address, is_address
 from edge.sip.transport.stream import Kind, Stream
 from edge.sip.transport.tls import Tls
+from edge.sip.wire import SIPS_PORT
 
 SWEEP = 5.0  # s between looks at idle and slow connections
 KINDS: Final[dict[str, Kind]] = {"tcp": "tcp", "tls": "tls"}
+
+LINE: Final = 1.0  # s between two lines of the log about handshakes of others that failed
+
+log = get_logger("sip")
 
 Key = tuple[Kind, Address, str]  # where a connection of ours leads: how, to which address, and to whom
 
@@ -57,6 +68,8 @@ class Streams:
         self._crowd = Crowd()
         self._to: dict[Key, Stream | Waiting] = {}  # connections of ours
         self._connecting: set[asyncio.Task[None]] = set()
+        self._aliases: dict[Address, Stream] = {}  # connections of others that may be used as if they were ours
+        self._complained = -LINE
         self._count = 0
         self._shaking = 0  # handshakes of others that are under way
         self._swept = 0.0
@@ -86,7 +99,7 @@ class Streams:
             return stream is not None and stream.send(data)
         kind = KINDS[peer.transport]
         key = kind, peer.remote, peer.subject
-        there = self._to.get(key)
+        there = self._to.get(key) or self._reused(key)
         if there is None:
             if not is_address(peer.remote[0]) or self._closed or len(self._to) >= CONNECTIONS:
                 return False
@@ -96,6 +109,13 @@ class Streams:
             task.add_done_callback(self._connecting.discard)
         there.peers.add(peer)
         return there.send(data)
+
+    def _reused(self, key: Key) -> Stream | None:
+        """A connection of theirs that leads to whom is meant."""
+        stream = self._aliases.get(key[1])
+        if stream is None or key[0] != "tls" or not proves(stream.peer.subject.split(), key[2].split() or [key[1][0]]):
+            return None
+        return stream
 
     @property
     def due(self) -> float | None:
@@ -150,7 +170,23 @@ class Streams:
         """The handshake is over."""
         self._shaking -= stream.inbound
 
+    def insecure(self, stream: Stream, why: str) -> None:
+        """There will be no TLS on this connection. What others do is told once in a while only."""
+        now = self.now()
+        if stream.inbound and now < self._complained + LINE:
+            return
+        self._complained = now
+        host, port = stream.peer.remote
+        log.warning("no TLS", remote=f"{host}:{port}", opened_by="them" if stream.inbound else "us", why=why)
+
     def read(self, stream: Stream, messages: list[bytes]) -> None:
+        """What it brought. The first of it may say that it leads back as well."""
+        if stream.is_new and messages:
+            stream.is_new = False
+            port = alias(messages[0]) if stream.inbound and stream.peer.subject else None
+            if port is not None:
+                stream.alias = stream.peer.remote[0], port
+                self._aliases[stream.alias] = stream
         self._hub.read(stream.peer, messages, stream.send)
 
     def disconnected(self, stream: Stream) -> None:
@@ -159,6 +195,8 @@ class Streams:
         if stream.key is None:
             self._crowd.leave(peer.remote[0])
             self._shaking -= stream.shaking
+            if stream.alias is not None and self._aliases.get(stream.alias) is stream:
+                del self._aliases[stream.alias]
         elif self._to.get(stream.key) is stream:
             del self._to[stream.key]
         self._hub.lost({peer, *stream.peers})
@@ -193,3 +231,15 @@ class Streams:
         stream = Stream(self, kind, key, Secured(self.tls.client, wanted=subject.split() or [host]))
         stream.stands = self._loop.create_future()
         return stream
+
+
+def alias(message: bytes) -> int | None:
+    """The port that whoever sent this request may be called at by the connection it came over; None: by none."""
+    try:
+        request = parse(message)
+        via = request.via
+    except Malformed:
+        return None
+    if not isinstance(request, Request) or via.transport != "TLS" or "alias" not in via.params:
+        return None
+    return via.port or SIPS_PORT

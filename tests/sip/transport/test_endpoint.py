@@ -81,7 +81,7 @@ class Phone:
         self.sock.sendto(data, self.edge)
 
     async def receive(self) -> bytes:
-        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.sock, 65535), 2)
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.sock, 65535), 10)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from edge.sip.section import TlsSection
 from edge.sip.transport import Endpoint, streams
 from edge.sip.transport.tls import Tls
 from tests.certificates import Authority, Pair
+from tests.logged import logged
 from tests.sip.ladder import OURS, SDP, invite, request
 from tests.sip.transport.test_endpoint import US, discarded, read_message, status
 
@@ -219,6 +220,50 @@ async def test_a_handshake_has_a_deadline_and_there_are_not_many_at_once(
     writer.close()
 
 
+@pytest.mark.parametrize(("rest", "seconds", "slow"), [(b"OPTIONS sip:a@b SIP", limits.SLOW, 1), (b"", limits.IDLE, 0)])
+async def test_a_slow_and_an_idle_one(make: Make, authority: Authority, rest: bytes, seconds: float, slow: int) -> None:
+    edge = await make()
+    before = discarded("slow")
+    reader, writer = await connect(edge, authority)
+    writer.write(b"\r\n\r\n" + rest)
+    assert await asyncio.wait_for(reader.readexactly(2), 2) == b"\r\n"
+    (stream,) = edge.endpoint._streams._open.values()
+    stream.look(edge.endpoint.now() + seconds - 1)
+    assert edge.endpoint.connections == 1
+    stream.look(edge.endpoint.now() + seconds + 1)
+    await until(lambda: edge.endpoint.connections == 0)
+    assert discarded("slow") == before + slow
+    writer.close()
+
+
+async def test_one_that_does_not_read_is_cut_off(make: Make, authority: Authority) -> None:
+    edge = await make()
+    before = discarded("unsent")
+    _, writer = await connect(edge, authority)
+    await until(lambda: edge.endpoint._streams._shaking == 0)
+    (stream,) = edge.endpoint._streams._open.values()
+    while stream.send(b"x" * 65_536):  # the client never reads: its buffers and the kernel's fill
+        pass
+    await until(lambda: edge.endpoint.connections == 0)
+    assert discarded("unsent") == before + 1
+    writer.close()
+
+
+async def test_handshakes_that_fail_are_told_at_a_bounded_rate(make: Make) -> None:
+    edge = await make()
+    before = discarded("handshake")
+    with logged() as lines:
+        for _ in range(5):
+            reader, writer = await asyncio.open_connection(US, edge.port)
+            writer.write(b"no TLS at all")
+            await asyncio.wait_for(reader.read(), 2)
+            writer.close()
+        told = [line for line in lines() if line["event"] == "no TLS"]
+    assert discarded("handshake") == before + 5
+    assert len(told) == 1
+    assert (told[0]["opened_by"], told[0]["why"]) == ("them", "wrong version number")
+
+
 async def test_connections_of_one_source_have_an_end(
     make: Make, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +343,44 @@ async def test_a_call_of_ours_and_the_way_back(make: Make, authority: Authority,
     phone.endpoint.flush()
     assert isinstance(await edge.event(), CallEnded)
     assert (edge.endpoint.connections, phone.endpoint.connections) == (1, 1)  # all over the same one
+
+
+async def test_whom_we_may_call_over_his_own_connection(make: Make, authority: Authority) -> None:
+    """RFC 5923: he shows a certificate, and an alias."""
+    edge = await make(clients="ask")
+    carrier, nobody = await make(authority.issue("gw.example.com")), await make()
+    via = f"SIP/2.0/TLS {US}:{carrier.port};alias"
+    reader, writer = await connect(edge, authority, authority.issue("gw.example.com", file="again"))
+    writer.write(request("OPTIONS", via=via))
+    assert status(await read_message(reader)) == 200
+    edge.call(carrier, "gw.example.com")
+    assert (await read_message(reader)).startswith(b"INVITE ")
+    assert carrier.endpoint.connections == 0
+    edge.call(carrier, "other.example.com")  # not who that one proved to be
+    await until(lambda: discarded("handshake"))
+    assert isinstance(await edge.event(), CallFailed)
+    edge.call(nobody, US)  # nor at that port
+    await nobody.offered()
+    writer.close()
+    while not isinstance(await edge.event(), CallFailed):  # what waited for an answer over it
+        pass
+    edge.call(carrier, "gw.example.com")
+    await carrier.offered()
+
+
+@pytest.mark.parametrize(
+    ("data", "port"),
+    [
+        (request("OPTIONS", via="SIP/2.0/TLS 192.0.2.1:5071;alias"), 5071),
+        (request("OPTIONS", via="SIP/2.0/TLS [2001:db8::1];alias"), 5061),
+        (request("OPTIONS", via="SIP/2.0/TLS 192.0.2.1"), None),
+        (request("OPTIONS", via="SIP/2.0/TCP 192.0.2.1;alias"), None),
+        (b"SIP/2.0 200 OK\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bK1;alias\r\n\r\n", None),
+        (b"OPTIONS", None),
+    ],
+)
+def test_who_says_so(data: bytes, port: int | None) -> None:
+    assert streams.alias(data) == port
 
 
 async def test_another_than_was_meant_gets_nothing(make: Make, authority: Authority, tmp_path: Path) -> None:
