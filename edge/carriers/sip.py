@@ -189,7 +189,7 @@ class Sip(Carrier):
     def _to_targets(self, trunk: Trunk, text: OutgoingText) -> list[_Way]:
         """One for each target that has an address, in order. Raises NotNow when none has."""
         ways: list[_Way] = []
-        for target in trunk.targets:
+        for target in self._site.targets.order(trunk):
             address = self._site.targets.address(target)
             if address is not None:
                 uri = text.destination

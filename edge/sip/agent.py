@@ -365,10 +365,11 @@ class Agent:
         number: int = 1,
         fields: Sequence[tuple[str, str]] = (),
         prover: Prover | None = None,
+        advertise: str | None = None,
     ) -> int:
         """Send an OPTIONS or a REGISTER to `peer`; the id comes back in `AskDone`. `from_` and `to` are as in `invite`.
         `call_id` and `number`, the CSeq, go on from request to request where one registration is kept up (§10.2);
-        `prover` proves who we are.
+        `prover` proves who we are, `advertise` is the address that they know us by.
         """
         wire = self._wire
         self._asked += 1
@@ -387,6 +388,7 @@ class Agent:
             done=partial(self._ask_done, self._asked),
             fields=tuple(fields),
             prover=prover,
+            advertise=advertise,
         )
         self._errands[self._asked] = errand
         errand.send(now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final
 
 from edge.log import get_logger
@@ -41,6 +41,7 @@ class Targets:
     def __init__(self, trunks: Iterable[Trunk], resolver: Resolve = resolve) -> None:
         self._resolve = resolver
         self._addresses: dict[Target, str] = {}
+        self._down: set[tuple[str, Target]] = set()  # by the trunk's name
         self.replace(trunks)
 
     def replace(self, trunks: Iterable[Trunk]) -> None:
@@ -50,6 +51,20 @@ class Targets:
         known = {target: address for target, address in self._addresses.items() if target in targets}
         self._addresses = known | {target: target.host for target in targets if not target.is_name}
         self._reached = set(self._addresses.values())
+        self._down = {key for key in self._down if key[1] in targets}
+
+    def mark(self, trunk: str, target: Target, *, down: bool) -> None:
+        """Whether a target answered when a trunk's was asked last."""
+        if down:
+            self._down.add((trunk, target))
+        else:
+            self._down.discard((trunk, target))
+
+    def order(self, trunk: Trunk) -> Sequence[Target]:
+        """The targets of a trunk as they are to be tried: as they stand, those that are down behind the others."""
+        if not self._down:
+            return trunk.targets
+        return sorted(trunk.targets, key=lambda target: (trunk.name, target) in self._down)
 
     def address(self, target: Target) -> str | None:
         """The address of a target now; None for a name that was never resolved."""

@@ -71,6 +71,7 @@ from edge.sessions.trunks.registrations import Registrations
 from edge.sip.capture import Capture
 from edge.sip.peer import Peer
 from edge.sip.strangers import Strangers
+from edge.sip.transport import Endpoint
 from edge.sms.carrier import Called, Carrier, Hook, Said
 from edge.sms.keywords import Keywords
 from edge.sms.text import OutgoingText, Receipt, Report, Text, Verdict
@@ -384,6 +385,7 @@ async def _running(
     sending = TextSending(
         outbox, owned, lambda: micros(clock()), ways, routes.destinations, manners, conversations.find
     )
+    asking = Asking(cast("Endpoint", None), roll.targets)
     world: World
     services = Services(
         section=section or ApiSection(port=0),
@@ -423,8 +425,8 @@ async def _running(
         trunks=trunks,
         roll=roll,
         stored_trunks=StoredTrunks(engine, cache, roll.given, clock=clock),
-        registrations=Registrations(cast("Asking", None)),
-        probes=Probes(cast("Asking", None)),
+        registrations=Registrations(asking),
+        probes=Probes(asking),
         routes=routes,
         carriers=[loopback, bell],
         keep=mailbox,

@@ -63,3 +63,25 @@ async def test_other_trunks_take_the_place_of_the_old_ones() -> None:
 
 async def test_the_system_resolver_knows_this_machine() -> None:
     assert await resolve("localhost", 5060) in ("127.0.0.1", "::1")
+
+
+def test_what_is_down_is_tried_last() -> None:
+    first, second = "sip:192.0.2.1", "sip:192.0.2.2"
+    values = {"name": "a", "networks": ["10.0.0.1"], "target": first, "failover": [second]}
+    trunk = Trunk.model_validate(values)
+    other = trunk.model_copy(update={"name": "b"})
+    one, two = trunk.targets
+    targets = Targets([trunk, other])
+    assert list(targets.order(trunk)) == [one, two]
+    targets.mark("a", one, down=True)
+    assert list(targets.order(trunk)) == [two, one]
+    assert list(targets.order(other)) == [one, two]
+    targets.mark("a", two, down=True)
+    assert list(targets.order(trunk)) == [one, two]  # as they stand, for one may be up again
+    targets.mark("a", one, down=False)
+    targets.mark("a", two, down=False)
+    assert targets.order(trunk) == trunk.targets
+    targets.mark("a", one, down=True)
+    targets.replace([])
+    targets.replace([trunk])
+    assert list(targets.order(trunk)) == [one, two]

@@ -121,7 +121,7 @@ class Ways:
         """The targets of a trunk that can be reached, in order. Raises Unavailable, for the first, when none can."""
         found: list[tuple[Target, Peer]] = []
         fault: Unavailable | None = None
-        for target in trunk.targets:
+        for target in self.targets.order(trunk):
             try:
                 address = self.targets.address(target)
                 if address is None:

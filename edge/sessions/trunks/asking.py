@@ -22,12 +22,12 @@ class Asking:
 
     def __init__(self, endpoint: Endpoint, targets: Targets) -> None:
         self.endpoint = endpoint
-        self._targets = targets
+        self.targets = targets
         self._waiting: dict[int, asyncio.Future[AskDone]] = {}
 
     def peer(self, target: Target) -> Peer | None:
         """The way to a target; None while it has no address, or none of ours fits."""
-        address = self._targets.address(target)
+        address = self.targets.address(target)
         if address is None:
             return None
         peer = Peer(target.transport, ANY_LOCAL, (address, target.port), subject=target.subject)
@@ -49,6 +49,7 @@ class Asking:
         number: int = 1,
         fields: Sequence[tuple[str, str]] = (),
         prover: Prover | None = None,
+        advertise: str | None = None,
     ) -> AskDone:
         """Send one, and wait for its final answer; after so many seconds without there was none."""
         endpoint = self.endpoint
@@ -63,6 +64,7 @@ class Asking:
             number=number,
             fields=fields,
             prover=prover,
+            advertise=advertise,
         )
         done: asyncio.Future[AskDone] = asyncio.get_running_loop().create_future()
         self._waiting[id] = done

@@ -2,14 +2,14 @@
 
 Whatever a target answers, it is there (RFC 3261 §11), but for 503, which says that it takes nothing now, and a 408 of
 somebody on the way. One that says nothing for a few seconds is down until it answers again. A target that is down is
-not given up: requests try it last.
+not given up: requests try it last (`Targets.order`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -96,21 +96,10 @@ class Probes:
             self.replace(trunks)
             await self._sleep(LOOK_SECONDS)
 
-    def is_down(self, trunk: str, target: Target) -> bool:
-        """Whether it did not answer when it was asked last."""
-        probed = self._probed.get((trunk, target))
-        return probed is not None and probed.status.state == "down"
-
-    def order(self, trunk: Trunk) -> Sequence[Target]:
-        """Its targets as they are to be tried: as they stand, those that are down behind the others."""
-        targets = trunk.targets
-        if not trunk.probe_seconds or len(targets) < 2:
-            return targets
-        return sorted(targets, key=lambda target: self.is_down(trunk.name, target))
-
     def status(self, trunk: Trunk) -> list[TargetStatus]:
         """How each of its targets is; unknown where nobody asks."""
-        found = ((target, self._probed.get((trunk.name, target))) for target in trunk.targets)
+        order = self._asking.targets.order(trunk)
+        found = ((target, self._probed.get((trunk.name, target))) for target in order)
         return [TargetStatus(target) if probed is None else probed.status for target, probed in found]
 
     async def close(self) -> None:
@@ -125,6 +114,8 @@ class Probes:
     def _end(self, key: tuple[str, Target], probed: _Probed, *, gone: bool) -> None:
         if probed.task is not None:
             probed.task.cancel()
+        if gone:
+            self._asking.targets.mark(*key, down=False)
         if gone and probed.status.state != "unknown":
             UP.remove(key[0], str(key[1]))
         if gone and probed.status.seconds is not None:
@@ -166,6 +157,7 @@ class Probes:
         since = before.since if state == before.state else datetime.now(UTC)
         took = seconds if seconds is not None else before.seconds
         probed.status = TargetStatus(target, state, since, status, took)
+        self._asking.targets.mark(probed.trunk, target, down=state == "down")
         UP.labels(probed.trunk, str(target)).set(state == "up")
         if took is not None:
             TOOK.labels(probed.trunk, str(target)).set(took)

@@ -199,6 +199,7 @@ class Registrations:
             number=kept.number + 1,
             fields=(("Contact", contact), ("Expires", str(expires))),
             prover=kept.prover,
+            advertise=kept.terms.advertise,
         )
         kept.number = done.number
         if expires:

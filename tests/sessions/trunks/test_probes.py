@@ -31,7 +31,7 @@ async def probing(made: Trunk) -> AsyncIterator[tuple[Probes, Callable[[list[Tru
 
         def replace(others: list[Trunk]) -> None:
             table.replace(others)
-            asking._targets.replace(others)
+            asking.targets.replace(others)
             probes.replace(table)
 
         yield probes, replace
@@ -72,13 +72,15 @@ def test_one_that_does_not_answer_is_down_and_tried_last(status: int | None) -> 
             primary, secondary = made.targets
             with logged() as lines:
                 async with probing(made) as (probes, _):
-                    assert list(probes.order(made)) == [primary, secondary]
-                    await until(lambda: probes.is_down("acme", primary))
-                    assert list(probes.order(made)) == [secondary, primary]
+                    targets = probes._asking.targets
+                    assert list(targets.order(made)) == [primary, secondary]
+                    await until(lambda: targets.order(made)[0] is secondary)
+                    assert list(targets.order(made)) == [secondary, primary]
                     assert metric(first) == 0
-                    assert probes.status(made)[0].status == (status or 408)
-                    await until(lambda: not probes.is_down("acme", primary))
-                    assert list(probes.order(made)) == [primary, secondary]
+                    assert probes.status(made)[1].status == (status or 408)
+                    assert [found.state for found in probes.status(made)] == ["up", "down"]
+                    await until(lambda: targets.order(made)[0] is primary)
+                    assert list(targets.order(made)) == [primary, secondary]
                 said = [line["event"] for line in lines() if line["event"].startswith("target")]
             assert said == ["target down", "target up again"]
 
@@ -102,7 +104,7 @@ def test_without_the_word_for_it_nobody_asks() -> None:
             async with probing(made) as (probes, _):
                 await asyncio.sleep(120)
                 assert [found.state for found in probes.status(made)] == ["unknown", "unknown"]
-                assert probes.order(made) == made.targets
+                assert [found.target for found in probes.status(made)] == list(made.targets)
             assert not one.requests
 
     jumping.run(story())

@@ -64,7 +64,7 @@ async def registering(*trunks: Trunk) -> AsyncIterator[Edge]:
 
         def replace(others: list[Trunk]) -> None:
             table.replace(others)
-            asking._targets.replace(others)
+            asking.targets.replace(others)
             registrations.replace(table)
 
         await until(lambda: registrations.status("acme") is not None)
