@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID, uuid5
@@ -315,7 +315,7 @@ class Trunk(Section):
 
     _id: str = PrivateAttr(default="")
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Of a trunk in the configuration file: the same as long as it has the name. Of one in SQL it is the row's."""
         return self._id or file_id(self.name)
@@ -329,6 +329,7 @@ class Trunk(Section):
         """The same as the row of that id has it."""
         trunk = self.model_copy()
         trunk._id = id
+        trunk.__dict__.pop("id", None)  # what this one remembers
         return trunk
 
     @property

@@ -68,6 +68,7 @@ def test_the_api_shows_the_platforms_fields() -> None:
         "t38_enabled": False,
         "emergency_enabled": False,
         "metadata": {"rtp_debug": False, "keywords": "edge"},
+        "trunk_ids": (),
         "tm_purchase": "2026-08-01T09:00:00.000000Z",
         "tm_renew": None,
         "tm_create": "2026-08-01T09:00:00.000005Z",
