@@ -17,7 +17,10 @@ from edge.sip.terms import Terms
 
 SERVED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "NOTIFY", "MESSAGE", "UPDATE", "PRACK")
 ALLOW: Final = ("Allow", ", ".join(SERVED))
-ACCEPT: Final = ("Accept", "application/sdp, text/plain, message/cpim")  # in answers to OPTIONS
+ACCEPT: Final = (  # in answers to OPTIONS; which multiparts are taken has to be said too (RFC 5621 §3.1)
+    "Accept",
+    "application/sdp, multipart/mixed, multipart/alternative, multipart/related, text/plain, message/cpim",
+)
 SDP_TYPE: Final = ("Content-Type", SDP)
 DTMF_TYPES: Final = ("application/dtmf-relay", "application/dtmf")
 

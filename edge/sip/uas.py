@@ -128,7 +128,8 @@ class Uas:
         if transaction.state is not PROCEEDING or offer._call is not None:
             return
         wire = self._wire
-        self._calls.reoffers.drop(offer, now)
+        if offer._reoffer is not None:
+            self._calls.reoffers.drop(offer, now)
         tag = offer._tag or wire.token()
         if status >= 400 and not offer.peer.inside:
             fields = tuple(fields)
@@ -136,7 +137,8 @@ class Uas:
         data = wire.respond(offer.request, offer.peer, status, reason, tag=tag, fields=fields)
         transaction.tag = tag
         transaction.respond(data, now)
-        self._calls.leave_early(offer, now)
+        if offer._dialog is not None:
+            self._calls.leave_early(offer, now)
 
     def redirect(self, offer: Offer, contacts: Sequence[str], now: float) -> None:
         if offer.request.max_forwards == 0:  # RFC 7332 §3: who sends a call on counts as a hop

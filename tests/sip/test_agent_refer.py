@@ -149,3 +149,24 @@ def test_the_caller_hangs_up_and_still_tells() -> None:
     assert not ladder.events
     assert ladder.agent.stats()["dialogs"] == 0
     ladder.gone()
+
+
+@pytest.mark.parametrize("field", ["false", "False;x=y", " false "])
+def test_who_will_not_tell_how_it_goes(field: str) -> None:
+    """RFC 4488 §4."""
+    ladder, call = referring()
+    assert "norefersub" in ladder.header("supported")
+    ladder >> reply_to(ladder, 202, fields={"Refer-Sub": field})
+    assert ladder.event(ReferProgress) == ReferProgress(call, 200, True)
+    ladder >> notify(call.local_tag, 2, 200, OVER) << 481
+    ladder.agent.end(call, 0.0)
+    ladder.drain() << "BYE"
+    ladder >> reply_to(ladder, 200)
+    ladder.events.clear()
+    ladder.gone()
+
+
+def test_who_will() -> None:
+    ladder, _ = referring()
+    ladder >> reply_to(ladder, 202, fields={"Refer-Sub": "true"})
+    assert not ladder.events

@@ -444,6 +444,48 @@ def test_another_phone_answers() -> None:
     ladder >> from_phone("UPDATE", outgoing, tag, 6) << 481
 
 
+# The way of requests in early dialogs
+
+
+STRICT: Fields = {**REL, "Record-Route": "<sip:192.0.2.20>, <sip:192.0.2.21;lr>"}
+
+
+def test_a_target_that_changes_keeps_its_way() -> None:
+    """§12.2.2: an UPDATE refreshes the target, and never the route set. The first router here is a strict one."""
+    ladder = fresh()
+    offer = ladder.offered(invite(fields=STRICT))
+    tag = prack(ladder, offer)
+    moved: Fields = {**MOVED, "Record-Route": "<sip:192.0.2.99;lr>"}
+    ladder >> theirs("UPDATE", tag, 3, fields=moved) << 200
+    call = ladder.agent.answer(offer, OURS, 0.0)
+    ladder.drain() << 200
+    assert ladder.response.record_routes == ("<sip:192.0.2.20>", "<sip:192.0.2.21;lr>")
+    ladder >> theirs("ACK", tag, 1)
+    ladder.agent.end(call, 0.0)
+    ladder.drain() << "BYE"
+    assert (ladder.request.uri, ladder.to.remote) == ("sip:192.0.2.20", ("192.0.2.20", 5060))
+    assert ladder.request.routes == ("<sip:192.0.2.21;lr>", "<sip:moved@192.0.2.77:5099>")
+
+
+def test_the_way_of_a_call_of_ours_is_that_of_its_200() -> None:
+    """§13.2.2.4: what an early dialog had for a way is forgotten, and its numbers go on."""
+    ladder = fresh()
+    ladder.agent.invite(peer=UDP, uri="sip:b@192.0.2.9", from_="sip:a@a", to="sip:b@d", sdp=OURS, now=0.0, terms=TERMS)
+    ladder.drain() << "INVITE"
+    sent = ladder.last
+    early: Fields = {**CONTACT, "Require": "100rel", "RSeq": "1", "Record-Route": "<sip:192.0.2.31>"}
+    ladder >> reply_to(ladder, 180, to_tag="phone", fields=early) << "PRACK"
+    assert (ladder.request.uri, ladder.request.routes) == ("sip:192.0.2.31", ("<sip:them@192.0.2.9:5062>",))
+    ladder.last = sent
+    ladder.events.clear()
+    ladder >> reply_to(ladder, 200, to_tag="phone", body=SDP, fields={**MOVED, "Record-Route": "<sip:192.0.2.32;lr>"})
+    ladder << "ACK"
+    assert (ladder.request.uri, ladder.request.routes) == ("sip:moved@192.0.2.77:5099", ("<sip:192.0.2.32;lr>",))
+    ladder.agent.end(ladder.event(CallAnswered).call, 0.0)
+    ladder.drain() << "BYE"
+    assert (ladder.to.remote, ladder.request.cseq.number) == (("192.0.2.32", 5060), 3)
+
+
 # Late offers, in every combination
 
 
