@@ -33,29 +33,32 @@ country = "US"
 
 
 @pytest.fixture(scope="module")
-def listener(secured: Secured) -> Iterator[socket.socket]:
+def plain() -> Iterator[socket.socket]:
+    with socket.create_server((OUT, 0)) as made:
+        made.settimeout(5)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def listener(secured: Secured, plain: socket.socket) -> socket.socket:
     """Where the trunk that calls go out by answers for TLS."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(secured.authority.file))
     context.verify_mode = ssl.CERT_REQUIRED  # the edge shows a certificate as well
     pair = secured.authority.issue(OUT, file="carrier")
     context.load_cert_chain(pair.certificate, pair.key)
-    with socket.create_server((OUT, OUT_PORT)) as plain:
-        plain.settimeout(5)
-        yield context.wrap_socket(plain, server_side=True)
-
-
-OUT_PORT = 5071
+    return context.wrap_socket(plain, server_side=True)
 
 
 @pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Secured:
+def secured(tmp_path_factory: pytest.TempPathFactory, plain: socket.socket) -> Secured:
+    target = f"sips:{OUT}:{plain.getsockname()[1]}"
     trunks = {
         "required": (REQUIRED, 'transport = "tls"\nsrtp = "required"'),
         "optional": (OPTIONAL, 'srtp = "optional"'),
         "off": (OFF, ""),
         "bare": (BARE, 'srtp = "required"\nsrtp_without_tls = true'),
         "named": (NAMED, 'transport = "tls"\ncertificates = ["sip:carrier.example"]'),
-        "out": (OUT, f'srtp = "optional"\ntarget = "sips:{OUT}:{OUT_PORT}"\noutbound = true\npass_caller = true'),
+        "out": (OUT, f'srtp = "optional"\ntarget = "{target}"\noutbound = true\npass_caller = true'),
     }
     extra = "".join(TRUNK.format(name=name, host=host, more=more) for name, (host, more) in trunks.items())
     return Secured(tmp_path_factory.mktemp("secured"), extra, level="debug")

@@ -43,6 +43,10 @@ class Stream(asyncio.Protocol):
         return self.key is None
 
     @property
+    def is_gone(self) -> bool:
+        return self._transport is None
+
+    @property
     def shaking(self) -> bool:
         """Whether its handshake is under way."""
         return self._secured is not None and not self._secured.stands
@@ -69,8 +73,12 @@ class Stream(asyncio.Protocol):
             return
         if self._secured is not None:
             data = self._unseal(self._secured, transport, data)
-            if not data:
-                return
+        if data:
+            self._take(data)
+        if self._secured is not None and self._secured.over:
+            self.close()
+
+    def _take(self, data: bytes) -> None:
         try:
             messages = self._connection.feed(data, self._streams.now())
         except FramingError as error:  # the end of it, once the last one is answered
@@ -97,8 +105,6 @@ class Stream(asyncio.Protocol):
             self.peer = self.peer._replace(subject=" ".join(secured.names))
             self._streams.shaken(self)
             self._settle()
-        if secured.over:
-            self.close()
         return data
 
     def send(self, data: bytes) -> bool:

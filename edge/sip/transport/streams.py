@@ -210,6 +210,8 @@ class Streams:
                 await self._loop.create_connection(lambda: stream, *key[1])
                 if stream.stands is not None:
                     await stream.stands
+            if stream.is_gone:  # as soon as it stood
+                raise ConnectionResetError
         except (OSError, TimeoutError, ValueError):
             if stream is not None:
                 stream.abort()

@@ -15,10 +15,11 @@ import pytest
 
 from edge.sip import limits
 from edge.sip.agent import Agent
-from edge.sip.events import CallAnswered, CallEnded, CallFailed, CallOffered, Event
+from edge.sip.events import CallAnswered, CallEnded, CallFailed, CallOffered, Event, TextOffered
 from edge.sip.peer import Peer
 from edge.sip.reading import BODY_MAX, HEAD_MAX
 from edge.sip.section import TlsSection
+from edge.sip.secure import Secured
 from edge.sip.transport import Endpoint, streams
 from edge.sip.transport.tls import Tls
 from tests.certificates import Authority, Pair
@@ -137,15 +138,31 @@ async def test_a_sips_uri_is_answered_by_one(make: Make, authority: Authority) -
     writer.close()
 
 
-async def test_a_large_message_and_one_that_says_goodbye_behind_it(make: Make, authority: Authority) -> None:
+async def test_who_says_goodbye_behind_a_request_gets_its_answer(make: Make, authority: Authority) -> None:
     edge = await make()
-    reader, writer = await connect(edge, authority)
-    writer.write(request("MESSAGE", via=VIA, body=b"x" * 15_000, kind="text/plain"))
-    writer.write_eof() if writer.can_write_eof() else None
-    await until(lambda: not edge.events.empty())
+    reader, writer = await asyncio.open_connection(US, edge.port)
+    client = Secured(authority.client(), wanted=[US])
+    client.begin()
+    while not client.stands:
+        writer.write(client.take())
+        client.feed(await reader.read(65_536))
+    writer.write(client.take() + client.seal(request("OPTIONS", via=VIA)) + client.finish())
+    answer = b""
+    while data := await asyncio.wait_for(reader.read(65_536), 2):
+        answer += client.feed(data)
+    assert status(answer) == 200
+    assert client.over
     writer.close()
-    await until(lambda: edge.endpoint.connections == 0)
-    assert reader is not None
+
+
+async def test_a_message_of_several_records(make: Make, authority: Authority) -> None:
+    edge = await make()
+    _, writer = await connect(edge, authority)
+    writer.write(request("MESSAGE", via=VIA, body=b"x" * 15_000, kind="text/plain", fields={"Subject": "y" * 40_000}))
+    event = await edge.event()
+    assert isinstance(event, TextOffered)
+    assert event.text.text == "x" * 15_000
+    writer.close()
 
 
 async def test_whom_nobody_knows_is_gone_before_the_handshake(make: Make, authority: Authority) -> None:
