@@ -184,15 +184,14 @@ def _load_kinds() -> None:
 
 
 def _check_trunks(config: Config) -> None:
-    """Raises Invalid for trunks in each other's way, and for a carrier that sends by a trunk that is not there."""
+    """Raises Invalid for trunks in each other's way, and for a carrier whose trunk leads nowhere. One that is not in
+    the file may be in the database."""
     trunks = TrunkTable(config.trunks)
     faults = []
     for i, carrier in enumerate(config.carriers):
         if isinstance(carrier, SipCarrier) and carrier.trunk is not None:
             trunk = trunks.named(carrier.trunk)
-            if trunk is None:
-                faults.append(Fault(f"carriers[{i}].trunk", f"there is no trunk {carrier.trunk}"))
-            elif trunk.target is None:
+            if trunk is not None and trunk.target is None:
                 faults.append(Fault(f"carriers[{i}].trunk", f"trunk {carrier.trunk} has no target to send texts to"))
     if faults:
         raise Invalid("bad configuration", faults=faults)

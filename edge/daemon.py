@@ -23,7 +23,7 @@ from edge.api.app import Server, create_app
 from edge.api.forms import call_form, recording_form
 from edge.api.opt_outs import opt_out_form
 from edge.api.services import Services
-from edge.carriers.sip import Sip
+from edge.carriers.sip import Sip, SipSection
 from edge.carriers.site import Site, build
 from edge.config import Config
 from edge.demo import Demo, furnish
@@ -112,6 +112,7 @@ from edge.store.shared_key import shared_key
 from edge.store.spool import Spool as RowSpool
 from edge.store.writer import Writer
 from edge.stores import Stores, open_stores
+from edge.trunks.table import TrunkTable
 from edge.upkeep import Daemon
 from edge.voices.studio import Studio, build_voices, open_speech
 
@@ -149,6 +150,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
 
         trunks, targets = stores.roll.table, stores.roll.targets
         await stores.roll.start(stores.trunks)
+        _warn_of_trunks(config, trunks)
         guard, own = Guard(config.http), Guard(config.http, own=True)
         stack.push_async_callback(guard.close)
         stack.push_async_callback(own.close)
@@ -503,6 +505,13 @@ async def _insist(work: Coroutine[Any, Any, None]) -> None:
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _warn_of_trunks(config: Config, trunks: TrunkTable) -> None:
+    """Texts whose carrier sends by a trunk that is nowhere are refused until it is there."""
+    for carrier in config.carriers:
+        if isinstance(carrier, SipSection) and carrier.trunk is not None and trunks.named(carrier.trunk) is None:
+            log.warning("the trunk of a carrier is not there", carrier=carrier.name, trunk=carrier.trunk)
 
 
 def _now() -> datetime:

@@ -8,10 +8,12 @@ from typing import Any, cast
 import pytest
 
 from edge import daemon as module
-from edge.config import Config
+from edge.carriers.sip import SipSection
+from edge.config import LOOPBACK, Config
 from edge.errors import Fault, Invalid
 from edge.sessions.calls.call import Call
 from edge.sessions.texts.session import TextSending
+from edge.trunks.table import TrunkTable
 from edge.upkeep import Daemon
 from tests.logged import logged
 
@@ -65,3 +67,10 @@ async def test_the_flow_of_a_call_sends_texts() -> None:
 @pytest.mark.parametrize(("address", "shown"), [(("127.0.0.1", 80), ("127.0.0.1", 80)), (("::1", 80), ("[::1]", 80))])
 def test_an_address_as_a_url_has_it(address: tuple[str, int], shown: tuple[str, int]) -> None:
     assert module._shown(address) == shown
+
+
+def test_a_carrier_whose_trunk_is_nowhere_is_told_of() -> None:
+    sections = tuple(SipSection(name=name, trunk=name) for name in ("loopback", "gone"))
+    with logged() as lines:
+        module._warn_of_trunks(Config().model_copy(update={"carriers": sections}), TrunkTable([LOOPBACK]))
+    assert [(one["carrier"], one["trunk"]) for one in lines()] == [("gone", "gone")]

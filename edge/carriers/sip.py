@@ -170,7 +170,7 @@ class Sip(Carrier):
     def _answer(self, route: Route, text: OutgoingText) -> tuple[Trunk, list[_Way]]:
         trunk = self._site.trunks.named(route.trunk)
         if trunk is None:
-            raise Refused(f"trunk {route.trunk} is not configured any more")
+            raise self._missing(f"trunk {route.trunk} is not configured any more")
         if trunk.target is not None:
             return trunk, self._to_targets(trunk, text)
         connection = route.connection if route.life == self._life else 0
@@ -183,8 +183,14 @@ class Sip(Carrier):
         else:
             trunk = next((trunk for trunk in trunks if trunk.target is not None), None)
         if trunk is None or trunk.target is None:
-            raise Refused("no trunk has a target to send texts to; only a text that came in can be answered")
+            raise self._missing("no trunk has a target to send texts to; only a text that came in can be answered")
         return trunk, self._to_targets(trunk, text)
+
+    def _missing(self, sentence: str) -> NotNow | Refused:
+        """What is to be said where there is no such trunk, or not yet."""
+        if not self._site.trunks.complete:
+            return NotNow("the trunks in the database are not known yet")
+        return Refused(sentence)
 
     def _to_targets(self, trunk: Trunk, text: OutgoingText) -> list[_Way]:
         """One for each target that has an address, in order. Raises NotNow when none has."""

@@ -43,7 +43,7 @@ class TrunkRoll:
         tracked: Callable[[], bool] = lambda: False,
     ) -> None:
         self._given = tuple(given)
-        self.table = TrunkTable(given)
+        self.table = TrunkTable(given, complete=False)
         self.targets = Targets(given)
         self._tracked = tracked
         self._stored: tuple[Stored, ...] = ()
@@ -91,6 +91,7 @@ class TrunkRoll:
             self._revision, found = await rows.all()
             self._stored = tuple(found)
             self._apply()
+            self.table.complete = True
 
     async def start(self, rows: StoredTrunks) -> None:
         """The first time; a database that is away is no error."""

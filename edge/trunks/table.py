@@ -34,7 +34,8 @@ class Clash(NamedTuple):
 class TrunkTable:
     """All trunks. Raises Invalid when a name or a network is there twice, naming both places."""
 
-    def __init__(self, trunks: Sequence[Trunk]) -> None:
+    def __init__(self, trunks: Sequence[Trunk], *, complete: bool = True) -> None:
+        self.complete = complete  # all that there are; else some may be in a database that was never read so far
         self.replace(trunks)
 
     def replace(self, trunks: Sequence[Trunk]) -> None:

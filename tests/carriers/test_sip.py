@@ -157,6 +157,15 @@ async def test_a_target_without_an_address_means_not_now() -> None:
     assert got == ("not now", "", "the target of trunk loop, gw.example.com, has no address")
 
 
+@pytest.mark.parametrize("text", [TEXT, None])
+async def test_before_the_database_was_read_a_trunk_that_is_not_there_may_come(text: OutgoingText | None) -> None:
+    place = site()
+    place.trunks.complete = False
+    sip = Sip(SipSection(), place)
+    got, _, says = await outcome(sip, text or answered(sip, simple(), trunk("gone")))
+    assert (got, says) == ("not now", "the trunks in the database are not known yet")
+
+
 SPREAD = Trunk.model_validate(
     {
         "name": "spread",
