@@ -89,7 +89,8 @@ class TrunkRoll:
             if await rows.revision() == self._revision:
                 return
             self._revision, found = await rows.all()
-            self._stored = tuple(found)
+            known = {(stored.id, stored.version): stored for stored in self._stored}
+            self._stored = tuple(known.get((stored.id, stored.version), stored) for stored in found)
             self._apply()
             self.table.complete = True
 

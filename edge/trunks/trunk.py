@@ -161,7 +161,7 @@ def file_id(name: str) -> str:
 class Credentials(Section):
     """A user name and a password (RFC 8760 digest)."""
 
-    username: str = Field(min_length=1, max_length=128, description="The user name.")
+    username: str = Field(min_length=1, max_length=128, pattern=r'^[^\x00-\x1f\x7f"\\]+$', description="The user name.")
     password: Secret = Field(description="The password, or file: and the path of a file that holds it.")
 
 
@@ -174,10 +174,16 @@ class Registration(Section):
         " follows.",
     )
     user: str = Field(
-        default="", max_length=128, description="The user part of our address there. Empty: the user name."
+        default="",
+        max_length=128,
+        pattern=r"^[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]*$",
+        description="The user part of our address there. Empty: the user name.",
     )
     domain: str = Field(
-        default="", max_length=255, description="The domain of our address there. Empty: the registrar's."
+        default="",
+        max_length=255,
+        pattern=r"^[A-Za-z0-9._:\[\]-]*$",
+        description="The domain of our address there. Empty: the registrar's.",
     )
     expires: int = Field(default=3600, ge=60, le=86400, description="Seconds that we ask a registration to last.")
 

@@ -168,6 +168,17 @@ async def test_the_file_goes_first_where_both_have_a_network(database_url: str) 
     ]
 
 
+async def test_what_did_not_change_stays_the_same_object(database_url: str) -> None:
+    async with edge(database_url) as one:
+        for name, network in (("a", "10.0.0.1"), ("b", "10.0.0.2")):
+            made = await one.rows.create({"name": name, "networks": [network]})
+        await one.has("file", "a", "b")
+        before = list(one.roll.table)
+        await one.rows.update(made.id, {"name": "c"})
+        await one.has("file", "a", "c")
+        assert [new is old for new, old in zip(one.roll.table, before, strict=True)] == [True, True, False]
+
+
 async def test_two_who_write_at_once_do_not_both_find_room(database_url: str) -> None:
     async with edge(database_url) as one, edge(database_url) as other:
         work = [
