@@ -62,7 +62,7 @@ class Endpoint:
     ) -> None:
         """`handle` gets each event; `admit` says whether an address may talk to us by a transport, `strangers` is told
         of those that may not; `trace` sees what passes; `tls` is what connections are secured with."""
-        self._strangers = strangers or Strangers()
+        self._strangers = strangers if strangers is not None else Strangers()
         self.agent = agent
         self.listening = asyncio.Event()  # what goes out needs an address of ours
         self._agent = agent
