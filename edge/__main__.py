@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from edge import __version__
 from edge import config as configuration
 from edge.config import Config
 from edge.console import checked, fail, run
 from edge.errors import Invalid
-from edge.offline import records, show, simulate, trunks
+from edge.offline import explain, records, show, simulate, trunks
 
 if TYPE_CHECKING:
     from edge.sip.peer import Peer
@@ -37,6 +36,7 @@ keys = typer.Typer(help="Access keys of the API.", no_args_is_help=True)
 app.add_typer(keys, name="key")
 simulate.add_to(app)
 show.add_to(app)
+explain.add_to(app)
 records.add_to(app)
 trunks.add_to(app)
 
@@ -168,35 +168,6 @@ def lookup(number: Annotated[str, typer.Argument(help="A number in E.164.")], co
     print(json.dumps(answer, indent=2))
     if answer["number"] is None:
         raise typer.Exit(1)
-
-
-@app.command()
-def explain(
-    dialed: Annotated[str, typer.Argument(help="As it is dialed: +1415…, 00…, sip:…, tel:….")],
-    config: ConfigFile = None,
-    trunk: Annotated[str | None, typer.Option(help="Trunk it would come by, for its national forms.")] = None,
-    medium: Annotated[str, typer.Option(help="call or message.")] = "call",
-    caller: Annotated[str, typer.Option(help="Who would call or text, in E.164.")] = "",
-) -> None:
-    """Say how a dialed number would be resolved and what would run."""
-    from edge.api.explain import Explain, ExplainQuery
-
-    loaded = checked(lambda: configuration.load(config))
-    try:
-        query = ExplainQuery.model_validate({"number": dialed, "trunk": trunk, "medium": medium, "caller": caller})
-    except ValidationError as error:
-        fail("\n".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()), status=2)
-
-    async def ask() -> Any:
-        from edge.plugins import load
-        from edge.stores import open_stores
-
-        load("edge.actions")
-        async with open_stores(loaded) as stores:
-            await stores.roll.start(stores.trunks)
-            return await Explain(stores.roll.table, stores.routes).of(query, None)
-
-    print(json.dumps(run(ask()).model_dump(mode="json"), indent=2))
 
 
 @app.command()

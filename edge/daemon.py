@@ -359,6 +359,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
                     trunks=trunks,
                     registrations=registrations,
                     probes=probes,
+                    entrance=entrance,
                     roll=stores.roll,
                     stored_trunks=stores.trunks,
                     routes=stores.routes,

@@ -50,15 +50,16 @@ MALFORMED = counter("http_malformed_total", "Requests that were not HTTP, answer
 def operations(services: Services) -> list[AnyOperation]:
     """Everything a client may ask for, in the order the documents show it."""
     binding = Binding(services.flows, services.numbers)
+    simulation = Simulation(
+        *(services.flows, services.prompts, services.resources, services.keywords, services.manners)
+    )
     trunks = Trunks(services.stored_trunks, services.roll, services.numbers)
     ordering = Ordering(services.numbers, services.providers, services.clock)
     return [
         *Numbers(services.numbers, binding, ordering, trunks.unknown).operations(),
         *AvailableNumbers(services.providers).operations(),
         *Flows(services.flows, services.numbers, binding, services.resources).operations(),
-        *Simulation(
-            *(services.flows, services.prompts, services.resources, services.keywords, services.manners)
-        ).operations(),
+        *simulation.operations(),
         *calendars(services.calendars).operations(),
         *caller_lists(services.caller_lists).operations(),
         *Graphs(services.flows, services.step_counts).operations(),
@@ -74,7 +75,16 @@ def operations(services: Services) -> list[AnyOperation]:
         *Recordings(services.recordings, services.keeper).operations(),
         *Deliveries(services.deliveries).operations(),
         *Events(services.events, services.customers, services.journal, services.telling, services.clock).operations(),
-        *Explain(services.trunks, services.routes).operations(),
+        *Explain(
+            services.trunks,
+            services.entrance,
+            services.routes,
+            services.calls,
+            services.numbers,
+            services.book,
+            services.strangers,
+            simulation.tried,
+        ).operations(),
         *trunks.operations(),
         *TrunkStates(services.trunks, services.registrations, services.probes).operations(),
         *Customers(services.customers, services.http).operations(),

@@ -28,6 +28,7 @@ from edge.sessions.calls.placing import Placing
 from edge.sessions.calls.record import CallTable
 from edge.sessions.conversation import ConversationTable
 from edge.sessions.deliveries.delivery import DeliveryTable
+from edge.sessions.entrance import Entrance
 from edge.sessions.events.journal import Journal
 from edge.sessions.events.table import EventTable
 from edge.sessions.events.telling import Telling
@@ -91,6 +92,7 @@ class Services:
     journal: Journal
     telling: Telling
     trunks: TrunkTable
+    entrance: Entrance
     roll: TrunkRoll
     registrations: Registrations
     probes: Probes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +21,14 @@ from edge.flows.flow import Flow, compile_flow, name_steps
 from edge.flows.resource import AccountResources, Resources
 from edge.flows.table import FlowTable
 from edge.sessions.simulation.prompt import Lengths
-from edge.sessions.simulation.script import Script
+from edge.sessions.simulation.script import CALLER, Script
 from edge.sessions.simulation.simulator import simulate
 from edge.sessions.simulation.transcript import Transcript
 from edge.sessions.texts.manners import MannersSection
 from edge.sms.keywords import Keywords
 from edge.store.metadata import NIL
 
+TRIED: Final = 50  # things that happen, told by `explain`
 WAITING: Final = 20  # for their turn
 
 
@@ -63,6 +65,13 @@ class Simulation:
         customer_id = scope(ask.asker)
         flow = compile_flow(name_steps(ask.body.flow))
         return await self._simulate(flow, ask.body, customer_id)
+
+    async def tried(self, flow: Flow, caller: str, called: str, at: datetime | None) -> list[str]:
+        """What a flow does with a call that says nothing, as of then: a line for each thing that happens."""
+        script = Script(medium="call", caller=caller or CALLER, called=called, at=at)
+        transcript = await self._simulate(flow, script, flow.customer_id)
+        events = [event for outcomes in transcript.runs for event in outcomes.events]
+        return [f"{event.action or 'then'} (id {event.step}): {event.what}" for event in events[:TRIED] if event.step]
 
     async def _simulate(self, flow: Flow, script: Script, customer_id: str | None) -> Transcript:
         whose = flow.customer_id if flow.customer_id != NIL else customer_id

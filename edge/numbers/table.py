@@ -279,6 +279,22 @@ class NumberTable:
         async with reading(self._engine) as connection:
             return await _one(connection, query.order_by(numbers.c.number).limit(1))
 
+    async def states(self, wanted: Sequence[str], customer_id: str | None) -> dict[str, str]:
+        """Of these numbers those that are there, or were, and their status."""
+        return await self._states(_versions(customer_id).where(numbers.c.number.in_(wanted)))
+
+    async def ending(self, digits: str, among: int, size: int, customer_id: str | None) -> dict[str, str]:
+        """The same of up to `size` that end in these digits, looked for in as many as `among` at the most."""
+        some = _versions(customer_id).order_by(numbers.c.number).limit(among).subquery()
+        return await self._states(select(some).where(some.c.number.endswith(digits, autoescape=True)).limit(size))
+
+    async def _states(self, query: Select[Any]) -> dict[str, str]:
+        known: dict[str, tuple[int, str]] = {}
+        async with reading(self._engine) as connection:
+            for number, status, version in await connection.execute(query):
+                known[number] = max(known.get(number, (-1, "")), (version, status))
+        return {number: status for number, (_, status) in known.items()}
+
     async def by_e164(self, e164: str) -> Number | None:
         """The live row, else the one released last, else None. (The directory answers the same, from its caches.)"""
         query = select(numbers).where(numbers.c.number == e164).order_by(numbers.c.version.desc()).limit(1)
@@ -332,6 +348,12 @@ class NumberTable:
 
 async def _next_version(connection: AsyncConnection, e164: str) -> int:
     return int((await connection.execute(_NEXT_VERSION, {"number": e164})).scalar_one())
+
+
+def _versions(customer_id: str | None) -> Select[Any]:
+    """Number, status and version of every row, of one customer or of all."""
+    query = select(numbers.c.number, numbers.c.status, numbers.c.version)
+    return query if customer_id is None else query.where(numbers.c.customer_id == customer_id)
 
 
 def _live(customer_id: str | None) -> Select[Any]:

@@ -98,13 +98,13 @@ def calls(
 def _span(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
     """From when on, and until when. Status 2 for what is no time."""
     try:
-        return _when("--since", since), _when("--until", until)
+        return when("--since", since), when("--until", until)
     except Invalid as error:
         fail("\n".join(map(str, error.faults)), status=2)
 
 
-def _when(option: str, text: str | None) -> datetime | None:
-    """Raises Invalid."""
+def when(option: str, text: str | None) -> datetime | None:
+    """A time, or so long ago. Raises Invalid."""
     if text is None:
         return None
     ago = _AGO.fullmatch(text.strip())

@@ -10,6 +10,7 @@ those above it, none knows those below it, and calls and texts do not know each 
     trunks/                          registering at carriers, and seeing whether their targets answer
     overload.py · proofs.py          not when there is too much to do, and some only with a proof of who they are
     route.py · origin.py             which flow runs, and on whose behalf
+    nearest.py                       what was nearly it, for who asks why nothing was found
     following.py                     what runs after it
     canary.py · step_counts.py       how flows did, by the records
     queues/                          rows in SQL that wait for work, and the processes that share it

@@ -87,11 +87,12 @@ def reachable(found: Found[Number], e164: str) -> Number:
             raise NumberUnknown(f"{e164} is not in service: {other}")
 
 
-def answers_on(number: Number, trunk_id: str) -> bool:
+def answers_on(number: Number, trunk_id: str, *, count: bool = True) -> bool:
     """Whether a number may be reached by that trunk; where it may not, calls and texts are counted."""
     if not number.trunk_ids or trunk_id in number.trunk_ids:
         return True
-    ELSEWHERE.inc()
+    if count:
+        ELSEWHERE.inc()
     return False
 
 

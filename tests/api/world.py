@@ -49,6 +49,7 @@ from edge.sessions.calls.record import CallRecords, CallTable
 from edge.sessions.conversation import ConversationTable
 from edge.sessions.deliveries.delivery import DeliveryTable
 from edge.sessions.deliveries.webhook import Webhooks
+from edge.sessions.entrance import Entrance
 from edge.sessions.events.journal import Journal
 from edge.sessions.events.table import EventTable
 from edge.sessions.events.telling import Telling
@@ -423,6 +424,7 @@ async def _running(
         secrets=secrets,
         http=guard,
         trunks=trunks,
+        entrance=Entrance(trunks),
         roll=roll,
         stored_trunks=StoredTrunks(engine, cache, roll.given, clock=clock),
         registrations=Registrations(asking),

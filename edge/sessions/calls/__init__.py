@@ -11,6 +11,7 @@ own       `placing.py` makes calls that nobody called for
 record    `book.py` has all that ring or are up, `record.py` the row of each, `lines.py` the same for files,
           `unproven.py` what never proved who it was, `events.py` what is told of it
           `lines.py` has records in files, as lines of JSON
+told      `story.py` tells a call's way from its record, `foresight.py` what would become of one
 media     `recording.py` joins a stream with a tape; `recording_events.py` and `after_recording.py` are what comes of it
           `external_media` forks the audio to a host outside
 """

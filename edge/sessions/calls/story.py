@@ -44,6 +44,14 @@ def story(call: Mapping[str, Any], *, over: bool = True) -> list[Step]:
     return steps
 
 
+def would_answer(call: Mapping[str, Any]) -> Step:
+    """How a call that is only asked about would be answered, where no flow does it."""
+    edge = call["edge"]
+    what = f"{edge['sip_code']} would be sent" if edge["sip_code"] else "nothing would be sent"
+    facts = {name: edge[name] for name in ("sip_code", "reason", "error")}
+    return Step("answer", f"{what}: {edge['reason']}, {edge['error']}", facts)
+
+
 def _incoming(call: Mapping[str, Any]) -> Iterator[Step]:
     edge = call["edge"]
     yield _source(edge)
