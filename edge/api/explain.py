@@ -231,6 +231,8 @@ class Explain:
         told = attempt.recorded()
         steps = story(told, over=False)
         nearest = [attempt.nearest] if attempt.nearest else []
+        if trunk is None and not address:  # it comes from nowhere in particular
+            steps = [one for one in steps if one.step != "source"]
         if query.number is None:  # only whose an address is was asked
             steps = [one for one in steps if one.step in ("source", "authentication")]
         elif seen.error is not None:

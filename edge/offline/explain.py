@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from edge.stores import Stores
 
 COLUMN: Final = 16  # characters of the name of a step
-_NUMBER: Final = re.compile(r"\+?[\d\s().\-*#/]+")  # what nobody means as a Call-ID
+_DIALED: Final = re.compile(r"\+?[\d\s().\-*#/]*|[A-Za-z][A-Za-z0-9+.\-]*:.*", re.DOTALL)  # what is no Call-ID
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,8 +67,8 @@ def explain(
     options = {"number": what, "trunk": trunk, "source": source, "medium": medium, "caller": caller}
     asked = {**options, "transport": transport, "at": _moment(at)}
     asks = any(value is not None for value in (trunk, source, at)) or caller or medium != "call"
-    past = call_id or (what if what is not None and not asks and not _NUMBER.fullmatch(what) else None)
-    told = run(_explained(loaded, _query(asked) if call_id is None else None, past))
+    past = call_id or (what if what is not None and not asks and not _DIALED.fullmatch(what) else None)
+    told = run(_happened(loaded, past) if past is not None else _would(loaded, _query(asked)))
     if words if words is not None else bool(told["calls"]) or what is None:
         print("\n".join(_words(told)))
     else:
@@ -92,31 +93,43 @@ def _query(asked: Mapping[str, Any]) -> ExplainQuery:
         fail("\n".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors()), status=2)
 
 
-async def _explained(config: Config, query: ExplainQuery | None, past: str | None) -> dict[str, Any]:
-    """What happened, if there is such a call, else what would happen. Raises NotFound, Invalid, Unavailable."""
+async def _happened(config: Config, call_id: str) -> dict[str, Any]:
+    """The calls with that Call-ID. Raises NotFound, Unavailable."""
     from edge.api.explain import ExplainQuery
-    from edge.plugins import load
-    from edge.stores import open_stores
 
-    load("edge.actions")
-    async with open_stores(config) as stores:
-        await stores.roll.start(stores.trunks)
-        asking = _explain(config, stores)
-        if past is not None:
+    async with _opened(config) as stores:
+        try:
+            found = await _explain(config, stores).of(ExplainQuery(call_id=call_id), None)
+            return found.model_dump(mode="json")
+        except NotFound as missing:  # it may be up, or its record be on its way
             try:
-                found = await asking.of(ExplainQuery(call_id=past), None)
-                return found.model_dump(mode="json")
-            except NotFound:
-                if query is None:  # it may be up, or its record be on its way
-                    return await _ask(config, stores, {"call_id": past})
-        assert query is not None
+                return await _ask(config, stores, {"call_id": call_id})
+            except Unavailable:
+                raise missing from None
+
+
+async def _would(config: Config, query: ExplainQuery) -> dict[str, Any]:
+    """What would become of one. Raises Invalid, Unavailable."""
+    async with _opened(config) as stores:
         if query.source is not None:  # how often he knocked is known to who runs
             given = {name: value for name, value in query.model_dump(mode="json").items() if value not in (None, "")}
             try:
                 return await _ask(config, stores, given)
             except Unavailable as error:
                 print(f"{error.message}; how often it knocked is not known", file=sys.stderr)
-        return (await asking.of(query, None)).model_dump(mode="json")
+        return (await _explain(config, stores).of(query, None)).model_dump(mode="json")
+
+
+@asynccontextmanager
+async def _opened(config: Config) -> AsyncIterator[Stores]:
+    """The stores, with all trunks that are in force."""
+    from edge.plugins import load
+    from edge.stores import open_stores
+
+    load("edge.actions")
+    async with open_stores(config) as stores:
+        await stores.roll.start(stores.trunks)
+        yield stores
 
 
 def _explain(config: Config, stores: Stores) -> Explain:
@@ -151,9 +164,8 @@ async def _messages(
 ) -> None:
     """The SIP messages of a call, out of the memory of the edge that runs. Raises NotFound, Unavailable."""
     from edge.offline.asking import running_edge
-    from edge.stores import open_stores
 
-    async with open_stores(config) as stores, running_edge(config, stores.keys) as edge:
+    async with _opened(config) as stores, running_edge(config, stores.keys) as edge:
         (newest, *_) = (await edge.json("/v1.0/explain", {"call_id": call_id}))["calls"]
         path = f"/v1.0/calls/{newest['id']}"
         if show:

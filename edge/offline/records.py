@@ -138,9 +138,10 @@ def _story(call: dict[str, Any]) -> str:
 
     known = call["edge"]
     why = known["error"] or (f"cut: {known['cut_by']}" if known["cut_by"] else "") or call["hangup_reason"]
+    decided = f" ({known['reason']})" if known["reason"] else ""
     lines = [
         f"{call['tm_create']}  {call['source']['target']} → {call['destination']['target']}",
-        f"  {known['sip_code']} {known['outcome']}, ended by {call['hangup_by'] or 'nobody'}: {why}",
+        f"  {known['sip_code']} {known['outcome']}{decided}, ended by {call['hangup_by'] or 'nobody'}: {why}",
     ]
     where = f"to {known['dialed']}" if call["direction"] == "outgoing" else f"from {known['remote']}"
     lines.append(f"  trunk {known['trunk'] or '(none)'} {where}, Call-ID {known['call_id']}")

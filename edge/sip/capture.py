@@ -10,15 +10,16 @@ first; of a call with very many messages those in the middle go, for it is the b
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from edge.sip.peer import Peer
 
 CALLS: Final = 20_000
 MESSAGES: Final = 256  # of one call
 FIRST: Final = 64  # of these stay when there are more
-OVERHEAD: Final = 250  # octets that Python needs for a message beside its own
+OVERHEAD: Final = 150  # octets that Python needs for a message beside its own
 
 _CALL_ID: Final = b"\r\nCall-ID: "  # as nearly everybody writes it
 _call_id = re.compile(rb"\r\n(?:call-id|i)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE).search
@@ -34,14 +35,19 @@ class Captured(NamedTuple):
 
 
 class _Kept:
-    """The messages of one Call-ID."""
+    """The messages of one Call-ID, all in one list, four places each: the collector of garbage looks at every container
+    there is, and these stay."""
 
-    __slots__ = ("messages", "omitted", "size")
+    __slots__ = ("omitted", "size", "values")
 
     def __init__(self) -> None:
-        self.messages: list[Captured] = []
+        self.values: list[Any] = []  # when, sent, peer, data, and again
         self.size = 0
         self.omitted = 0
+
+    def messages(self) -> list[Captured]:
+        four = [iter(self.values)] * 4
+        return [Captured(*values) for values in zip(*four, strict=True)]
 
 
 class Passed(NamedTuple):
@@ -57,7 +63,7 @@ class Capture:
     def __init__(self, limit_bytes: int, clock: Callable[[], int]) -> None:
         self._limit = limit_bytes
         self._clock = clock
-        self._calls: dict[bytes, _Kept] = {}
+        self._calls: OrderedDict[bytes, _Kept] = OrderedDict()  # the first goes in no time, as of a dict it does not
         self.size = 0
 
     def __len__(self) -> int:
@@ -80,11 +86,13 @@ class Capture:
         elif peer.inside and not sent:  # it was seen when it left
             return
         size = len(data) + OVERHEAD
-        kept.messages.append(Captured(self._clock(), sent, peer, data))
+        values = kept.values
+        values += (self._clock(), sent, peer, data)
         kept.size += size
         self.size += size
-        if len(kept.messages) > MESSAGES:
-            gone = len(kept.messages.pop(FIRST).data) + OVERHEAD
+        if len(values) > 4 * MESSAGES:
+            gone = len(values[4 * FIRST + 3]) + OVERHEAD
+            del values[4 * FIRST : 4 * FIRST + 4]
             kept.omitted += 1
             kept.size -= gone
             self.size -= gone
@@ -94,12 +102,12 @@ class Capture:
     def of(self, call_ids: Iterable[str]) -> Passed:
         """The messages with one of these Call-IDs; none when they are not here any more."""
         found = [kept for call_id in call_ids if (kept := self._calls.get(_octets(call_id))) is not None]
-        messages = sorted((message for kept in found for message in kept.messages), key=lambda message: message.when)
+        messages = sorted((message for kept in found for message in kept.messages()), key=lambda message: message.when)
         return Passed(tuple(messages), sum(kept.omitted for kept in found))
 
     def _make_room(self) -> None:
         while self._calls and (self.size > self._limit or len(self._calls) > CALLS):
-            gone = self._calls.pop(next(iter(self._calls)))
+            _, gone = self._calls.popitem(last=False)
             self.size -= gone.size
 
 

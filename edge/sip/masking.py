@@ -17,7 +17,7 @@ _SECRETS: Final = (
     re.compile(rb"(?im)^(?:proxy-)?authorization[ \t]*:[ \t]*(?:basic|bearer)[ \t]+([^\s,]+)"),
     re.compile(rb"(?i)\binline:([^|;\s]+)"),  # RFC 4568 §9.1, in an a=crypto
     re.compile(rb"(?im)^k=(?:clear|base64):(\S+)"),  # RFC 4566 §5.12
-    re.compile(rb"(?i)\bsips?:[^\s@:;<>\"]+:([^\s@<>\"]+)@"),  # RFC 3261 §19.1.1: a password in a URI
+    re.compile(rb"(?i)\bsips?:[^\s@:;<>\"]{1,128}:([^\s@<>\"]{1,128})@"),  # RFC 3261 §19.1.1: a password in a URI
 )
 
 

@@ -106,6 +106,6 @@ def test_what_would_become_of_a_call(guarded: Exchange, caller: Caller) -> None:
 
 
 def test_calls_that_nobody_knows(guarded: Exchange) -> None:
-    for words in (["--call-id", "nobody@nowhere"], ["nobody@nowhere", "--ladder"]):
+    for words in (["nobody@nowhere"], ["--call-id", "4711"], ["nobody@nowhere", "--ladder"]):
         done = guarded.daemon.command("explain", *words, "--config", str(guarded.daemon.config))
         assert (done.returncode, done.stderr) == (1, "there is no such call\n")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import time
 from itertools import count
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.sip import capture as module
 from edge.sip.capture import Capture, Captured, Passed
@@ -148,6 +151,27 @@ def test_secrets_are_crossed_out_and_nothing_moves(line: bytes, secret: bytes) -
 def test_what_is_no_secret_stays() -> None:
     data = invite(fields={"Contact": "<sip:ann@192.0.2.9:5062>", "P-Asserted-Identity": "<sip:+1@h:5060>"})
     assert masked(data) == data
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"sip:", b"a:", b"\r\n", b"Authorization: ", b"response=", b"inline:", b"@", b" ", b"\xff"])
+    )
+)
+def test_no_message_breaks_what_shows_it(parts: list[bytes]) -> None:
+    data = b"INVITE sip:a SIP/2.0\r\n" + b"".join(parts)
+    assert len(masked(data)) == len(data)
+    passed = Passed((Captured(1, False, CALLER, data),))
+    assert "\r" not in text(passed, whole=True)
+    ElementTree.fromstring(svg(passed, label_of(data)))
+    assert len(packets(pcap(passed.messages))) == 1
+
+
+def test_a_long_message_is_masked_in_no_time() -> None:
+    started = time.process_time()
+    for part in (b"sip:", b"sip:a:", b"inline:", b"Authorization: response", b"\r\nAuthorization: "):
+        masked(part * (60_000 // len(part)))
+    assert time.process_time() - started < 2
 
 
 # The ladder

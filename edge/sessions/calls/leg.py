@@ -77,6 +77,8 @@ def attempt_of(way: Way, customer_id: str, number_id: str, number: str, master: 
     attempt.trunk, attempt.destination, attempt.master_call_id = way.trunk, way.destination, master
     if way.withheld:
         attempt.privacy = "id"
+    if way.carrier is not None:
+        attempt.trunk_id = way.carrier.id
     return attempt
 
 
