@@ -189,8 +189,10 @@ def _ending(call: Mapping[str, Any]) -> Iterator[Step]:
     if call["tm_hangup"] is not None:
         by = ENDED_BY.get(call["hangup_by"], "nobody")
         said = f"over after {_seconds(call, 'tm_hangup')}, ended by {by} ({call['hangup_reason'] or 'no reason'})"
+        cause = f", Q.850 cause {edge['hangup_cause']}" if edge["hangup_cause"] else ""
         facts = {name: call[name] for name in ("tm_hangup", "hangup_by", "hangup_reason")}
-        yield Step("end", f"{said}: {edge['outcome']}", {**facts, "outcome": edge["outcome"]})
+        facts |= {name: edge[name] for name in ("hangup_cause", "outcome")}
+        yield Step("end", f"{said}{cause}: {edge['outcome']}", facts)
 
 
 def _field(name: str) -> str:

@@ -59,6 +59,7 @@ ANSWERED: dict[str, Any] = {
     "tm_hangup": later(4.5),
     "hangup_by": "remote",
     "hangup_reason": "normal",
+    "hangup_cause": 16,
 }
 
 
@@ -83,7 +84,7 @@ def test_the_whole_way_of_a_call() -> None:
         ("answered", "answered after 1.000 s"),
         ("media", "PCMA with AES_CM_128_HMAC_SHA1_80: 150 packets sent, 149 received, 1 lost, jitter 0.25 ms"),
         ("answer", "200 was sent"),
-        ("end", "over after 4.500 s, ended by the other side (normal): answered"),
+        ("end", "over after 4.500 s, ended by the other side (normal), Q.850 cause 16: answered"),
     ]
     assert steps[0].facts["proxy"] == "192.0.2.3"
     assert steps[7].facts == {"flow_id": FLOW, "flow_version": 3}
