@@ -6,6 +6,7 @@ below `edge`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -183,6 +184,7 @@ class Calls:
             async with aclosing(self._table.all(mine, query.wanted, query.since, query.until)) as rows:
                 async for row in rows:
                     yield Call.model_validate(row if mine is None else withheld(row))
+                    await asyncio.sleep(0)  # others wait for the loop, too: calls
 
         return Lines(read)
 

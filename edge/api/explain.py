@@ -24,7 +24,7 @@ from edge.flows.session import Medium
 from edge.numbers.table import NumberTable
 from edge.sessions.calls.book import CallBook
 from edge.sessions.calls.foresight import Foreseen, Question, foresee
-from edge.sessions.calls.record import CallTable, Wanted
+from edge.sessions.calls.record import CallTable, Wanted, withheld
 from edge.sessions.calls.story import Step, story, would_answer
 from edge.sessions.entrance import Entrance
 from edge.sessions.nearest import numbers_near, trunks_near
@@ -200,6 +200,8 @@ class Explain:
         return [await self._told(one, customer_id, up=one in live) for one in found]
 
     async def _told(self, call: Mapping[str, Any], customer_id: str | None, *, up: bool) -> ExplainedCall:
+        if customer_id is not None:
+            call = withheld(call)
         edge = call["edge"]
         nearest = [edge["nearest"]] if edge["nearest"] else []
         if edge["reason"] == "NumberUnknown" and not nearest and call["destination"]["target"].startswith("+"):
@@ -212,7 +214,7 @@ class Explain:
             tm_create=call["tm_create"],
             sip_code=edge["sip_code"],
             outcome=edge["outcome"],
-            steps=_steps(story(call)) if not up else _steps([*story(call), Step("now", f"it is {call['status']}", {})]),
+            steps=_steps([*story(call), *([Step("now", f"it is {call['status']}", {})] if up else [])]),
             nearest=nearest,
             made=[one["id"] for one in made if customer_id in (None, one["customer_id"])],
         )

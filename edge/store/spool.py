@@ -257,12 +257,12 @@ class Spool:
         try:
             self._append(b"".join(map(_line, rows)), len(rows))
             self._failing = False
-        except OSError as error:
+        except (OSError, TypeError, ValueError) as error:  # the latter two: a value that JSON has no word for
             _FAILED.inc(len(rows))
             self._let_go()  # its last line may be torn
             if not self._failing:
                 self._failing = True
-                _log.error("rows cannot be spooled", folder=str(self.folder), error=error.strerror or str(error))
+                _log.error("rows cannot be spooled", folder=str(self.folder), error=str(error))
         if self._also is not None:
             try:
                 self._also(rows)

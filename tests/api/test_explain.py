@@ -124,6 +124,16 @@ async def test_what_became_of_a_call(world: World) -> None:
     assert await world.refused(404, "GET", f"{EXPLAIN}?call_id={first['id']}", key=world.key_b)
 
 
+async def test_who_withholds_his_number_is_nobody_to_the_account(world: World) -> None:
+    hidden = call(world.a, FREE, 0, call_id="hidden@carrier", privacy="id", source_raw="4155550199")
+    await insert(world, calls, [hidden])
+    path = f"{EXPLAIN}?call_id=hidden@carrier"
+    (mine,), (all_of_it,) = [(await world.did("GET", path, key=key))["calls"] for key in (world.key_a, world.key_admin)]
+    assert words(mine)["caller"].startswith("anonymous (Anonymous) calls")
+    assert not any("4155550199" in str(step) for step in mine["steps"])
+    assert words(all_of_it)["caller"].startswith("+14155550199 (Ann) calls")
+
+
 async def test_the_way_that_a_call_would_go(world: World) -> None:
     flow = await world.flow(CALL_FLOW)
     await world.number(call_flow_id=flow)

@@ -242,6 +242,16 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path, url: str, writer: Write
     assert len(await found(url)) == 2
 
 
+async def test_a_row_that_cannot_be_written_down_harms_no_other(tmp_path: Path, writer: Writer, logged: Logged) -> None:
+    spool = await opened(tmp_path, writer)
+    spool._todo.append(("a", 2**80))
+    await written(spool)
+    spool.put(("b", 1))
+    await written(spool)
+    assert (spool.rows, len(logged("rows cannot be spooled"))) == (1, 1)
+    await spool.close()
+
+
 async def test_who_listens_gets_the_rows_and_harms_nobody(tmp_path: Path, writer: Writer, logged: Logged) -> None:
     heard: list[Row] = []
 
