@@ -141,8 +141,10 @@ class Registrations:
     async def close(self) -> None:
         """Take leave of all; returns when they know, or soon after."""
         self._closed = True
-        for kept in self._kept.values():
+        while self._kept:
+            name, kept = self._kept.popitem()
             self._end(kept)
+            REGISTERED.remove(name)  # an edge that leaves has lost nothing
         await asyncio.gather(*self._leaving, return_exceptions=True)
 
     # One of them
