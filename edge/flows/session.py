@@ -106,9 +106,10 @@ class CallSession(Session, Protocol):
         """Send the caller's own audio back as it comes, for so long. An unanswered call hears it as early media."""
 
     async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
-        """Press keys, as telephone events, each for so long and with that gap after it; returns in the last gap.
+        """Press keys, each for so long and with that gap after it; returns in the last gap. They go as telephone events,
+        by SIP INFO, or as tones, as the trunk wants it and the other side takes them.
 
-        Raises Invalid when the other side takes no telephone events.
+        Raises Unavailable when the other side refuses them.
         """
 
     async def start_recording(

@@ -37,6 +37,16 @@ def decode(data: bytes, codec: Codec) -> bytes:
     return audioop.ulaw2lin(data, WIDTH) if codec == "PCMU" else audioop.alaw2lin(data, WIDTH)
 
 
+def energy(pcm: bytes) -> int:
+    """The root mean square of samples."""
+    return audioop.rms(pcm, WIDTH)
+
+
+def share(pcm: bytes, wave: bytes) -> float:
+    """How much of a wave is in as many samples: the factor that fits best."""
+    return audioop.findfactor(pcm, wave)
+
+
 def silence(codec: Codec, samples: int) -> bytes:
     return ZERO[codec] * samples
 

@@ -302,6 +302,10 @@ class Agent:
         """REFER to a URI; `ReferProgress` tells how it goes, the last one with `final`."""
         self._calls.refer(call, target, now)
 
+    def inform(self, call: Call, kind: str, body: bytes, now: float) -> None:
+        """INFO with a body of that type; `InfoAnswered` tells what came of it, unless the call ends before."""
+        self._calls.inform(call, kind, body, now)
+
     def accept(self, reoffer: Reoffer, sdp: bytes, now: float) -> None:
         """200 to a re-INVITE, UPDATE or PRACK."""
         self._calls.reoffers.accept(reoffer, sdp, now)

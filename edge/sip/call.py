@@ -20,7 +20,7 @@ from edge.sip.client_transaction import OnFailure, OnResponse, PlainClient
 from edge.sip.dialog import Dialog, DialogKey
 from edge.sip.digits import read_digits
 from edge.sip.early import Early
-from edge.sip.events import By, CallConfirmed, CallEnded, DigitsReceived, OfferCancelled
+from edge.sip.events import By, CallConfirmed, CallEnded, DigitsReceived, InfoAnswered, OfferCancelled
 from edge.sip.extension import supported
 from edge.sip.handle import Call, Offer, Side, sdp_of, unanswered
 from edge.sip.message import Request, Response
@@ -28,7 +28,7 @@ from edge.sip.peer import Peer
 from edge.sip.prover import Rounds
 from edge.sip.refer import Refers
 from edge.sip.refresh import Refreshes
-from edge.sip.reinvite import Reinvites
+from edge.sip.reinvite import LOST, Reinvites
 from edge.sip.reoffer import Reoffers
 from edge.sip.screen import Refusal
 from edge.sip.server_transaction import PROCEEDING, InviteServer, PlainServer
@@ -412,16 +412,17 @@ class Calls:
         failed: OnFailure,
         call: Call | None = None,
         rounds: Rounds | None = None,
+        body: bytes = b"",
     ) -> None:
         """A request within a dialog, other than INVITE. Refused because it proves nothing, it is sent again with what
         is asked for (`prover.py`)."""
         dialog.local_seq += 1
         branch = self._wire.branch()
-        data = dialog.request(self._wire, method, dialog.local_seq, branch, fields)
+        data = dialog.request(self._wire, method, dialog.local_seq, branch, fields, body)
         retry = dialog.fresh_peer() if dialog.peer.connection else None
         heard = responded
         if dialog.prover is not None:
-            again = partial(self.send, dialog, method)
+            again = partial(self.send, dialog, method, body=body)
             heard = partial(self._asked, dialog, again, fields, responded, failed, call, rounds or Rounds())
         PlainClient(self._wire, (branch, method), dialog.peer, data, now, heard, failed, retry)
         if rounds is not None and method == "REFER" and call is not None and call._referral is not None:
@@ -444,6 +445,21 @@ class Calls:
             responded(response, now)
         else:
             again(now, fields, responded, failed, call, rounds)
+
+    def inform(self, call: Call, kind: str, body: bytes, now: float) -> None:
+        """INFO, whose user is told what came of it, as long as the call lasts."""
+        if not call._ended:
+            responded = partial(self._informed, call)
+            self.send(call._dialog, "INFO", now, (("Content-Type", kind),), responded, responded, call, body=body)
+
+    def _informed(self, call: Call, outcome: Response | int, now: float) -> None:
+        status = outcome if isinstance(outcome, int) else outcome.status
+        if call._ended:
+            return
+        if status in LOST:  # §12.2.1.2
+            self._lost(call, now)
+        else:
+            self._wire.events.append(InfoAnswered(call, status))
 
     def reinvite(self, call: Call, sdp: bytes, now: float) -> None:
         self._reinvites.want(call, sdp, now)

@@ -162,6 +162,15 @@ class CallFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class InfoAnswered:
+    """The final answer to an INFO of ours; 503 when it could not be sent. What means that the call is lost (408, 481)
+    is a `CallEnded` instead."""
+
+    call: Call
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReinviteAnswered:
     """The 200 to a re-INVITE of ours; it is acknowledged already."""
 
@@ -197,6 +206,7 @@ Event = (
     | CallProgress
     | CallAnswered
     | CallFailed
+    | InfoAnswered
     | ReinviteAnswered
     | ReinviteFailed
 )
@@ -214,6 +224,7 @@ __all__ = [
     "CallRefused",
     "DigitsReceived",
     "Event",
+    "InfoAnswered",
     "Offer",
     "OfferCancelled",
     "OfferConfirmed",

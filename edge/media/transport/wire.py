@@ -78,6 +78,7 @@ class Wire:
         "_timed_out",
         "_told",
         "closed",
+        "events",
         "line",
         "local",
         "receiver",
@@ -113,6 +114,7 @@ class Wire:
         self._taps: tuple[Tap, ...] = ()
         self.line: Line = (self.sender.packet, self._send)
         self.closed = False
+        self.events = True  # keys may be sent as telephone events; else they are received only
         self._negotiated: Negotiated | None = None
         self._group: Group[Wire, Line] | None = None
         self._told: Address | None = None  # where the other side last said it was
@@ -332,7 +334,8 @@ class Wire:
     def _agree(self) -> None:
         agreed = self._negotiated
         if agreed is not None:
-            self.sender.agree(agreed, on=agreed.sends and self._remote is not None)
+            said = agreed if self.events else agreed._replace(dtmf_payload_type=None)
+            self.sender.agree(said, on=agreed.sends and self._remote is not None)
         if self._onward is not None and self._other is not None and self._other._onward is not None:
             self._onward.agree(agreed)
             self._other._onward.agree(self._other._negotiated)

@@ -5,7 +5,7 @@ Audio and keys go from stream to stream (`media`), past everything here. What is
 - A re-INVITE is answered by us at once, since our own media stay where they are. When it changes what its side does
   (hold, resume), the other side is told so with a re-INVITE of ours. What only changes codec or address is nobody
   else's business.
-- Keys that come by INFO are pressed towards the other side.
+- Keys are pressed towards the other side in its way (`pressing.py`), unless they are events that the relay passes on.
 
 When the bridge ends, a side that was told of a hold is taken back from it.
 """
@@ -13,13 +13,16 @@ When the bridge ends, a side that was told of a hold is taken back from it.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from itertools import takewhile
 
-from edge.errors import Invalid
+from edge.errors import Invalid, Unavailable
 from edge.media.sdp import Direction
 from edge.media.stream import StreamClosed
 from edge.sessions.calls.call import Call
+from edge.sessions.calls.pressing import Way
 
-WAITING_KEYS = 64  # by INFO, not pressed yet; more are lost
+WAITING_KEYS = 64  # not pressed yet; more are lost
 
 
 class Bridge:
@@ -28,7 +31,7 @@ class Bridge:
     def __init__(self, one: Call, other: Call) -> None:
         self._other = {one: other, other: one}
         self._told: dict[Call, Direction] = {one: "sendrecv", other: "sendrecv"}
-        self._keys: dict[Call, str] = {one: "", other: ""}
+        self._keys: dict[Call, deque[tuple[str, tuple[Way, ...]]]] = {one: deque(), other: deque()}
         self._pressing: set[asyncio.Task[None]] = set()
         self._closed = False
         self._relay()
@@ -43,12 +46,14 @@ class Bridge:
             self._told[other] = direction
             other.offer_again(direction)
 
-    def pressed(self, call: Call, digits: str) -> None:
-        """Press these keys towards the other side."""
+    def pressed(self, call: Call, digits: str, *, relayed: bool) -> None:
+        """Press these keys towards the other side; `relayed`: they came as events."""
         other = self._other[call]
-        idle = not self._keys[other]
-        self._keys[other] = (self._keys[other] + digits)[:WAITING_KEYS]
-        if idle:
+        by = tuple(way for way in other.key_ways() if not (relayed and way == "events"))
+        waiting = self._keys[other]
+        idle = not waiting
+        waiting.extend((key, by) for key in digits[: WAITING_KEYS - len(waiting)] if by)
+        if idle and waiting:
             task = asyncio.get_running_loop().create_task(self._press(other))
             self._pressing.add(task)
             task.add_done_callback(self._pressing.discard)
@@ -71,14 +76,20 @@ class Bridge:
         one.stream.relay(other.stream)
 
     async def _press(self, call: Call) -> None:
-        """The relay pauses meanwhile: what is relayed leaves no room for packets of our own."""
-        while (digits := self._keys[call]) and call.stream is not None and not self._closed:
-            call.stream.unrelay()
+        """The relay pauses for what goes through the stream: what is relayed leaves no room for packets of our own."""
+        waiting = self._keys[call]
+        while waiting and call.stream is not None and not self._closed:
+            by = waiting[0][1]
+            keys = "".join(key for key, _ in takewhile(lambda one: one[1] == by, waiting))
+            sounds = by != ("info",)
+            if sounds:
+                call.stream.unrelay()
             try:
-                await call.stream.send_digits(digits)
-                self._keys[call] = self._keys[call][len(digits) :]
-            except (Invalid, StreamClosed):  # it takes none
-                self._keys[call] = ""
+                await call.press(keys, by)
+                for _ in keys:
+                    waiting.popleft()
+            except (Invalid, Unavailable, StreamClosed):  # it takes none
+                waiting.clear()
             finally:
-                if not self._closed and all(one.stream is not None for one in self._other):
+                if sounds and not self._closed and all(one.stream is not None for one in self._other):
                     self._relay()

@@ -9,6 +9,7 @@ A flow does one thing at a time, and `waiting.py` is where it waits: whoever end
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn, Protocol, TypeVar
@@ -21,6 +22,7 @@ from edge.media import sdp
 from edge.media.audio import Audio
 from edge.media.crypto import Keyring, Srtp
 from edge.media.g711 import Codec
+from edge.media.inband import spoken
 from edge.media.prompt import Prompts
 from edge.media.speech import Speech
 from edge.media.stream import StreamClosed
@@ -32,7 +34,8 @@ from edge.recordings.take import Wish
 from edge.sessions.calls.causes import CAUSE_OF_REASON, NORMAL_CAUSE, reason_of, word_of
 from edge.sessions.calls.events import Tell, silent
 from edge.sessions.calls.external_media.desk import ForkDesk
-from edge.sessions.calls.keys import Gathering, Keys
+from edge.sessions.calls.keys import Gathering, Keys, Tones
+from edge.sessions.calls.pressing import KIND, NOBODY, Way, body, ways
 from edge.sessions.calls.record import Attempt
 from edge.sessions.calls.recording import CallRecording
 from edge.sessions.calls.waiting import Waiting
@@ -48,6 +51,8 @@ from edge.trunks.trunk import Trunk
 
 T = TypeVar("T")
 
+OK: Final = 200
+GONE: Final = 481
 REFER_SECONDS: Final = 40.0  # a REFER whose NOTIFYs say nothing final in this time has failed (a ring timeout and more)
 
 Fields = Sequence[tuple[str, str]]
@@ -63,8 +68,8 @@ class Joined(Protocol):
     def ended(self, call: Call) -> None:
         """It is over."""
 
-    def pressed(self, call: Call, digits: str) -> None:
-        """Keys came by INFO, past the media."""
+    def pressed(self, call: Call, digits: str, *, relayed: bool) -> None:
+        """Keys came, by INFO past the media, or `relayed` with them, as far as the other side takes telephone events."""
 
     def described(self, call: Call, direction: sdp.Direction) -> None:
         """Its other side has described its media anew, and this is what it does from now on."""
@@ -93,12 +98,14 @@ class Call:
 
     __slots__ = (
         "_agreed",
+        "_asked",
         "_body",
         "_chained",
         "_desk",
         "_dialog",
         "_doing",
         "_gathering",
+        "_informs",
         "_joined",
         "_keys",
         "_keys_end",
@@ -108,6 +115,7 @@ class Call:
         "_refer_status",
         "_stream",
         "_told",
+        "_tones",
         "_trunk",
         "_waiting",
         "attempt",
@@ -128,6 +136,9 @@ class Call:
         self._keys = Keys()
         self._gathering = False  # a step waits for keys
         self._keys_end = False  # a key ends what plays
+        self._tones: Tones | None = None  # hears keys in the audio
+        self._informs = False  # the other side sends keys by INFO
+        self._asked: asyncio.Future[int] | None = None  # the answer to an INFO of ours
         self._refer_status: int | None = None
         self._told: Mapping[str, str] | None = None  # to go on, with these variables; kept until `block` asks
         self._recording: CallRecording | None = None  # once one was begun
@@ -213,6 +224,7 @@ class Call:
             await self._play(speech, keys_end=keys_end)
         elif not (keys_end and self._keys):
             self._keys_end = keys_end
+            self._mind_tones()
             (await self._media()).begin(*speech)
 
     async def beep(self) -> None:
@@ -232,10 +244,12 @@ class Call:
         self._waiting.alive()
         gathering = Gathering(self._keys, end_keys, length)
         self._gathering = True
+        self._mind_tones()
         try:
             await self._waiting.until(gathering.complete, seconds)
         finally:
             self._gathering = False
+            self._mind_tones()
         return gathering.digits
 
     async def echo(self, seconds: float) -> None:
@@ -249,8 +263,8 @@ class Call:
 
     async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
         self._waiting.alive()
-        stream = await self._media()
-        await self._sounding(stream.send_digits(digits, press_ms=press_ms, gap_ms=gap_ms))
+        await self._media()
+        await self._sounding(self.press(digits, self.key_ways(), press_ms=press_ms, gap_ms=gap_ms))
 
     async def start_recording(
         self,
@@ -420,6 +434,33 @@ class Call:
         if self._dialog is None:
             self._pick_up()
 
+    def key_ways(self) -> tuple[Way, ...]:
+        """How keys go to the other side, as things are now."""
+        events = self._agreed is not None and self._agreed.dtmf_payload_type is not None
+        methods = NOBODY if self._dialog is None else self._dialog.allow
+        return ways("rfc4733" if self._trunk is None else self._trunk.dtmf, events=events, methods=methods)
+
+    async def press(
+        self, digits: str, by: Sequence[Way], *, press_ms: int | None = None, gap_ms: int | None = None
+    ) -> None:
+        """Press these keys, in these ways. Raises StreamClosed when the call is over, Unavailable when it takes none."""
+        section, stream = self._desk.media.section, self._stream
+        if stream is None:
+            raise StreamClosed
+        press, gap = (
+            (section.press_ms if press_ms is None else press_ms),
+            (section.gap_ms if gap_ms is None else gap_ms),
+        )
+        info = asyncio.create_task(self._inform(digits, press, gap)) if "info" in by else None
+        try:
+            if "events" in by:
+                await stream.send_digits(digits, press_ms=press, gap_ms=gap)
+            elif "tones" in by:
+                await stream.play(*spoken(digits, press, gap))
+        finally:
+            if info is not None:
+                await info
+
     def offer_again(self, direction: sdp.Direction) -> None:
         """A re-INVITE: tell the other side what we do from now on. The agent sends it when it may (RFC 3261 §14.1)."""
         if self._dialog is None or self._local is None:
@@ -496,18 +537,24 @@ class Call:
                 self.attempt.error = error.message
 
     def informed(self, digits: str) -> None:
-        """Keys came by INFO."""
-        self.typed(digits)
-        if self._joined is not None:
-            self._joined.pressed(self, digits)
+        """Keys came by INFO. Who sends them so is not listened to for tones: no key is to count twice."""
+        self._informs = True
+        self._mind_tones()
+        self.typed(digits, relayed=False)
 
-    def typed(self, keys: str) -> None:
+    def info_answered(self, status: int) -> None:
+        """The answer to an INFO of ours."""
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_result(status)
+
+    def typed(self, keys: str, *, relayed: bool = True) -> None:
         """Keys came in, by RTP or INFO."""
         if self._recording is not None:
             self._recording.press(keys)
         if self._stream is not None:
             self._desk.forks.typed(self._stream, keys)
         if self._joined is not None and self._joined.talking:
+            self._joined.pressed(self, keys, relayed=relayed)
             return
         self._keys.type(keys)
         if self._gathering:
@@ -541,12 +588,14 @@ class Call:
 
     def _agree(self, agreed: sdp.Negotiated) -> None:
         assert self._stream is not None
+        self._stream.events = self._trunk is None or self._trunk.dtmf != "info"
         self._stream.connect(agreed)
         self.attempt.codec = agreed.codec
         self.attempt.security = agreed.sdes.suite if agreed.sdes is not None else ""
         if self._agreed is None:
             self._waiting.wake()
         self._agreed = agreed
+        self._mind_tones()
 
     def _local_side(self, stream: Stream, peer: Peer) -> sdp.Local:
         """Our side of a session at its beginning. Who calls within the edge reaches us where nobody else would."""
@@ -567,6 +616,40 @@ class Call:
             srtp=srtp,
             keys=Keyring(take_chance) if srtp != "off" and keeps else None,
         )
+
+    async def _inform(self, digits: str, press_ms: int, gap_ms: int) -> None:
+        """Send keys by INFO, each once the one before is answered and let go."""
+        endpoint, loop = self._desk.endpoint, asyncio.get_running_loop()
+        for key in digits:
+            for pause in (False, True):
+                if self._dialog is None or self.ended is not None:
+                    raise StreamClosed
+                self._asked = loop.create_future()
+                timer = None
+                if pause:
+                    timer = loop.call_later((press_ms + gap_ms) / 1000, self.info_answered, OK)
+                else:
+                    endpoint.agent.inform(self._dialog, KIND, body(key, press_ms), endpoint.now())
+                    endpoint.flush()
+                try:
+                    status = await self._asked
+                finally:
+                    if timer is not None:
+                        timer.cancel()
+                if not 200 <= status < 300:
+                    raise Unavailable(f"the other side answered INFO with {status}")
+
+    def _mind_tones(self) -> None:
+        """Hear keys in the audio as long as a step waits for some and the other side has no better way to send them."""
+        wanted = self._gathering or self._keys_end
+        if wanted and self._agreed is not None and self._agreed.dtmf_payload_type is None and not self._informs:
+            if self._tones is None and self._stream is not None:
+                self._tones = Tones(self.typed)
+                self._stream.tap(self._tones)
+        elif self._tones is not None:
+            if self._stream is not None:
+                self._stream.untap(self._tones)
+            self._tones = None
 
     def _describe(self, agreed: sdp.Negotiated) -> None:
         if self._joined is not None:
@@ -592,10 +675,12 @@ class Call:
         if keys_end and self._keys:
             return
         self._keys_end = keys_end
+        self._mind_tones()
         try:
             await self._sounding(stream.play(*prompts))
         finally:
             self._keys_end = False
+            self._mind_tones()
 
     async def _sounding(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for something that is done on the stream. When that is closed, the session is over."""
@@ -624,6 +709,7 @@ class Call:
         self.attempt.hangup_by, self.attempt.hangup_reason = by, reason
         self.close()
         self._waiting.break_off()
+        self.info_answered(GONE)
         if self._joined is not None:
             self._joined.ended(self)
         for call in self._chained:

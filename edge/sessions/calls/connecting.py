@@ -156,9 +156,9 @@ class Connecting:
         else:
             self._obey(self._dialing.failed(index, call.refusal, call.cause, self._loop.time()))
 
-    def pressed(self, call: Call, digits: str) -> None:
+    def pressed(self, call: Call, digits: str, *, relayed: bool) -> None:
         if self._bridge is not None:
-            self._bridge.pressed(call, digits)
+            self._bridge.pressed(call, digits, relayed=relayed)
 
     def described(self, call: Call, direction: Direction) -> None:
         if self._bridge is not None:

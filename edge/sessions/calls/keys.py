@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Final
+
+from edge.media.inband import ToneReader
 
 TYPE_AHEAD: Final = 64  # keys kept that no step has asked for yet; older ones go first
 
@@ -28,6 +32,25 @@ class Keys:
 
     def clear(self) -> None:
         self._typed = ""
+
+
+class Tones:
+    """A tap that hears keys in the audio, for those who send them in no other way."""
+
+    __slots__ = ("_reader", "_typed")
+
+    def __init__(self, typed: Callable[[str], None]) -> None:
+        self._reader = ToneReader()
+        self._typed = typed
+
+    def heard(self, _timestamp: int, pcm: bytes) -> None:
+        """What they say. Who waits for a key goes on in a later turn, as with any other key."""
+        keys = self._reader.read(pcm)
+        if keys:
+            asyncio.get_running_loop().call_soon(self._typed, keys)
+
+    def said(self, _timestamp: int, _pcm: bytes) -> None:
+        """What we say is not their key."""
 
 
 class Gathering:

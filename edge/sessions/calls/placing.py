@@ -106,7 +106,7 @@ class _Placed:
         self._quiet()
         self._book.leave(call)
 
-    def pressed(self, call: Call, digits: str) -> None:
+    def pressed(self, call: Call, digits: str, *, relayed: bool) -> None:
         """Before the answer keys mean nothing."""
 
     def described(self, call: Call, direction: Direction) -> None:

@@ -48,6 +48,7 @@ from edge.sip.events import (
     CallRefused,
     DigitsReceived,
     Event,
+    InfoAnswered,
     Offer,
     OfferCancelled,
     OfferConfirmed,
@@ -119,7 +120,7 @@ class Router:
                 self._tell(handle.owner, event)
             case Reoffered(reoffer):
                 self._tell(reoffer.call.owner, event)
-            case ReferProgress(handle) | ReinviteAnswered(handle):
+            case ReferProgress(handle) | ReinviteAnswered(handle) | InfoAnswered(handle):
                 self._tell(handle.owner, event)
             case CallProgress(outgoing) | CallAnswered(outgoing) | CallFailed(outgoing):
                 self._tell_leg(outgoing.owner, event)
@@ -145,6 +146,8 @@ class Router:
                 call.transferred(status, final)
             case ReinviteAnswered(_, body, _, refresh):
                 call.reanswered(body, refresh=refresh)
+            case InfoAnswered(_, status):
+                call.info_answered(status)
 
     def _tell_leg(self, leg: Leg | None, event: Event) -> None:
         """News of a call that we make."""
