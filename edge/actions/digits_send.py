@@ -12,7 +12,8 @@ from edge.flows.session import CallSession
 
 class DigitsSend(Action):
     """Press keys for the caller's side, then go on: as telephone events (RFC 4733), by SIP INFO, or as tones in the
-    audio, as the trunk wants it (`dtmf`) and that side takes them. A call that is not answered hears them as early media.
+    audio, as the trunk wants it (`dtmf`) and that side takes them. A call that is not answered hears them as early
+    media.
 
     On failure (the caller's side refuses INFO) no more keys are pressed, the reason goes into the step log and the next
     step follows.

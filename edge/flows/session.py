@@ -106,8 +106,8 @@ class CallSession(Session, Protocol):
         """Send the caller's own audio back as it comes, for so long. An unanswered call hears it as early media."""
 
     async def send_digits(self, digits: str, *, press_ms: int, gap_ms: int) -> None:
-        """Press keys, each for so long and with that gap after it; returns in the last gap. They go as telephone events,
-        by SIP INFO, or as tones, as the trunk wants it and the other side takes them.
+        """Press keys, each for so long and with that gap after it; returns in the last gap. They go as telephone
+        events, by SIP INFO, or as tones, as the trunk wants it and the other side takes them.
 
         Raises Unavailable when the other side refuses them.
         """

@@ -303,8 +303,8 @@ class Trunk(Section):
     min_se: int = Field(default=90, ge=90, description="The least session interval that we take; 422 below.")
     dtmf: Literal["rfc4733", "info", "both"] = Field(
         default="rfc4733",
-        description="How keys are sent to it: as RTP events (RFC 4733), by SIP INFO, or both; where it takes neither, as"
-        " tones. All are understood.",
+        description="How keys are sent to it: as RTP events (RFC 4733), by SIP INFO, or both; where it takes neither,"
+        " as tones. All are understood.",
     )
     srtp: Literal["off", "optional", "required"] = Field(
         default="off",

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
+from edge.media.g711 import decode, encode
+from edge.media.inband import ToneReader, spoken
 from tests.calls.caller import Call, Caller
 from tests.calls.exchange import ANSWER, Action, Exchange, hangup, sleep
-from tests.calls.rtp import Address, Described, Packet, offer, presses
+from tests.calls.rtp import Address, Described, Packet, offer, payloads, presses
 
 Presses = list[list[Packet]]
 
@@ -178,6 +180,66 @@ def test_an_info_that_is_repeated_counts_once(exchange: Exchange, caller: Caller
     assert caller.answer(data).status == 200
     assert call.ask("INFO", "Content-Type: application/dtmf", body=b"2").status == 200
     understood(call)
+
+
+def by_tones(caller: Caller, there: Address, keys: str) -> None:
+    """Keys in the audio, as fast as they can be sent."""
+    pcm = b"".join(audio.pcm for audio in spoken(keys, 80, 60))
+    encoded = encode(pcm, "PCMU")
+    for count in range(len(encoded) // 160):
+        packet = Packet(0, count == 0, count, 160 * count, 0x77, encoded[160 * count : 160 * (count + 1)])
+        caller.rtp.sendto(bytes(packet), there)
+
+
+def test_keys_as_tones_where_nothing_else_was_agreed(exchange: Exchange, caller: Caller) -> None:
+    call = caller.call(expect(exchange, "159#", gather(key="#")), offer(caller.media, "0"))
+    there = Described.read(call.answered().body).address
+    caller.hear(3)
+    by_tones(caller, there, "159#")
+    understood(call)
+
+
+def test_tones_are_audio_where_telephone_events_were_agreed(exchange: Exchange, caller: Caller) -> None:
+    call, there = begin(caller, expect(exchange, "7", gather(1)))
+    caller.hear(3)
+    by_tones(caller, there, "159")
+    press(caller, there, presses("7", first=2000, timestamp=90_000))
+    understood(call)
+
+
+def send_keys(keys: str) -> Action:
+    return {"type": "digits_send", "option": {"digits": keys, "duration": 100, "interval": 60}}
+
+
+def test_who_takes_info_only_gets_keys_by_info(exchange: Exchange, caller: Caller) -> None:
+    """Each once the one before is answered."""
+    call = caller.call(exchange.number(ANSWER, send_keys("4#"), hangup()), offer(caller.media, "0"))
+    call.answered()
+    for key in "4#":
+        info = caller.request("INFO")
+        assert (info.text("Content-Type"), info.body) == (
+            "application/dtmf-relay",
+            f"Signal={key}\r\nDuration=100\r\n".encode(),
+        )
+        caller.reply(info, 200)
+    call.ended()
+
+
+def test_an_info_that_is_refused_ends_the_step(exchange: Exchange, caller: Caller) -> None:
+    call = caller.call(exchange.number(ANSWER, send_keys("42"), hangup()), offer(caller.media, "0"))
+    call.answered()
+    caller.reply(caller.request("INFO"), 415)
+    call.ended()
+    assert "415" in exchange.record(call.id)["steps"][1]["note"]
+
+
+def test_who_takes_neither_hears_tones(exchange: Exchange, caller: Caller) -> None:
+    number = exchange.number(ANSWER, sleep(200), send_keys("159D"), hangup())
+    call = caller.call(number, offer(caller.media, "8"), "Allow: INVITE, ACK, BYE, CANCEL")
+    call.answered()
+    call.ended()
+    caller.drain()
+    assert ToneReader().read(decode(payloads(caller.packets), "PCMA")) == "159D"
 
 
 def test_keys_by_rtp_and_by_info_in_one_call(exchange: Exchange, caller: Caller) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from itertools import takewhile
+from itertools import groupby
 
 from edge.errors import Invalid, Unavailable
 from edge.media.sdp import Direction
@@ -80,7 +80,7 @@ class Bridge:
         waiting = self._keys[call]
         while waiting and call.stream is not None and not self._closed:
             by = waiting[0][1]
-            keys = "".join(key for key, _ in takewhile(lambda one: one[1] == by, waiting))
+            keys = "".join(key for key, _ in next(groupby(waiting, key=_way_of))[1])
             sounds = by != ("info",)
             if sounds:
                 call.stream.unrelay()
@@ -93,3 +93,7 @@ class Bridge:
             finally:
                 if sounds and not self._closed and all(one.stream is not None for one in self._other):
                     self._relay()
+
+
+def _way_of(pressed: tuple[str, tuple[Way, ...]]) -> tuple[Way, ...]:
+    return pressed[1]

@@ -69,7 +69,7 @@ class Joined(Protocol):
         """It is over."""
 
     def pressed(self, call: Call, digits: str, *, relayed: bool) -> None:
-        """Keys came, by INFO past the media, or `relayed` with them, as far as the other side takes telephone events."""
+        """Keys came: by INFO, or as events, which are `relayed` as far as the other side takes them."""
 
     def described(self, call: Call, direction: sdp.Direction) -> None:
         """Its other side has described its media anew, and this is what it does from now on."""
@@ -443,7 +443,7 @@ class Call:
     async def press(
         self, digits: str, by: Sequence[Way], *, press_ms: int | None = None, gap_ms: int | None = None
     ) -> None:
-        """Press these keys, in these ways. Raises StreamClosed when the call is over, Unavailable when it takes none."""
+        """Press these keys, in these ways. Raises StreamClosed when the call is over, Unavailable when it refuses."""
         section, stream = self._desk.media.section, self._stream
         if stream is None:
             raise StreamClosed
