@@ -8,7 +8,9 @@ text came by, or, where it has none, back to the address, port and transport the
 connection while it is open. Any other text leaves by the trunk named here, or the first one that has a target.
 
 A text may come in an envelope of its own (message/cpim, RFC 3862). Who that says it is from and for is believed of
-trunks with `trust_cpim` only. Ours go out in one with `cpim = true`.
+trunks with `trust_cpim` only. A trunk with `trusted_headers` is believed in who its P-Asserted-Identity or
+Remote-Party-ID says the text is from. A sender who withholds his number is `anonymous`, and can be answered. Ours go
+out in an envelope with `cpim = true`.
 
 A 2xx is a receipt. 408 and 503 lead to the next target of the trunk, if there is one. 408, 480 and 5xx mean not now,
 everything else means no.
@@ -17,6 +19,7 @@ everything else means no.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, Literal, NamedTuple, NotRequired, TypedDict
@@ -26,6 +29,7 @@ from pydantic import BaseModel, Field
 
 from edge.carriers.site import ANY_LOCAL, Site
 from edge.settings import NAME
+from edge.sip import party
 from edge.sip.body import CPIM
 from edge.sip.cpim import wrap
 from edge.sip.events import TextOffer
@@ -68,6 +72,7 @@ class Route(BaseModel):
     remote: tuple[str, int]
     connection: int
     life: str
+    sender: str = ""  # the number, or the URI, of one who withholds it from whom he texts
 
 
 class Content(TypedDict):
@@ -103,6 +108,9 @@ class Sip(Carrier):
         Raises Invalid for one that cannot be kept.
         """
         request, peer, sender, wrapped = offer.request, offer.peer, offer.from_.uri, offer.wrapped
+        found = party.caller(request, trunk.trusted_headers) if trunk.trusted_headers else None
+        if found is not None and found.uri is not None:
+            sender = found.uri
         source = _source(sender)
         destination = (
             dialed or request.uri if request.to_tag is None else str(offer.to.uri)
@@ -110,6 +118,9 @@ class Sip(Carrier):
         if wrapped is not None and trunk.trust_cpim:
             source = _said(wrapped.source) or source
             destination = _said(wrapped.destination) or destination
+        behind = ""
+        if party.is_withheld(request):
+            behind, source = source, party.NOBODY
         route = Route(
             trunk=trunk.name,
             uri=str(sender),
@@ -119,6 +130,7 @@ class Sip(Carrier):
             remote=peer.remote,
             connection=peer.connection,
             life=self._life,
+            sender=behind,
         )
         return Text(
             carrier=self.name,
@@ -172,7 +184,7 @@ class Sip(Carrier):
         if trunk is None:
             raise self._missing(f"trunk {route.trunk} is not configured any more")
         if trunk.target is not None:
-            return trunk, self._to_targets(trunk, text)
+            return trunk, self._to_targets(trunk, replace(text, destination=route.sender or text.destination))
         connection = route.connection if route.life == self._life else 0
         return trunk, [_Way(Peer(route.transport, route.local, route.remote, connection, route.subject), route.uri)]
 

@@ -243,3 +243,28 @@ async def test_a_text_goes_out_in_an_envelope_if_that_is_wanted() -> None:
     assert plain == TEXT.body.encode()
     assert unwrap(tel) == (f"tel:{TEXT.source}", f"tel:{TEXT.destination}", TEXT.body)
     assert unwrap(sip) == (f"tel:{TEXT.source}", "sip:bob@h", TEXT.body)
+
+
+# Who sends
+
+ASSERTED = {"P-Asserted-Identity": "<tel:+14155550123>"}
+TRUSTING = trunk().model_copy(update={"trusted_headers": ("p-asserted-identity",)})
+
+
+def test_a_text_is_from_whom_a_trusted_trunk_says() -> None:
+    sip = Sip(SipSection(), site())
+    assert sip.read(simple(change=ASSERTED), trunk(), NOW).source == "+14155550111"
+    assert sip.read(simple(change=ASSERTED), TRUSTING, NOW).source == "+14155550123"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"Privacy": "id"}, {"From": '"Anonymous" <sip:anonymous@anonymous.invalid>;tag=a'}, {"Privacy": "user"}]
+)
+async def test_who_withholds_his_number_is_anonymous_and_can_be_answered(fields: dict[str, str]) -> None:
+    wire = Wire()
+    through = TRUSTING.model_copy(update={"target": SECOND.target})
+    sip = Sip(SipSection(), site(through, wire=wire))
+    text = sip.read(simple(change={**ASSERTED, **fields}), through, NOW)
+    assert text.source == "anonymous"
+    await sip.send(replace(TEXT, destination="anonymous", route=text.route))
+    assert wire.sent[-1][1] == "sip:+14155550123@192.0.2.2:5060"
