@@ -48,6 +48,8 @@ from edge.sip.transport.tls import read_tls
 from edge.sms.carrier import CarrierSection
 from edge.sms.keywords import DEFAULTS as DEFAULT_KEYWORDS
 from edge.sms.keywords import KeywordsSection
+from edge.stir.anchors import read_anchors
+from edge.stir.section import StirSection
 from edge.storages.directory import DirectorySection
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection
@@ -129,6 +131,7 @@ class Config(Section, BaseSettings):
         " source, numbers or how they begin: the longest destination wins, then the longest source. Where none fits the"
         " first carrier takes them.",
     )
+    stir: StirSection = Field(default=StirSection(), description="Signed callers (STIR/SHAKEN).")
     trunks: tuple[Trunk, ...] = Field(
         default=(LOOPBACK,), description="A carrier's SIP side. Anyone else gets no answer at all."
     )
@@ -165,6 +168,7 @@ def load(path: Path | None) -> Config:
         config = Config(**values)
         _check_trunks(config)
         read_tls(config.sip)
+        _check_stir(config)
         _check_carriers(config)
         _check_text_routes(config)
     except ValidationError as error:
@@ -193,6 +197,19 @@ def _check_trunks(config: Config) -> None:
             trunk = trunks.named(carrier.trunk)
             if trunk is not None and trunk.target is None:
                 faults.append(Fault(f"carriers[{i}].trunk", f"trunk {carrier.trunk} has no target to send texts to"))
+    if faults:
+        raise Invalid("bad configuration", faults=faults)
+
+
+def _check_stir(config: Config) -> None:
+    """Raises Invalid for anchors that cannot be read, and for trunks that refuse callers whom nothing could verify."""
+    if read_anchors(config.stir):
+        return
+    faults = [
+        Fault(f"trunks[{i}].stir", f"trunk {trunk.name} refuses who is not verified, and [stir] has no anchors")
+        for i, trunk in enumerate(config.trunks)
+        if trunk.stir == "refuse"
+    ]
     if faults:
         raise Invalid("bad configuration", faults=faults)
 

@@ -29,7 +29,7 @@ from edge.config import Config
 from edge.demo import Demo, furnish
 from edge.errors import Invalid
 from edge.flows.session import Session
-from edge.http import Guard
+from edge.http import Guard, HttpSection
 from edge.log import configure, get_logger
 from edge.media.transport.engine import MediaEngine
 from edge.media.transport.loading import open_prompts
@@ -55,6 +55,7 @@ from edge.sessions.calls.record import COLUMNS, CallRecords, CallTable
 from edge.sessions.calls.recording_events import RecordingEvents
 from edge.sessions.calls.router import Router
 from edge.sessions.calls.unproven import Unproven
+from edge.sessions.calls.vouching import Vouching
 from edge.sessions.calls.ways import Ways
 from edge.sessions.canary import Canary
 from edge.sessions.conversation import ConversationTable
@@ -107,6 +108,9 @@ from edge.sip.strangers import Strangers
 from edge.sip.transport import Endpoint
 from edge.sip.transport.tls import read_tls
 from edge.sms.keywords import Keywords
+from edge.stir.anchors import read_anchors
+from edge.stir.repository import Repository
+from edge.stir.verifier import Verifier
 from edge.store.metadata import new_id, take_chance
 from edge.store.shared_key import shared_key
 from edge.store.spool import Spool as RowSpool
@@ -157,6 +161,10 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         speech = open_speech(config.speech, build_voices(config.voices, Studio(guard)), config.data / "speech")
         for name, lack in speech.lacks().items():
             log.warning("voice cannot speak", voice=name, why=lack)
+        signers = Guard(HttpSection(allow_private=config.stir.allow_private))
+        stack.push_async_callback(signers.close)
+        credentials = Repository(config.stir, read_anchors(config.stir), signers.request, time.time)
+        stack.push_async_callback(credentials.close)
         forks = ForkDesk(guard)
         media = MediaEngine(config.media)
         await media.start()
@@ -309,13 +317,14 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
             other=others,
             proofs=proofs,
             unproven=unproven,
+            vouching=Vouching(Verifier(config.stir, credentials, time.time)),
         )
         tables = calls, records, conversations, opt_outs, delivered, told, memory, parking
 
         async def leave() -> None:
             await asyncio.gather(owning.close(), serving.close(), registrations.close())
 
-        daemon = Daemon(config, stores, endpoint, book, tables, leave)
+        daemon = Daemon(config, stores, endpoint, book, tables, credentials, leave)
         server = Server(
             create_app(
                 Services(

@@ -83,7 +83,8 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     content_type: str
-    retry_after: str = ""  # the header field, as it came
+    retry_after: str = ""  # the header fields, as they came
+    cache_control: str = ""
 
 
 class Guard:
@@ -356,9 +357,9 @@ def _via(url: URL, at: URL) -> str:
 
 async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Answer:
     """The answer with its body unpacked, given up as soon as it is too large."""
-    retry_after = response.headers.get("Retry-After", "")
+    said = response.headers.get("Retry-After", ""), response.headers.get("Cache-Control", "")
     if not limit:
-        return Answer(response.status, b"", response.content_type, retry_after)
+        return Answer(response.status, b"", response.content_type, *said)
     if (response.content_length or 0) > limit:
         raise _too_large(url, limit)
     unpacked = _Unpacked(response.headers.get("Content-Encoding", ""), url)
@@ -368,7 +369,7 @@ async def _read(response: aiohttp.ClientResponse, url: URL, limit: int) -> Answe
         if len(body) > limit:
             raise _too_large(url, limit)
     unpacked.end()
-    return Answer(response.status, bytes(body), response.content_type, retry_after)
+    return Answer(response.status, bytes(body), response.content_type, *said)
 
 
 class _Unpacked:

@@ -17,6 +17,8 @@ from edge.sessions.calls.book import CallBook
 from edge.sessions.overload import BEAT_SECONDS, Overload
 from edge.sip.transport import Endpoint
 from edge.sip.transport.tls import read_tls
+from edge.stir.anchors import read_anchors
+from edge.stir.repository import Repository
 from edge.stores import Stores
 
 log = get_logger("daemon")
@@ -49,6 +51,7 @@ class Daemon:
         endpoint: Endpoint,
         book: CallBook,
         tables: Sequence[Purged],
+        credentials: Repository,
         leave: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.config = config
@@ -59,6 +62,7 @@ class Daemon:
         self.draining = False
         self._book = book
         self._tables = tables
+        self._credentials = credentials
         self._leave = leave  # what goes first when draining: another edge has it at once
 
     def readiness(self) -> list[Fault]:
@@ -89,11 +93,14 @@ class Daemon:
         """Take over what can change in flight, and say what cannot. Raises Invalid, and then nothing changed."""
         sip = self.config.sip.model_copy(update={"tls": new.sip.tls})
         tls = read_tls(sip)  # what the files hold may be new, though their names are not
+        anchors = read_anchors(new.stir)  # the same
         if self.config.trunks != new.trunks:
             self.stores.roll.reload(new.trunks)
         self.endpoint.secure(tls)
         tls.announce()
-        self.config = self.config.model_copy(update={"sip": sip})
+        self._credentials.trust(anchors)
+        stir = self.config.stir.model_copy(update={"anchors": new.stir.anchors})
+        self.config = self.config.model_copy(update={"sip": sip, "stir": stir})
         changed = [name for name in Config.model_fields if getattr(self.config, name) != getattr(new, name)]
         applied = [name for name in changed if name in RELOADED]
         restart = [name for name in changed if name not in RELOADED]

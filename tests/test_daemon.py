@@ -20,7 +20,7 @@ from tests.logged import logged
 
 def test_a_file_with_faults_changes_nothing_and_each_is_logged() -> None:
     nothing = cast("Any", None)
-    bare = Daemon(Config(), nothing, nothing, nothing, ())
+    bare = Daemon(Config(), nothing, nothing, nothing, (), nothing)
 
     def read() -> Config:
         raise Invalid("bad configuration", faults=[Fault("edge.toml: a", "no"), Fault("edge.toml: b", "neither")])

@@ -20,7 +20,7 @@ FLOORS: dict[int, list[str]] = {
     4: ["api"],
     3: ["sessions"],
     2: ["actions", "carriers", "providers", "voices", "storages"],
-    1: ["flows", "sms", "sip", "media", "recordings", "numbers", "trunks", "accounts"],
+    1: ["flows", "sms", "sip", "media", "recordings", "numbers", "trunks", "accounts", "stir"],
     0: ["errors", "metrics", "plugins", "settings", "log", "store", "names", "http"],
 }
 FLOOR_OF = {part: floor for floor, parts in FLOORS.items() for part in parts}

@@ -14,11 +14,14 @@ import pytest
 from edge import upkeep as module
 from edge.config import LOOPBACK, Config
 from edge.errors import Fault, Invalid
+from edge.http import Guard, HttpSection
 from edge.log import LogSection
 from edge.sessions.calls.book import CallBook
 from edge.sessions.calls.record import Attempt, CallRecords, CallTable
 from edge.sessions.overload import Overload, OverloadSection
 from edge.sip.transport import Endpoint
+from edge.stir.repository import Repository
+from edge.stir.section import StirSection
 from edge.store.engine import open_engine
 from edge.store.metadata import micros, new_id
 from edge.store.notice import Notices
@@ -33,6 +36,7 @@ from tests.sessions.line import Line, exchange
 from tests.sip.ladder import invite
 
 CARRIER = Trunk.model_validate({"name": "carrier", "networks": ["192.0.2.0/24"], "target": "sip:192.0.2.7:5080"})
+CREDENTIALS = Repository(StirSection(), (), Guard(HttpSection()).request, lambda: 0.0)
 ANSWER, WAIT = {"id": "a", "type": "answer"}, {"id": "w", "type": "sleep", "option": {"duration": 60_000}}
 
 
@@ -50,14 +54,14 @@ def roll() -> TrunkRoll:
 @pytest.fixture
 def daemon(line: Line) -> Daemon:
     tables = (CallTable(line.stores.engine),)
-    return Daemon(Config(), line.stores, line.desk.endpoint, line.book, tables)
+    return Daemon(Config(), line.stores, line.desk.endpoint, line.book, tables, CREDENTIALS)
 
 
 @pytest.fixture
 def bare(roll: TrunkRoll) -> Daemon:
     """As far as settings go."""
     stores, endpoint = cast("Stores", SimpleNamespace(roll=roll)), cast("Endpoint", SimpleNamespace(secure=repr))
-    return Daemon(Config(), stores, endpoint, cast("CallBook", None), ())
+    return Daemon(Config(), stores, endpoint, cast("CallBook", None), (), CREDENTIALS)
 
 
 def changed(**fields: Any) -> Config:

@@ -50,6 +50,7 @@ class CallDetail(Result):
     diversion: str = Field(description="The number it was diverted from last, where the trunk is believed.")
     privacy: str = Field(description="What Privacy asked for; empty: nothing.")
     verstat: str = Field(description="What the verification of the caller came to; empty: none was made.")
+    verstat_why: str = Field(description="Why nobody vouches for the caller; empty: somebody does, or nobody looked.")
     attestation: str = Field(description="A, B or C when somebody vouches for the caller.")
     origination_id: str = Field(description="Where in his network it began, as who vouches names it.")
     reason: str = Field(description="The error or rule that refused it; empty: none did.")

@@ -67,6 +67,7 @@ calls = sa.Table(
     sa.Column("diversion", sa.Text, nullable=False, server_default=""),
     sa.Column("privacy", sa.Text, nullable=False, server_default=""),
     sa.Column("verstat", sa.String(64), nullable=False, server_default=""),
+    sa.Column("verstat_why", sa.Text, nullable=False, server_default=""),
     sa.Column("attestation", sa.String(8), nullable=False, server_default=""),  # A B C
     sa.Column("origination_id", sa.Text, nullable=False, server_default=""),
     sa.Column("reason", sa.String(64), nullable=False, server_default=""),  # what refused it

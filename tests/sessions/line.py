@@ -22,8 +22,9 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from edge.config import LOOPBACK, Config
+from edge.errors import Unavailable
 from edge.flows.session import Session
-from edge.http import Guard, HttpSection
+from edge.http import Answer, Guard, HttpSection, Method
 from edge.media.section import MediaSection
 from edge.media.transport.engine import MediaEngine
 from edge.media.transport.loading import open_prompts
@@ -40,6 +41,7 @@ from edge.sessions.calls.offered import OfferedCall
 from edge.sessions.calls.record import Attempt, CallRecords, wall_micros
 from edge.sessions.calls.router import Router
 from edge.sessions.calls.unproven import Unproven
+from edge.sessions.calls.vouching import Vouching
 from edge.sessions.calls.ways import Ways
 from edge.sessions.entrance import Entrance
 from edge.sessions.overload import Overload, OverloadSection
@@ -52,6 +54,9 @@ from edge.sip.nonce import Nonces
 from edge.sip.peer import Peer
 from edge.sip.transport import Endpoint
 from edge.sip.turn import Turn
+from edge.stir.repository import Repository
+from edge.stir.section import StirSection
+from edge.stir.verifier import Verifier
 from edge.store.cache_section import CacheSection
 from edge.store.engine import StoreSection, reading
 from edge.store.metadata import new_id
@@ -93,6 +98,11 @@ class Line(Ladder):
         self.overload = Overload(OverloadSection(), lambda: self.book.active, lambda: self.router.waiting)
         self.proofs = Proofs(Nonces(b"key", b"edge", 60.0), clock=lambda: self.now)
         self.unproven = Unproven(lambda attempt: self.book.note(attempt), 60.0, lambda: self.now)
+        self.certificates = Repository(StirSection(allow_http=True), (), self.fetch_certificate, lambda: self.wall)
+        self.vouching = Vouching(Verifier(StirSection(), self.certificates, lambda: self.wall))
+        self.fetched: list[str] = []  # URLs of certificates
+        self.served: dict[str, Answer] = {}  # what is there
+        self.wall = 1_800_000_000.0  # what the clock on it says
         tokens = count(1)
         super().__init__(
             PEER,
@@ -132,6 +142,12 @@ class Line(Ladder):
             raise OSError("no such name")
         return self.names[host]
 
+    async def fetch_certificate(self, method: Method, url: str, **limits: Any) -> Answer:
+        self.fetched.append(url)
+        if url not in self.served:
+            raise Unavailable(f"{url} is away")
+        return self.served[url]
+
     async def owns(self, number: str, customer_id: str) -> Number | None:
         if hasattr(self, "stores"):
             return await self.stores.owned(number, customer_id)
@@ -153,6 +169,7 @@ class Line(Ladder):
             other=lambda event: self.other(event),
             proofs=self.proofs,
             unproven=self.unproven,
+            vouching=self.vouching,
         )
 
     def rewire(self) -> None:

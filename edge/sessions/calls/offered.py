@@ -93,8 +93,10 @@ class OfferedCall(Call):
             endpoint.agent.ring(self.offer, endpoint.now())
             endpoint.flush()
 
-    def refuse(self, status: int, cause: int | None = None, text: str = "", fields: Fields = ()) -> None:
-        """Answer the offer with a final status, unless the call is answered or over."""
+    def refuse(
+        self, status: int, cause: int | None = None, text: str = "", fields: Fields = (), phrase: str | None = None
+    ) -> None:
+        """Answer the offer with a final status, unless the call is answered or over. `phrase` is that of its line."""
         if self.ended is not None or self._dialog is not None:
             return
         if cause is not None:  # RFC 3326
@@ -104,7 +106,7 @@ class OfferedCall(Call):
         if not self.attempt.reason:
             self.attempt.reason = "Flow"
         endpoint = self._desk.endpoint
-        endpoint.agent.reject(self.offer, status, endpoint.now(), fields=fields)
+        endpoint.agent.reject(self.offer, status, endpoint.now(), reason=phrase, fields=fields)
         self._end("local", "rejected")
 
     def cancelled(self, status: int, reason: str | None) -> None:

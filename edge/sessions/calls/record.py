@@ -64,6 +64,7 @@ class Attempt:
     diversion = ""  # the number that the call was diverted from last, if its trunk is believed
     privacy = ""  # the words of Privacy, where the caller's number is to be kept from others
     verstat = ""  # what the verification of Identity came to, e.g. TN-Validation-Passed
+    verstat_why = ""  # why nobody vouches for the caller, in words
     origination_id = ""  # origid of the PASSporT (RFC 8588)
     reason = ""  # what decided: the name of the error or rule that refused it
     nearest = ""  # the nearest miss, in words: "+14155550199 is bound on trunk b, not a"
@@ -147,7 +148,16 @@ class Attempt:
         return recorded(_values(self))
 
 
-SAID: Final = ("auth", "dialed_rewritten", "source_raw", "diversion", "privacy", "origination_id", "nearest")
+SAID: Final = (
+    "auth",
+    "dialed_rewritten",
+    "source_raw",
+    "diversion",
+    "privacy",
+    "verstat_why",
+    "origination_id",
+    "nearest",
+)
 _said: Final = attrgetter(*SAID)  # what others may have written anything into
 COLUMNS: Final = tuple(column.name for column in calls.columns)
 _values: Final = attrgetter(*COLUMNS)
@@ -334,6 +344,7 @@ def public(row: Mapping[str, Any] | sa.RowMapping) -> dict[str, Any]:
             "diversion": row["diversion"],
             "privacy": row["privacy"],
             "verstat": row["verstat"],
+            "verstat_why": row["verstat_why"],
             "attestation": row["attestation"],
             "origination_id": row["origination_id"],
             "reason": row["reason"],

@@ -32,6 +32,7 @@ from edge.sessions.calls.offered import OfferedCall
 from edge.sessions.calls.record import Attempt
 from edge.sessions.calls.unproven import Unproven
 from edge.sessions.calls.variables import CallVariables
+from edge.sessions.calls.vouching import NotVerified, Vouching
 from edge.sessions.entrance import Entrance, Entry
 from edge.sessions.following import complete, fall_back
 from edge.sessions.memory import peer_of, recall
@@ -90,10 +91,12 @@ class Router:
         other: Callable[[Event], None],
         proofs: Proofs,
         unproven: Unproven,
+        vouching: Vouching,
     ) -> None:
         self._entrance = entrance
         self._proofs = proofs
         self._unproven = unproven
+        self._vouching = vouching
         self._routes = routes
         self._desk = desk
         self._book = book
@@ -234,6 +237,10 @@ class Router:
             call.attempt.reason = type(error).__name__
             call.attempt.error = error.message
             call.refuse(error.sip, fields=error.fields)
+        except NotVerified as error:
+            verdict = error.verdict
+            call.attempt.reason, call.attempt.error = type(error).__name__, error.message
+            call.refuse(verdict.status, fields=(("Reason", verdict.reason),), phrase=verdict.phrase)
         except EdgeError as error:
             call.attempt.reason = reason = type(error).__name__
             _REFUSED[reason].inc()
@@ -314,6 +321,8 @@ class Router:
         account = await self._routes.account(number)
         if account.webhook_uri:
             attempt.account = account
+        if entry is not None and self._vouching.wants(entry.trunk):
+            await self._vouching.settle(attempt, call.offer.request, entry.trunk)
         attempt.flow_id = bound(number, "call")
         fallback = number.fallback_flow_id
         try:

@@ -107,8 +107,18 @@ def _caller(call: Mapping[str, Any]) -> Step:
         parts.append(f"who wants to stay private ({edge['privacy']})")
     if edge["verstat"]:
         vouched = f", attestation {edge['attestation']}" if edge["attestation"] else ""
+        vouched += f" ({edge['verstat_why']})" if edge["verstat_why"] else ""
         parts.append(f"signature: {edge['verstat']}{vouched}")
-    named = ("source_from", "source_raw", "diversion", "privacy", "verstat", "attestation", "origination_id")
+    named = (
+        "source_from",
+        "source_raw",
+        "diversion",
+        "privacy",
+        "verstat",
+        "verstat_why",
+        "attestation",
+        "origination_id",
+    )
     return Step("caller", ", ".join(parts), {"source": source["target"], **{name: edge[name] for name in named}})
 
 
