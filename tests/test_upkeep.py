@@ -34,6 +34,7 @@ from tests.servers import free_port
 from tests.sessions.ground import end, until
 from tests.sessions.line import Line, exchange
 from tests.sip.ladder import invite
+from tests.stir.authority import Authority, pem
 
 CARRIER = Trunk.model_validate({"name": "carrier", "networks": ["192.0.2.0/24"], "target": "sip:192.0.2.7:5080"})
 CREDENTIALS = Repository(StirSection(), (), Guard(HttpSection()).request, lambda: 0.0)
@@ -119,7 +120,10 @@ def test_another_level_of_the_log_is_in_force_at_once(bare: Daemon, capsys: pyte
         assert "changed=log" in capsys.readouterr().err
 
 
-ELSEWHERE = Config().sip.model_copy(update={"advertise": "192.0.2.1"})
+ELSEWHERE = {
+    "sip": Config().sip.model_copy(update={"advertise": "192.0.2.1"}),
+    "stir": Config().stir.model_copy(update={"fresh_seconds": 30}),
+}
 OTHERS = sorted(Config.model_fields.keys() - set(RELOADED))
 
 
@@ -130,7 +134,7 @@ def test_each_setting_is_one_or_the_other() -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_needs_a_restart_is_named_until_there_was_one(bare: Daemon, name: str) -> None:
-    new = changed(**{name: ELSEWHERE if name == "sip" else "another"}, keep_days=7)
+    new = changed(**{name: ELSEWHERE.get(name, "another")}, keep_days=7)
     with logged() as lines:
         bare.reload(new)
         bare.reload(new)
@@ -144,6 +148,20 @@ def test_what_needs_a_restart_is_named_until_there_was_one(bare: Daemon, name: s
         ("configuration read again", "nothing"),
     ]
     assert bare.config == changed(keep_days=7)
+
+
+def test_anchors_are_read_again(bare: Daemon, tmp_path: Path) -> None:
+    (tmp_path / "root.pem").write_bytes(pem(Authority().root))
+    anchored = Config().stir.model_copy(update={"anchors": (tmp_path,)})
+    bare.reload(changed(stir=anchored))
+    assert CREDENTIALS.anchored
+    (tmp_path / "root.pem").write_text("nothing")
+    with pytest.raises(Invalid) as caught:
+        bare.reload(changed(stir=anchored))
+    assert [fault.where for fault in caught.value.faults] == ["stir.anchors[0]"]
+    assert CREDENTIALS.anchored
+    bare.reload(changed())
+    assert not CREDENTIALS.anchored
 
 
 # Drain
