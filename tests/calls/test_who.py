@@ -3,7 +3,6 @@ certificates that are fetched."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,11 @@ from tests.web import Web, web_server
 
 ASSERTED: Final = "+14155550123"
 HIDDEN: Final = (f'P-Asserted-Identity: "Ann" <tel:{ASSERTED}>', "Privacy: id")
-VALID: Final = {"since": datetime.now(UTC) - timedelta(days=1), "until": datetime.now(UTC) + timedelta(days=1)}
+NOW: Final = datetime.now(UTC)
+VALID: Final[dict[str, Any]] = {"since": NOW - timedelta(days=1), "until": NOW + timedelta(days=1)}
+    "since": datetime.now(UTC) - timedelta(days=1),
+    "until": datetime.now(UTC) + timedelta(days=1),
+}
 ROOT: Final = certificate("root", ca=True, **VALID)
 MIDDLE: Final = ROOT.issue("middle", ca=True, path=0, **VALID)
 SIGNER: Final = MIDDLE.issue("SHAKEN 1234", listed=numbers(spc("1234")), **VALID)
@@ -84,7 +87,7 @@ def test_a_number_that_is_withheld_leaves_by_no_door(exchange: Exchange, caller:
         assert agent.word("start")["source"] == "anonymous"
         live = made.ask("GET", f"/v1.0/calls?live=true&number=%2B{number[1:]}")["result"][0]
         assert live["source"]["target"] == ASSERTED  # the operator's key
-        call.bye()
+        call.hang_up()
     record = exchange.record(call.id)
     assert (record["source"]["target"], record["edge"]["privacy"]) == (ASSERTED, "id")
     made.wait_until(lambda: web.to("/hook"), "the webhook")
@@ -96,7 +99,7 @@ def test_a_number_that_is_withheld_leaves_by_no_door(exchange: Exchange, caller:
     assert b"Ann" not in b"".join(one.body for one in web.asked)
     token = made.ask("POST", "/v1.0/accesskeys", {"customer_id": exchange.customer, "name": "own"})["token"]
     seen, refound = (
-        json.loads(made.request("GET", f"/v1.0/calls?{narrow}", token=token).body)["result"]
+        made.ask("GET", f"/v1.0/calls?{narrow}", token=token)["result"]
         for narrow in (f"number=%2B{number[1:]}", f"source=%2B{ASSERTED[1:]}")
     )
     assert [one["source"]["target"] for one in seen] == ["anonymous"]

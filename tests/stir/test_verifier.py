@@ -440,5 +440,5 @@ def _read(field: str) -> None:
 
 
 def test_a_reason_names_the_passport_by_its_signature() -> None:
-    verdict = Verdict(FAILED, status=403, signature="abc")
+    verdict = Verdict("TN-Validation-Failed", status=403, signature="abc")
     assert verdict.reason == 'STIR;cause=403;text="Stale Date";ppi="..abc"'

@@ -43,7 +43,7 @@ def flow(*matches: str) -> list[dict[str, Any]]:
 
 
 async def call(line: Line, status: int, *identities: str, **fields: str) -> dict[str, Any]:
-    head = {name.replace("_", "-"): value for name, value in fields.items()}
+    head: dict[str, str | None] = {name.replace("_", "-"): value for name, value in fields.items()}
     for place, field in enumerate(identities):
         head["Identity" if not place else "y"] = field
     call_id = f"call-{len(await line.records())}"
