@@ -22,9 +22,6 @@ ASSERTED: Final = "+14155550123"
 HIDDEN: Final = (f'P-Asserted-Identity: "Ann" <tel:{ASSERTED}>', "Privacy: id")
 NOW: Final = datetime.now(UTC)
 VALID: Final[dict[str, Any]] = {"since": NOW - timedelta(days=1), "until": NOW + timedelta(days=1)}
-    "since": datetime.now(UTC) - timedelta(days=1),
-    "until": datetime.now(UTC) + timedelta(days=1),
-}
 ROOT: Final = certificate("root", ca=True, **VALID)
 MIDDLE: Final = ROOT.issue("middle", ca=True, path=0, **VALID)
 SIGNER: Final = MIDDLE.issue("SHAKEN 1234", listed=numbers(spc("1234")), **VALID)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from typing import Final
 
 from edge.sms.smpp.pdu import Address, Message, Pdu
 from tests.sip.ladder import SDP, invite, request
 from tests.sip.vectors import FOLDER, seeds, torture
+from tests.stir.authority import URL, claims
 
 LARGEST: Final = 16_384  # octets of a file of others that is taken
 
@@ -75,6 +78,13 @@ RTP: Final = (
 )
 
 
+def signed(kind: str) -> bytes:
+    """An Identity field, its signature aside."""
+    head = {"alg": "ES256", "typ": "passport", "ppt": kind, "x5u": URL}
+    parts = (urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (head, claims(kind)))
+    return b".".join((*parts, b"c2lnbmF0dXJl")) + f";info=<{URL}>;alg=ES256;ppt={kind}".encode()
+
+
 def corpus(target: str) -> list[bytes]:
     """What to break for that target; the collections of others only where they are there."""
     files = [path.read_bytes() for path in seeds() if path.stat().st_size <= LARGEST] if FOLDER.is_dir() else []
@@ -92,4 +102,5 @@ def corpus(target: str) -> list[bytes]:
         "smpp": [*PDUS],
         "udh": [*HEADERS],
         "rtp": [*RTP],
+        "identity": [*map(signed, ("shaken", "div", "")), b"..c2lnbmF0dXJl;info=<https://a.example/b.pem>;alg=ES256"],
     }[target]

@@ -19,9 +19,12 @@ from edge.sip.grammar import Unreadable
 from edge.sip.message import Malformed, Request, check, parse, respond
 from edge.sms import udh
 from edge.sms.smpp import pdu
+from edge.stir.passport import KINDS, Said, read_identity
+from edge.stir.verdict import PHRASES, Doubt
 from tests.sip.ladder import OURS, UDP, invite
 
 ANSWER_MAX: Final = 512  # octets an answer may be longer than what it answers
+SAID: Final = Said("14155550199", "14155550100", "Fri, 15 Jan 2027 08:00:00 GMT")
 LOCAL: Final = sdp.Local("192.0.2.1", 7000, 1, 1)
 
 
@@ -155,6 +158,17 @@ def packet(data: bytes) -> None:
         pass
 
 
+def identity(data: bytes) -> None:
+    """An Identity field: a PASSporT of a known type, or none, or a doubt with an answer."""
+    try:
+        found = read_identity(data.decode("utf-8", "surrogateescape"), SAID)
+    except Doubt as doubt:
+        if doubt.status not in PHRASES:
+            raise
+    else:
+        assert found is None or (found.kind in KINDS and found.url)
+
+
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "message": message,
     "frames": frames,
@@ -165,4 +179,5 @@ TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "smpp": smpp,
     "udh": header,
     "rtp": packet,
+    "identity": identity,
 }
