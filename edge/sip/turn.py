@@ -9,13 +9,12 @@ from collections.abc import Callable
 
 from edge.log import get_logger
 from edge.sip.agent import Agent
-from edge.sip.concealed import conceal
 from edge.sip.events import CallOffered, CallProgress, Event, Reoffered, TextOffered
 from edge.sip.peer import Peer
 
 log = get_logger("sip")
 
-Trace = Callable[[bool, Peer, bytes], None]  # whether we sent it, to or from whom, what, without keys of media
+Trace = Callable[[bool, Peer, bytes], None]  # whether we sent it, to or from whom, what
 
 
 class Turn:
@@ -47,7 +46,7 @@ class Turn:
     def receive(self, data: bytes, peer: Peer, now: float) -> None:
         """One message, whatever is in it."""
         if self._trace is not None:
-            self._trace(False, peer, conceal(data))
+            self._trace(False, peer, data)
         try:
             self._agent.receive(data, peer, now)
         except Exception:
@@ -74,7 +73,7 @@ class Turn:
                 out = agent.to_send(now)
                 if self._trace is not None:
                     for peer, data in out:
-                        self._trace(True, peer, conceal(data))
+                        self._trace(True, peer, data)
                 lost = {peer for peer, data in out if not send(peer, data)}
                 if not lost:
                     return
