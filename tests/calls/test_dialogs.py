@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -175,6 +176,24 @@ def test_a_phone_that_wants_pracks_and_changes_its_media(exchange: Exchange, cal
     rung.hang_up()
     call.ended()
     assert callee.left() == []
+
+
+def test_who_leaves_the_offer_to_us_hears_whom_we_ring(exchange: Exchange, caller: Caller, callee: Callee) -> None:
+    call = caller.call(exchange.number(connect(early_media=True)), None, REL)
+    rung = callee.rung()
+    rung.rings(offer(callee.media))
+    early = call.provisional(183)
+    assert prack(call, early, offer(caller.media)).status == 200
+    call.number = 1
+    there = Described.read(rung.invite.body).address
+    for number in range(10):
+        callee.rtp.sendto(struct.pack("!BBHII", 0x80, 0, number, number * 160, 7) + SPOKEN[:160], there)
+    caller.hear(1)
+    rung.answers(offer(callee.media))
+    assert not call.answered().body
+    call.number = 2
+    call.hang_up()
+    rung.ended()
 
 
 @pytest.fixture
