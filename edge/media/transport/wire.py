@@ -141,7 +141,7 @@ class Wire:
         if now >= self._report_at:
             self._report_at = now + rtcp.INTERVAL_SECONDS * (0.5 + random.random())  # RFC 3550 §6.3.1
             self._report(now)
-        if self._locked is not None and now - self.receiver.heard > RELEARN_SECONDS:
+        if now - self.receiver.heard > RELEARN_SECONDS and (self._locked or self._perhaps) is not None:
             self._relearn()
         limit = self._engine.section.silence_seconds
         if limit and now - self.receiver.heard > limit and not self._timed_out:
@@ -156,12 +156,13 @@ class Wire:
         """Nothing came for a while: it may come from elsewhere. Not of one who need not send (§5.1 of RFC 3264)."""
         if self._negotiated is None or not self._negotiated.receives:
             return
-        heard = self._locked
-        try:
-            self._unlock()
-        except EdgeError as error:
-            log.error("stream is lost", port=self.local[1], why=error.message)
-            self._engine.call(self._on_timeout)
+        heard, self._perhaps = self._locked, None
+        if heard is not None:
+            try:
+                self._unlock()
+            except EdgeError as error:
+                log.error("stream is lost", port=self.local[1], why=error.message)
+                self._engine.call(self._on_timeout)
         self._latch.expect(self._told, heard)
 
     def _listen(self) -> None:
