@@ -45,6 +45,7 @@ from edge.trunks.trunk import Trunk
 ID_LENGTH: Final = 200  # an identity longer than this is kept as its hash
 FAIL_OVER: Final = frozenset({408, 503})  # to the next target, if the trunk has one
 NOT_NOW: Final = frozenset({408, 480})  # and all 5xx
+OF_THE_TRUNK: Final = frozenset({401, 402, 403, 405, 407})  # it does not take texts, or not ours
 
 _NUMBER = re.compile(r"\+?[0-9][0-9().-]{2,30}")
 
@@ -169,7 +170,7 @@ class Sip(Carrier):
             raise _Elsewhere(sentence, code=str(status))
         if status in NOT_NOW or 500 <= status < 600:
             raise NotNow(sentence, code=str(status))
-        raise Refused(sentence, code=str(status))
+        raise Refused(sentence, code=str(status), elsewhere=status in OF_THE_TRUNK)
 
     def _content(self, text: OutgoingText, uri: str) -> Content:
         body = text.body.encode()
@@ -202,7 +203,7 @@ class Sip(Carrier):
         """What is to be said where there is no such trunk, or not yet."""
         if not self._site.trunks.complete:
             return NotNow("the trunks in the database are not known yet")
-        return Refused(sentence)
+        return Refused(sentence, elsewhere=True)
 
     def _to_targets(self, trunk: Trunk, text: OutgoingText) -> list[_Way]:
         """One for each target that has an address, in order. Raises NotNow when none has."""

@@ -15,6 +15,7 @@ from edge.sip.cpim import Wrapped, unwrap
 from edge.sip.handle import TextOffer
 from edge.sip.message import Request, parse
 from edge.sip.peer import Peer
+from edge.sms.carrier import Refused
 from edge.sms.text import OutgoingText
 from edge.trunks.trunk import Trunk
 from tests.carriers.stage import TEXT, Wire, cases, outcome, site, trunk
@@ -88,6 +89,25 @@ async def test_a_wire_that_breaks_means_not_now() -> None:
     gateway = trunk(target="sip:192.0.2.50")
     carrier = Sip(SipSection(), site(gateway, wire=Wire(OSError("no route to host"))))
     assert await outcome(carrier, TEXT) == ("not now", "", "trunk loop cannot be reached: no route to host")
+
+
+@pytest.mark.parametrize(
+    ("trunks", "status", "elsewhere"),
+    [
+        ([], 200, True),
+        ([trunk(target="sip:192.0.2.50")], 403, True),
+        ([trunk(target="sip:192.0.2.50")], 407, True),
+        ([trunk(target="sip:192.0.2.50")], 404, False),
+        ([trunk(target="sip:192.0.2.50")], 603, False),
+    ],
+    ids=["no target", "not from us", "not proven", "no such number", "nobody wants it"],
+)
+async def test_another_carrier_may_take_what_only_this_one_refuses(
+    trunks: list[Trunk], status: int, elsewhere: bool
+) -> None:
+    with pytest.raises(Refused) as caught:
+        await Sip(SipSection(), site(*trunks, wire=Wire(status))).send(TEXT)
+    assert caught.value.elsewhere is elsewhere
 
 
 def answered(sip: Sip, by: TextOffer, through: Trunk) -> OutgoingText:
