@@ -230,7 +230,7 @@ async def running(config: Config, prepare: Callable[[Stores], Awaitable[None]] |
         await opt_outs.start()
         learning = CarrierOptOuts(opt_outs, {name: carrier.opted_out for name, carrier in carriers.items()})
         reports = Reports(config.receipts, stores.engine, stores.reader, writer, _now, news, learning)
-        manners = Manners(config.manners, opt_outs, time.monotonic)
+        manners = Manners(config.manners, opt_outs, time.monotonic, stores.owned)
         outbox = Outbox(
             *(config.outbox, stores.engine, writer, carriers),
             node=node,

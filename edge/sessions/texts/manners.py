@@ -25,6 +25,7 @@ from pydantic import Field, NonNegativeInt
 from edge.errors import Conflict, Exhausted, Forbidden, Unavailable
 from edge.log import get_logger
 from edge.metrics import counter
+from edge.sessions.route import Owns
 from edge.sessions.texts.opt_outs import OptOuts
 from edge.sessions.texts.outbox import Outgoing
 from edge.settings import Section
@@ -110,18 +111,33 @@ class _Pair:
 
 
 class Manners:
-    """What every text that is to be sent is asked about."""
+    """What every text that is to be sent is asked about.
 
-    def __init__(self, section: MannersSection, opt_outs: OptOuts, clock: Callable[[], float]) -> None:
+    `owns` finds the live number of a customer that a text still has to be from when it leaves; without it none is asked
+    for.
+    """
+
+    def __init__(
+        self, section: MannersSection, opt_outs: OptOuts, clock: Callable[[], float], owns: Owns | None = None
+    ) -> None:
+        self._owns = owns
         self._answer: Collection[str] = section.answer
         self._opt_outs = opt_outs
         self._guard = LoopGuard(section.a_minute, clock, _stopped)
 
     async def hand_over(self, text: Outgoing) -> None:
-        """The last question, when a text leaves: it may have waited since before its receiver opted out.
+        """The last question, when a text leaves: it may have waited since before its receiver opted out, or since its
+        number was another account's.
 
         Raises Refused, or NotNow when that cannot be known.
         """
+        if self._owns is not None:
+            try:
+                owned = await self._owns(text.number, text.customer_id)
+            except Unavailable as error:
+                raise NotNow(f"whose {text.number} is by now is not known: {error.message}") from error
+            if owned is None:
+                raise Refused(f"{text.number} is no active number of this account any more", code="SOURCE_NOT_ALLOWED")
         if not self._opt_outs.suspects(text.conversation_id) or text.id == confirmation_id(text.reference_id):
             return
         try:

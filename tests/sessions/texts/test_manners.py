@@ -32,6 +32,7 @@ from edge.sessions.texts.reports import ReceiptsSection, Reports
 from edge.sessions.texts.routes import TextRoutes
 from edge.sessions.texts.session import TextSending
 from edge.sessions.texts.tables import opt_outs, outbox
+from edge.sms.carrier import NotNow
 from edge.sms.keywords import DEFAULTS, Keywords
 from edge.sms.text import Text
 from edge.store.engine import reading
@@ -77,7 +78,7 @@ class Life(base.Life):
         clock = self.clock
         writer = frail.as_writer()
         self.opt_outs = OptOuts(ground.engine, ground.reader, writer, clock)
-        self.manners = Manners(section, self.opt_outs, self.seconds)
+        self.manners = Manners(section, self.opt_outs, self.seconds, lambda *asked: self.owns(*asked))
         ask = self.manners.hand_over
         pauses = Pauses(short=True)
         learning = CarrierOptOuts(self.opt_outs, {"post": {"40300"}})
@@ -296,6 +297,34 @@ async def test_a_text_that_waited_is_not_sent_after_its_receiver_opted_out(groun
         assert (row["state"], row["code"]) == ("failed", "OPTED_OUT")
         assert row["error"] == f"{PEER} has opted out of texts from {OURS}"
         assert bodies(post) == []
+
+
+async def test_a_text_that_waited_is_not_sent_from_a_number_that_is_somebody_elses_by_now(ground: Ground) -> None:
+    post = base.Post()
+    async with living(ground, post) as life:
+
+        async def owns(digits: str, customer: str) -> Number | None:
+            return None
+
+        life.owns = owns  # type: ignore[method-assign]
+        await life.outbox.put(Outgoing(new_id(), CUSTOMER, "post", OURS, PEER, "late", micros(NOW), number_id=NIL))
+        await life.settle()
+        (row,) = await ground.rows(outbox)
+        assert (row["state"], row["code"]) == ("failed", "SOURCE_NOT_ALLOWED")
+        assert row["error"] == f"{OURS} is no active number of this account any more"
+        assert bodies(post) == []
+
+
+async def test_whose_a_number_is_by_now_is_not_guessed(ground: Ground) -> None:
+    async def away(digits: str, customer: str) -> Number | None:
+        raise Unavailable("the database is away")
+
+    async with living(ground) as life:
+        life.owns = away  # type: ignore[method-assign]
+        with pytest.raises(NotNow):
+            await life.manners.hand_over(
+                Outgoing(new_id(), CUSTOMER, "post", OURS, PEER, "late", micros(NOW), number_id=NIL)
+            )
 
 
 async def test_what_another_process_was_told_counts_here(ground: Ground) -> None:
