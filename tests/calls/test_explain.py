@@ -59,7 +59,7 @@ def test_why_a_call_was_rejected(guarded: Exchange, caller: Caller) -> None:
     assert steps["number"] == f"that is {near}"
     assert steps["look-up"].startswith(f"{near} is not one of our numbers (answered by ")
     assert steps["answer"].startswith("404 was sent: NumberUnknown, ")
-    assert ", ended by us (rejected): rejected" in steps["end"]
+    assert ", ended by us (rejected), Q.850 cause 1: rejected" in steps["end"]
     assert f"{number} is one slip away" in told
 
 
