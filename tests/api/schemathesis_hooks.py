@@ -51,6 +51,8 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case[Any],
         return
     for name in ("page_token", "trunk"):
         case.query.pop(name, None)
+    if case.operation.label == "GET /v1.0/explain":  # a call that was, or one that might come, from an address
+        case.query = {"number": case.query.get("number") or "+14155550100"}
     case.headers.pop("If-Match", None)
     if isinstance(case.body, dict):
         put_right(case.operation.label, case.body)
