@@ -36,6 +36,7 @@ _RESULTS: Final = {
 }
 _COUNT: Final = {status: VERIFIED.labels(result) for status, result in _RESULTS.items()}
 _AWAY: Final = VERIFIED.labels("away")
+NAMELESS: Final = Verdict(NONE, status=NO_IDENTITY, why="the caller shows no number that anybody could vouch for")
 UNSIGNED: Final = Verdict(NONE, status=NO_IDENTITY, why="nobody has signed for the caller")
 
 
@@ -68,6 +69,9 @@ class Verifier:
 
     def look(self, call: Signed) -> Verdict | None:
         """What is known without waiting; None: a certificate must be fetched, see `verify`."""
+        if not digits(call.caller):
+            _COUNT[NO_IDENTITY].inc()
+            return NAMELESS
         passports, doubts = _read(call)
         found: dict[str, Credential | Doubt] = {}
         for passport in passports:
@@ -159,7 +163,7 @@ def _prove(passport: Passport, found: Credential | Doubt, caller: str) -> None:
     if isinstance(found, Doubt):
         raise Doubt(found.status, found.why, away=found.away)  # a new one: it is raised for many calls
     passport.prove(found.key)
-    if not caller or passport.caller != caller:
+    if passport.caller != caller:
         raise Doubt(BAD_IDENTITY, "orig is not who calls")
     signs_for = passport.diverted or passport.caller
     if not found.speaks_for(signs_for):

@@ -183,6 +183,13 @@ async def test_types_of_others_vouch_for_nothing() -> None:
     assert (await World().verify()).status == 428
 
 
+async def test_nobody_vouches_for_who_shows_no_number() -> None:
+    world = World()
+    verdict = world.verifier.look(Signed([signed()], "anonymous", f"+{CALLED}"))
+    assert verdict is not None
+    assert (verdict.verstat, verdict.status, world.asked) == (NONE, 428, [])
+
+
 # Calls that were sent on
 
 
