@@ -32,6 +32,7 @@ from edge.sessions.simulation.recording import SimulatedRecording
 from edge.sessions.simulation.script import Script
 from edge.sessions.simulation.session import SimulatedSession
 from edge.sessions.simulation.stage import Stage
+from edge.stir.verdict import PASSED
 from edge.store.metadata import micros
 
 SPOKEN_A_SECOND: Final = 15  # characters, more or less
@@ -63,7 +64,8 @@ class SimulatedCall(SimulatedSession):
         )
         attempt.customer_id, attempt.number_id = number.customer_id, number.id
         attempt.number = attempt.destination = number.number
-        attempt.attestation = script.attestation
+        if script.attestation:
+            attempt.attestation, attempt.verstat = script.attestation, PASSED
         self._lengths = lengths
         self._answered = False
         self._early = False
