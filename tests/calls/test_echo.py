@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.calls.caller import Call, Caller
+from tests.calls.caller import Caller
 from tests.calls.exchange import ANSWER, Action, Exchange, hangup, sleep
 from tests.calls.rtp import TYPES, Address, Described, Packet, codes, offer, presses, sound
 from tests.calls.test_digits import gather
@@ -104,11 +104,3 @@ def test_keys_are_pressed_for_as_long_as_the_step_says(exchange: Exchange, calle
     assert pressed(caller.packets) == [("1", 120, 3), ("A", 120, 3), ("#", 120, 3)]
     record = exchange.record(call.id)
     assert record["steps"][1]["outcome"] == "done"
-
-
-def test_who_takes_no_telephone_events_gets_none(exchange: Exchange, caller: Caller) -> None:
-    call: Call = caller.call(exchange.number(ANSWER, send("1"), hangup()), offer(caller.media, "0"))
-    call.answered()
-    call.ended()
-    step = exchange.record(call.id)["steps"][1]
-    assert (step["outcome"], step["note"]) == ("failed", "digits: the other side takes no telephone-event")
