@@ -32,9 +32,9 @@ unit: $(VENV)/.test
 
 test: $(VENV)/.test lint
 	@.ci/need redis-server redis-server postgresql initdb sip-tester sipp prometheus promtool sipsak sipsak espeak-ng espeak-ng \
-	  nodejs node npm npm kamailio kamailio
+	  nodejs node npm npm kamailio kamailio baresip-core baresip tshark tshark openssl openssl
 	@.ci/npm-need smpp@0.5.1
-	@$(BIN)/pytest -q --complete $(ARGS)
+	@$(BIN)/pytest -q --complete -p xdist -n 3 --dist loadfile $(ARGS)  # much of their time is waiting
 
 lint: $(VENV)/.test
 	@$(BIN)/ruff format --check --quiet --diff .
