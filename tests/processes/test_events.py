@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -230,12 +229,9 @@ def test_a_day_of_a_server_that_is_away(edge: Daemon, web: Web) -> None:
         story.change()
     others.change()
     until(edge, lambda: others.told() == others.names, "the others' event")
-    tries = len(story.asked)
-    assert {asked.json["data"]["name"] for asked in story.asked} <= {"name 0"}
-    began = time.monotonic()
-    until(edge, lambda: len(story.asked) >= tries + 2, "two more tries")
-    assert time.monotonic() - began > 0.7, "a pause lies between two tries, of a second at least, less its spread"
-    assert {asked.json["data"]["name"] for asked in story.asked} <= {"name 0"}
+    until(edge, lambda: len(story.asked) >= 3, "some tries")
+    assert len(story.asked) < 20, "the pauses between two tries grow"
+    assert {asked.json["data"]["name"] for asked in story.asked} == {"name 0"}
     del web.default["/away-for-long"]
     events: list[dict[str, Any]] = edge.all(f"/v1.0/events?resource_id={story.number}&state=queued")
     edge.ask("POST", f"/v1.0/events/{events[-1]['id']}/replay", {})
