@@ -194,10 +194,10 @@ def soak(server: Server, folder: Path) -> Round:
             )
 
     offer(SOAK_WARM_SECONDS)
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(SETTLE_SECONDS)  # what was begun comes to its end before it is measured
     first = server.memory_bytes()
     result = offer(SOAK_SECONDS)
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(SETTLE_SECONDS)  # the same
     last = server.memory_bytes()
     note = f"{first / 1e6:.1f} MB at the start, {last / 1e6:.1f} MB at the end"
     grown = (last - first) / 1000 / (SOAK_RATE * SOAK_SECONDS / 1000)

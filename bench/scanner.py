@@ -16,7 +16,7 @@ from pathlib import Path
 from bench.machine import HOST
 
 STRANGER = "127.0.0.66"  # loopback has it, and no trunk of the bench does
-EVERY_SECONDS = 0.001
+EVERY_SECONDS = 0.001  # between two bursts: what is due by then goes at once, which is even enough for a flood
 ROOT = Path(__file__).parent.parent
 
 
@@ -43,7 +43,7 @@ def send(host: str, port: int, rate: float, seconds: float) -> int:
                 with contextlib.suppress(OSError):
                     sock.send(probe(sent))
                 sent += 1
-            time.sleep(EVERY_SECONDS)
+            time.sleep(EVERY_SECONDS)  # a process of its own, which has nothing else to do
     return sent
 
 

@@ -230,7 +230,7 @@ class Spool:
     def _run(self) -> None:
         while not self._ended:
             self._wake.wait()
-            time.sleep(GATHER_SECONDS)
+            time.sleep(GATHER_SECONDS)  # in the thread: nobody waits for it, and many rows become one write
             self._wake.clear()
             self._stirred = False  # from here on whoever puts a row wakes us again
             rows: list[Row] = []

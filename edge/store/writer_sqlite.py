@@ -73,7 +73,7 @@ class SqliteWriter(WriterBackend):
             if jobs is None:
                 break
             if (early := due - time.monotonic()) > 0:
-                time.sleep(early)
+                time.sleep(early)  # in the thread: what comes meanwhile shares the commit
             due = time.monotonic() + PACE_SECONDS
             batch = [*held, *jobs]
             running = self._gather(batch)

@@ -190,7 +190,7 @@ class Bell(Carrier):
         self.called: list[Called] = []
 
     async def send(self, text: OutgoingText) -> Receipt:
-        raise NotImplementedError  # it is only called
+        raise NotImplementedError  # a carrier that calls us; no test of the API sends by it
 
     def routes(self) -> Sequence[Hook]:
         read, answer = self._read, self._answer

@@ -8,6 +8,7 @@ from itertools import count
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
+CALLED: Final = "sip:[service]@[remote_ip]:[remote_port]"
 SDP: Final = (
     "v=0\r\no=- 1 1 IN IP4 [local_ip]\r\ns=-\r\nc=IN IP4 [media_ip]\r\nt=0 0\r\nm=audio [media_port] RTP/AVP 0 101\r\n"
     "a=rtpmap:101 telephone-event/8000\r\n"
@@ -32,7 +33,7 @@ class Scenario:
         self,
         method: str,
         *,
-        uri: str = "sip:[service]@[remote_ip]:[remote_port]",
+        uri: str = CALLED,
         cseq: int = 1,
         body: str = "",
         kind: str = "application/sdp",
@@ -84,13 +85,8 @@ class Scenario:
         self._steps.append('<recv response="100" optional="true" timeout="12000"></recv>')
         return self
 
-    def call(self, **more: str | Fields | None) -> Scenario:
+    def call(self, *, uri: str = CALLED, fields: Fields | None = None) -> Scenario:
         """INVITE with an offer."""
-        fields = more.pop("fields", None)
-        uri = more.pop("uri", "sip:[service]@[remote_ip]:[remote_port]")
-        assert not more
-        assert isinstance(uri, str)
-        assert not isinstance(fields, str)
         return self.send("INVITE", body=SDP, to="", fields=fields, uri=uri)
 
     def up(self) -> Scenario:
@@ -101,8 +97,7 @@ class Scenario:
         """The INVITE before is refused, and that is acknowledged with its own branch."""
         self.trying().wants(status, **headers)
         lines = "[last_Via:]\r\nMax-Forwards: 70\r\n[last_From:]\r\n[last_To:]\r\nCall-ID: [call_id]\r\nCSeq: 1 ACK\r\n"
-        uri = "sip:[service]@[remote_ip]:[remote_port]"
-        self._steps.append(f"<send><![CDATA[\nACK {uri} SIP/2.0\r\n{lines}Content-Length: 0\r\n\r\n\n]]></send>")
+        self._steps.append(f"<send><![CDATA[\nACK {CALLED} SIP/2.0\r\n{lines}Content-Length: 0\r\n\r\n\n]]></send>")
         return self
 
     def hang_up(self, cseq: int = 9) -> Scenario:

@@ -18,7 +18,7 @@ LONGEST = 8192  # octets of an input
 
 def one(name: str, seconds: int) -> None:
     """Fuzz one target; atheris ends the process."""
-    import atheris  # type: ignore[import-untyped]
+    import atheris  # type: ignore[import-untyped]  # it has no types, and `make fuzz` alone installs it
 
     with atheris.instrument_imports(include=["edge"]):
         from tests.fuzz.corpus import corpus

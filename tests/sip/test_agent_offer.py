@@ -502,7 +502,7 @@ def test_an_address_that_is_advertised_to_this_one_only() -> None:
 @pytest.mark.parametrize(("advertise", "host"), [("203.0.113.5", "203.0.113.5"), (None, "192.0.2.1")])
 def test_a_text_says_the_address_that_its_receiver_knows(advertise: str | None, host: str) -> None:
     ladder = Ladder()
-    about = {"uri": "sip:b@192.0.2.9", "from_": "sip:a@192.0.2.1", "to": "sip:b@192.0.2.9", "body": b"x"}
-    ladder.agent.send_text(peer=ladder.peer, now=0.0, advertise=advertise, **about)  # type: ignore[arg-type]
+    there, here = "sip:b@192.0.2.9", "sip:a@192.0.2.1"
+    ladder.agent.send_text(peer=ladder.peer, uri=there, from_=here, to=there, body=b"x", now=0.0, advertise=advertise)
     ladder.drain() << "MESSAGE"
     assert ladder.request.via.host == host

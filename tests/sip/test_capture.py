@@ -280,7 +280,7 @@ def test_ipv6_and_tcp_in_a_capture_file() -> None:
     assert said == {b"\xc6": long + request("ACK"), b"\xc0": answer("200 OK")}
 
 
-@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not here: apt-get install tshark")
 def test_tshark_reads_it(tmp_path: Path) -> None:
     kept = capture()
     call(kept)

@@ -95,7 +95,7 @@ class Life(base.Life):
         self.sending = TextSending(self.outbox, self.owns, lambda: micros(clock()), routes, None, self.manners)
         opting = Opting(Keywords(), self.opt_outs, self.sending, silent)
         if number is not None:
-            self.directory.find = lambda digits, /: _found(number)  # type: ignore[method-assign]
+            self.directory.find = lambda digits, /: _found(number)  # type: ignore[method-assign]  # the story says whose numbers are
         self.runs = TextRuns(self.directory, self.sending, reach(flows=library), self.parking, clock, opting)
         self.inbox = Inbox(
             InboxSection(), ground.engine, writer, self.runs.perform, node=node, clock=clock, pause=pauses
@@ -306,7 +306,7 @@ async def test_a_text_that_waited_is_not_sent_from_a_number_that_is_somebody_els
         async def owns(digits: str, customer: str) -> Number | None:
             return None
 
-        life.owns = owns  # type: ignore[method-assign]
+        life.owns = owns  # type: ignore[method-assign]  # the story says whose numbers are
         await life.outbox.put(Outgoing(new_id(), CUSTOMER, "post", OURS, PEER, "late", micros(NOW), number_id=NIL))
         await life.settle()
         (row,) = await ground.rows(outbox)
@@ -320,7 +320,7 @@ async def test_whose_a_number_is_by_now_is_not_guessed(ground: Ground) -> None:
         raise Unavailable("the database is away")
 
     async with living(ground) as life:
-        life.owns = away  # type: ignore[method-assign]
+        life.owns = away  # type: ignore[method-assign]  # the story says whose numbers are
         with pytest.raises(NotNow):
             await life.manners.hand_over(
                 Outgoing(new_id(), CUSTOMER, "post", OURS, PEER, "late", micros(NOW), number_id=NIL)
@@ -360,7 +360,7 @@ async def test_the_next_owner_of_a_number_begins_anew_and_who_got_it_back_does_n
         await life.says("stop")
         assert not await life.opt_outs.holds(conversation_id(base.STRANGER, OURS, PEER))
         again = Number(**{**base.NUMBERS[OURS].model_dump(), "id": new_id()})
-        life.directory.find = lambda digits, /: _found(again)  # type: ignore[method-assign]
+        life.directory.find = lambda digits, /: _found(again)  # type: ignore[method-assign]  # the story says whose numbers are
         with pytest.raises(Forbidden):
             await life.send()
 
@@ -372,7 +372,7 @@ async def test_whether_somebody_opted_out_is_not_guessed(ground: Ground) -> None
         async def away(id: str) -> Any:
             raise Unavailable("the database is away")
 
-        life.opt_outs.standing = away  # type: ignore[method-assign]
+        life.opt_outs.standing = away  # type: ignore[method-assign]  # the story says whose numbers are
         with pytest.raises(Unavailable):
             await life.send()
         await life.send("+14155550112")  # of whom nobody ever heard is not asked about

@@ -297,7 +297,7 @@ async def test_connections_of_one_source_have_an_end(
 )
 async def test_versions(make: Make, authority: Authority, version: str, served: bool) -> None:
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not here")
+        pytest.skip("openssl is not here: apt-get install openssl")
     edge = await make()
     command = ["openssl", "s_client", "-connect", f"{US}:{edge.port}", f"-{version}", "-CAfile", str(authority.file)]
     ciphers = ["-cipher", "DEFAULT@SECLEVEL=0"]  # without it OpenSSL refuses the old ones by itself
